@@ -1,0 +1,196 @@
+"""UTF-8 and UCS-4 text columns: check, expand to NumPy's ``<U``, narrow from it.
+
+A text column is int32 ``offsets`` (n + 1, absolute positions in ``data``) and ``data`` (UTF-8 bytes), as in Arrow.
+``plain`` bytes are Parquet's PLAIN BYTE_ARRAY encoding: for each value a little-endian uint32 length, then the bytes.
+Oracles: ``tests/oracles.py``. All kernels release the GIL.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.string cimport memchr, memcpy
+
+cdef extern from "text.h" nogil:
+    enum: VM_TEXT_SURROGATE, VM_TEXT_NUL, VM_TEXT_NO_ROOM, VM_TEXT_INVALID
+    bint vm_is_ascii(const uint8_t *s, Py_ssize_t n) noexcept
+    bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
+    Py_ssize_t vm_utf8_codepoints(const uint8_t *s, Py_ssize_t n) noexcept
+    Py_ssize_t vm_utf8_encode(const void *data, int kind, Py_ssize_t n, uint8_t *out, Py_ssize_t room,
+                              int refuse_nul) noexcept
+    Py_ssize_t vm_ucs4_from_utf8(const uint8_t *s, Py_ssize_t n, uint32_t *out, Py_ssize_t width) noexcept
+
+FINE = 0
+TOO_LONG = 1
+HAS_NUL = 2
+NOT_UTF8 = 3
+SURROGATE = 4
+NO_ROOM = 5
+
+
+cdef int _check_offsets(const int32_t[::1] offsets, const uint8_t[::1] data) except -1:
+    if offsets.shape[0] < 1:
+        raise ValueError("offsets must hold n + 1 entries")
+    if offsets[0] < 0 or offsets[offsets.shape[0] - 1] > data.shape[0]:
+        raise ValueError("offsets point outside data")
+    return 0
+
+
+cdef Py_ssize_t _scan(const int32_t *offsets, Py_ssize_t n, const uint8_t *data, Py_ssize_t size, Py_ssize_t max_bytes,
+                      bint refuse_nul, int *reason) noexcept nogil:
+    cdef Py_ssize_t i, length
+    cdef bint ascii = vm_is_ascii(data + offsets[0], offsets[n] - offsets[0])
+    cdef bint nul = refuse_nul and memchr(data + offsets[0], 0, offsets[n] - offsets[0]) != NULL
+    for i in range(n):
+        length = offsets[i + 1] - offsets[i]
+        if length < 0 or offsets[i + 1] > size or offsets[i] < 0:
+            reason[0] = 3
+            return i
+        if max_bytes >= 0 and length > max_bytes:
+            reason[0] = 1
+            return i
+        if nul and memchr(data + offsets[i], 0, length) != NULL:
+            reason[0] = 2
+            return i
+        if not ascii and not vm_utf8_valid(data + offsets[i], length):
+            reason[0] = 3
+            return i
+    return -1
+
+
+def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t max_bytes, bint refuse_nul):
+    """Find the first value that is not well-formed UTF-8, longer than ``max_bytes`` (-1: no limit), or holds U+0000.
+
+    Return (row, reason), reason one of ``TOO_LONG``, ``HAS_NUL``, ``NOT_UTF8``; (-1, ``FINE``) if all are fine.
+    Oracle: ``oracles.check_text``.
+    """
+    cdef int reason = 0
+    cdef Py_ssize_t row, n = offsets.shape[0] - 1
+    _check_offsets(offsets, data)
+    if n == 0 or data.shape[0] == 0:
+        return -1, FINE
+    if offsets[n] < offsets[0]:
+        raise ValueError("offsets must not decrease")
+    with nogil:
+        row = _scan(&offsets[0], n, &data[0], data.shape[0], max_bytes, refuse_nul, &reason)
+    return row, reason
+
+
+def longest_codepoints(const int32_t[::1] offsets, const uint8_t[::1] data):
+    """Return the code points of the longest value: the width of the ``<U`` column it needs. Oracle: same name."""
+    cdef Py_ssize_t i, count, length, longest = 0, n = offsets.shape[0] - 1
+    _check_offsets(offsets, data)
+    if data.shape[0] == 0:
+        return 0
+    with nogil:
+        for i in range(n):
+            length = offsets[i + 1] - offsets[i]
+            if length > longest:  # never more code points than bytes
+                count = vm_utf8_codepoints(&data[0] + offsets[i], length)
+                if count > longest:
+                    longest = count
+    return longest
+
+
+def plain_byte_array_into(const int32_t[::1] offsets, const uint8_t[::1] data, const uint8_t[::1] validity,
+                          uint8_t[::1] out not None):
+    """Write a text column as PLAIN BYTE_ARRAY values into ``out``; null rows (validity 0) are left out.
+
+    Return the bytes written; ``out`` needs 4 * n + the bytes of data. Oracle: ``oracles.plain_byte_array``.
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0] - 1, used = 0
+    cdef uint32_t length
+    _check_offsets(offsets, data)
+    if validity is not None and validity.shape[0] < n:
+        raise ValueError("validity is shorter than the column")
+    if out.shape[0] < 4 * n + offsets[n] - offsets[0]:
+        raise ValueError("out is too small")
+    if n == 0:
+        return 0
+    with nogil:
+        for i in range(n):
+            if validity is not None and not validity[i]:
+                continue
+            length = offsets[i + 1] - offsets[i]
+            memcpy(&out[0] + used, &length, 4)
+            if length:
+                memcpy(&out[0] + used + 4, &data[0] + offsets[i], length)
+            used += 4 + length
+    return used
+
+
+def fixed_byte_array_into(const uint8_t[:, ::1] values, const uint8_t[::1] validity, uint8_t[::1] out not None):
+    """Write (n, width) bytes as PLAIN BYTE_ARRAY values into ``out``; null rows (validity 0) are left out.
+
+    Return the bytes written; ``out`` needs n * (4 + width) bytes. Oracle: ``oracles.fixed_byte_array``.
+    """
+    cdef Py_ssize_t i, n = values.shape[0], used = 0
+    cdef uint32_t width = values.shape[1]
+    if validity is not None and validity.shape[0] < n:
+        raise ValueError("validity is shorter than the column")
+    if out.shape[0] < n * (4 + values.shape[1]):
+        raise ValueError("out is too small")
+    if n == 0:
+        return 0
+    with nogil:
+        for i in range(n):
+            if validity is not None and not validity[i]:
+                continue
+            memcpy(&out[0] + used, &width, 4)
+            memcpy(&out[0] + used + 4, &values[i, 0], width)
+            used += 4 + width
+    return used
+
+
+def ucs4_from_plain_into(const uint8_t[::1] plain, uint32_t[:, ::1] out not None):
+    """Expand ``out.shape[0]`` PLAIN BYTE_ARRAY values to rows of UCS-4, zero-padded, as NumPy's ``<U`` stores them.
+
+    Return the bytes of ``plain`` consumed. Raises ValueError for a value that is not UTF-8, is wider than the row, or
+    is cut off. Oracle: ``oracles.ucs4_from_plain``.
+    """
+    cdef Py_ssize_t i = 0, n = out.shape[0], at = 0, size = plain.shape[0], got = 0
+    cdef uint32_t length
+    if n == 0:
+        return 0
+    if size == 0 or out.shape[1] == 0:
+        raise ValueError("empty input or zero width")
+    with nogil:
+        while i < n and got >= 0:
+            if at + 4 > size:
+                break
+            memcpy(&length, &plain[0] + at, 4)
+            if at + 4 + <Py_ssize_t>length > size:
+                break
+            got = vm_ucs4_from_utf8(&plain[0] + at + 4, length, &out[i, 0], out.shape[1])
+            at += 4 + length
+            i += 1
+    if got < 0 or i < n:
+        raise ValueError(f"value {i}: not UTF-8, wider than {out.shape[1]} code points, or cut off")
+    return at
+
+
+def utf8_from_ucs4_into(const uint32_t[:, ::1] values, int32_t[::1] offsets not None, uint8_t[::1] out not None,
+                        bint refuse_nul):
+    """Narrow rows of zero-padded UCS-4 (NumPy ``<U``) to UTF-8; trailing zeros are padding, as NumPy reads them.
+
+    Writes ``offsets[0..taken]``, offsets[0] = 0. Return (rows taken, reason): reason ``FINE``, ``NO_ROOM``,
+    ``SURROGATE`` (also above U+10FFFF) or ``HAS_NUL`` for the first row not taken. Oracle: ``oracles.utf8_from_ucs4``.
+    """
+    cdef Py_ssize_t i = 0, n = values.shape[0], width = values.shape[1], length, used = 0, got = 0
+    if offsets.shape[0] < n + 1:
+        raise ValueError("offsets must hold n + 1 entries")
+    offsets[0] = 0
+    if out.shape[0] == 0:
+        raise ValueError("out is empty")
+    with nogil:
+        for i in range(n):
+            length = width
+            while length and values[i, length - 1] == 0:
+                length -= 1
+            got = 0
+            if length:
+                got = vm_utf8_encode(&values[i, 0], 4, length, &out[0] + used, out.shape[0] - used, refuse_nul)
+            if got < 0:
+                break
+            used += got
+            offsets[i + 1] = <int32_t>used
+    if got < 0:
+        return i, {VM_TEXT_SURROGATE: SURROGATE, VM_TEXT_NUL: HAS_NUL, VM_TEXT_NO_ROOM: NO_ROOM}[got]
+    return n, FINE

@@ -1,0 +1,48 @@
+"""Mill embeddings into the files that Milvus and Zilliz Cloud import."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from vecmill import errors
+from vecmill.datatypes import DataType
+from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
+from vecmill.filetype import BulkFileType
+from vecmill.schema import CollectionSchema, FieldSchema, create_schema
+
+if TYPE_CHECKING:
+    from vecmill.convert import Report, convert
+    from vecmill.writer import LocalBulkWriter
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BulkFileType",
+    "CollectionSchema",
+    "DataError",
+    "DataType",
+    "FieldSchema",
+    "ImportJobError",
+    "LocalBulkWriter",
+    "Report",
+    "SchemaError",
+    "StoreError",
+    "VecmillError",
+    "convert",
+    "create_schema",
+    "errors",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+# Loaded on first use: a training script that only wants the schema does not pay for the rest.
+_LAZY = {"LocalBulkWriter": "vecmill.writer", "Report": "vecmill.convert", "convert": "vecmill.convert"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,4 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def pack_bits_into(matrix: NDArray[np.uint8] | NDArray[np.bool_], out: NDArray[np.uint8]) -> int: ...

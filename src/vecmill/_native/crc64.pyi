@@ -1,0 +1,8 @@
+from typing import Any
+
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+# NumPy declares arrays as Buffer only from Python 3.12 on.
+def crc64nvme(data: Buffer | NDArray[Any], crc: int = 0) -> int: ...
+def crc64nvme_combine(crc_a: int, crc_b: int, len_b: int) -> int: ...

@@ -1,0 +1,74 @@
+"""Encoded columns on their way from ``columns`` to ``formats``: views into memory that somebody else owns.
+
+A block lives only until its consumer asks for the next one: its memory is a stage or the caller's array, and stages are
+reused. Nothing here copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedBlock:
+    """Fixed width values: ``values`` (n, width) uint8, C-contiguous; ``validity`` (n,) uint8 0/1, None if all valid.
+
+    A null row holds zeros.
+    """
+
+    values: Bytes
+    validity: Bytes | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the block."""
+        return self.values.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """Text as in Arrow: ``offsets`` (n + 1,) int32 into ``data`` (UTF-8 bytes); ``validity`` as in FixedBlock."""
+
+    offsets: NDArray[np.int32]
+    data: Bytes
+    validity: Bytes | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the block."""
+        return len(self.offsets) - 1
+
+    @property
+    def n_bytes(self) -> int:
+        """UTF-8 bytes of the block."""
+        return int(self.offsets[-1] - self.offsets[0])
+
+    def rows(self, start: int, stop: int) -> TextBlock:
+        """Return rows ``start`` to ``stop`` as a view."""
+        validity = None if self.validity is None else self.validity[start:stop]
+        return TextBlock(self.offsets[start : stop + 1], self.data, validity)
+
+
+class FixedColumn(Protocol):
+    """A fixed width column of a span that is encoded and checked while it is consumed."""
+
+    def blocks(self) -> Iterator[FixedBlock]:
+        """Yield the rows in order, each block valid until the next is asked for."""
+
+
+SpanColumn = FixedColumn | TextBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows that leave together: one column per field of the file, in the file's order, all of ``n_rows``."""
+
+    n_rows: int
+    columns: Sequence[SpanColumn]

@@ -1,0 +1,50 @@
+"""The command ``vecmill``: a shell over the library. Only here are typer and rich imported.
+
+Exit codes: 0 done, 1 the data or the store refused, 2 the command or the schema is wrong, 130 interrupted.
+Reports go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vecmill.cli.convert import convert_command
+from vecmill.cli.schema import schema_command
+
+app = typer.Typer(
+    name="vecmill",
+    help="Mill embeddings into the files that Milvus and Zilliz Cloud import.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain text wraps, pipes and greps well, and a usage error is one line
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("convert")(convert_command)
+app.command("schema")(schema_command)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"vecmill {version('vecmill')}")
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            typer.echo("vecmill (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the entry point of the script ``vecmill``."""
+    app()

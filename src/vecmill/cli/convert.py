@@ -1,0 +1,150 @@
+"""``vecmill convert``: files of embeddings in, import files out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vecmill.cli.options import ColumnOption, PrimaryOption, exit_codes, parse_columns, parse_size
+
+if TYPE_CHECKING:
+    from vecmill.convert import Report
+
+
+class Format(StrEnum):
+    """Formats that convert writes."""
+
+    parquet = "parquet"
+    npy = "npy"
+
+
+def convert_command(
+    *,
+    src: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SRC",
+            help="Parquet files (rows follow one another), NPY files (a column each), or folders of them. "
+            "May be left out when every column comes from a file of its own (--column vector=emb.npy).",
+            show_default=False,
+        ),
+    ] = None,
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder to write to; each run makes a new folder in it.")],
+    to: Annotated[Format, typer.Option("--to", "-t", help="Format to write.")] = Format.parquet,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            "-s",
+            metavar="FILE",
+            help="Schema of the collection as JSON: from vecmill schema, pymilvus' to_dict() or describe_collection(), "
+            "or the REST API. Inferred from the data when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    segment_size: Annotated[
+        int,
+        typer.Option(
+            parser=parse_size, metavar="SIZE", help="Begin a new file after this many bytes: 512MB, 1GiB, 100000."
+        ),
+    ] = "512MiB",  # type: ignore[assignment]  # a default goes through the parser too
+    column: ColumnOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
+    primary: PrimaryOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """Convert embeddings to files that Milvus and Zilliz Cloud import.
+
+    Memory stays bounded however large the data are. A row that does not fit stops the conversion with its file, its
+    row and what was expected: nothing is dropped silently.
+
+    \b
+    Examples:
+      vecmill convert embeddings.parquet out/ --to npy
+      vecmill convert metadata.parquet out/ --column vector=emb.npy
+      vecmill convert shards/ out/ --schema collection.json --json
+    """
+    columns = parse_columns(column)
+    if not src and not columns:
+        raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
+    with exit_codes(as_json=as_json):
+        from vecmill.convert import convert, field_names
+        from vecmill.schema_io import as_schema
+        from vecmill.sources import open_source
+
+        known = as_schema(schema) if schema is not None else None
+        source = open_source(src, columns=columns, also=field_names(known))
+        with _bar(source.n_rows, shown=not quiet) as progress:
+            report = convert(
+                source,
+                dst,
+                schema=known,
+                file_type=to.value,
+                segment_size=segment_size,
+                primary=primary,
+                progress=progress,
+            )
+        if as_json:
+            print(json.dumps(report.to_dict(), ensure_ascii=False))
+        elif not quiet:
+            print(_summary(report, to))
+
+
+@contextmanager
+def _bar(n_rows: int, *, shown: bool) -> Iterator[Callable[[int, int], object] | None]:
+    """Show a progress bar on stderr if that is a terminal. Yields what `convert` calls with rows and bytes done."""
+    if not shown or not sys.stderr.isatty():
+        yield None
+        return
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("convert", total=n_rows, speed="")
+        began = time.perf_counter()
+
+        def advance(rows: int, n_bytes: int) -> None:
+            seconds = max(time.perf_counter() - began, 1e-9)
+            speed = f"{rows / seconds:,.0f} rows/s  {n_bytes / 1e6 / seconds:,.0f} MB/s"
+            bar.update(task, completed=rows, speed=speed)
+
+        yield advance
+
+
+def _summary(report: Report, to: Format) -> str:
+    kind = "NPY set" if to is Format.npy else "Parquet file"
+    plural = "" if len(report.files) == 1 else "s"
+    lines = []
+    if report.inferred:
+        lines += ["schema, inferred from the data:", *(f"  {note}" for note in report.notes)]
+    lines.append(
+        f"{report.rows:,} rows in {len(report.files)} {kind}{plural}, {size_text(report.bytes_out)}, "
+        f"{report.seconds:.2f} s ({report.rows_per_s:,.0f} rows/s, {report.mb_per_s:,.0f} MB/s)"
+    )
+    return "\n".join([*lines, report.data_path])
+
+
+def size_text(n_bytes: int) -> str:
+    """Return a size for people: ``3.5 MB``. Units are powers of ten, as in the speeds."""
+    size = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,100 @@
+"""What the commands share: how options are read, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from vecmill.errors import SchemaError, VecmillError
+
+REFUSED, USAGE, INTERRUPTED = 1, 2, 130
+
+_UNITS = {"": 1, "B": 1} | {
+    f"{prefix}{end}": base ** (i + 1)
+    for i, prefix in enumerate("KMGT")
+    for end, base in (("", 1024), ("B", 1000), ("IB", 1024))
+}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that ``512MB``, ``1GiB``, ``64M`` or ``100000`` mean. MB are 10^6 bytes, MiB and M 2^20.
+
+    >>> parse_size("1.5KiB"), parse_size("2MB")
+    (1536, 2000000)
+    """
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", text)
+    if found is None or found[2].upper() not in _UNITS:
+        raise typer.BadParameter(f"expected a size such as 512MB, 1GiB or 100000, got {text!r}")
+    size = int(float(found[1]) * _UNITS[found[2].upper()])
+    if size < 1:
+        raise typer.BadParameter(f"a size must be at least one byte, got {text!r}")
+    return size
+
+
+def parse_columns(pairs: list[str]) -> dict[str, str] | None:
+    """Return ``FIELD=SOURCE`` options as a mapping, None when there are none. ``NAME`` stands for ``NAME=NAME``."""
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        field, sign, name = pair.partition("=")
+        if not field or (sign and not name):
+            raise typer.BadParameter(f"expected FIELD=SOURCE, got {pair!r}", param_hint="--column")
+        if field in columns:
+            raise typer.BadParameter(f"field {field!r} is given twice", param_hint="--column")
+        columns[field] = name or field
+    return columns or None
+
+
+ColumnOption = Annotated[
+    list[str],
+    typer.Option(
+        "--column",
+        "-c",
+        metavar="FIELD=SOURCE",
+        help="Fill FIELD from the column SOURCE, or from a file (vector=emb.npy; quote patterns: 'vector=emb_*.npy'). "
+        "Naming columns selects them: the rest is left out, unless --column '*' is given too. Repeatable.",
+        show_default=False,
+    ),
+]
+PrimaryOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column that is the primary key when the schema is inferred; else id or pk, else the server makes one.",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def exit_codes(*, as_json: bool = False) -> Iterator[None]:
+    """Word errors as one line on stderr, and leave with their exit code.
+
+    With ``as_json`` the facts also go to stdout as the one document there.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as err:
+        _fail(err, "interrupted", INTERRUPTED, as_json=as_json, default="nothing was published")
+    except SchemaError as err:
+        _fail(err, str(err), USAGE, as_json=as_json)
+    except (VecmillError, OSError) as err:
+        _fail(err, str(err), REFUSED, as_json=as_json)
+
+
+def _fail(err: BaseException, message: str, code: int, *, as_json: bool, default: str = "") -> None:
+    notes = list(getattr(err, "__notes__", ())) or ([default] if default else [])
+    line = " ".join("; ".join([message, *notes]).split())
+    print(f"error: {line}", file=sys.stderr)
+    if as_json:
+        facts: dict[str, Any] = {"type": type(err).__name__, "message": message, "notes": notes}
+        for name in ("field", "row", "file", "expected", "got", "path", "reason"):
+            if getattr(err, name, None) is not None:
+                facts[name] = getattr(err, name)
+        print(json.dumps({"error": facts}, ensure_ascii=False))
+    raise typer.Exit(code)

@@ -1,0 +1,310 @@
+"""Columns of a batch, checked against the schema and encoded into blocks.
+
+A column comes as a NumPy array, an Arrow array or a list of Python values. Fixed width columns are encoded block by
+block while they are consumed, so that check, conversion and write find the block in the cache, and nothing but a block
+is ever held. Text is encoded in pieces that the caller bounds. Errors are Misfits with the row in the column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmill._native import columns as kernel
+from vecmill._native import text as text_kernel
+from vecmill.arrow import fixed_from_arrow, plain_storage, text_from_arrow, validity_of
+from vecmill.blocks import Bytes, FixedBlock, TextBlock
+from vecmill.dense import encode_fixed, native
+from vecmill.misfit import Misfit, describe
+from vecmill.plan import ColumnPlan
+from vecmill.values import normalise
+
+# Half of a core's L2 here (1 MiB and more are slower: the block falls out of cache between check, checksum and write).
+BLOCK_BYTES = 512 * 1024
+_TEXT_ROWS = 64 * 1024
+
+
+class FixedSource(Protocol):
+    """A fixed width column of a batch."""
+
+    def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
+        """Encode and check rows ``start`` to ``stop``, block by block; each is valid until the next is asked for."""
+
+
+class TextSource(Protocol):
+    """A text column of a batch."""
+
+    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+        """Encode and check rows from ``start`` up to ``stop``, as many as fit in ``max_bytes``, but at least one."""
+
+
+Source = FixedSource | TextSource
+
+
+def rows_per_block(plan: ColumnPlan) -> int:
+    """Return the rows of a fixed width column that make one block."""
+    return max(1, BLOCK_BYTES // plan.width)
+
+
+def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
+    """Return the source for a column of ``n_rows``: an ndarray, a pyarrow Array, a list, or None for an absent one."""
+    if isinstance(column, np.ndarray):
+        return _open_ndarray(plan, column)
+    if column is None or isinstance(column, list):
+        return _ListText(plan, column) if plan.is_text else _ListFixed(plan, column)
+    return _open_arrow(plan, column)
+
+
+def fill_list(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any], start: int, stop: int, row: int) -> int:
+    """Put ``values[start:stop]`` into a column buffer from ``row`` on; return how many fitted."""
+    taken = 0
+    while True:
+        k, status = buffer.fill(values, start + taken, stop, row + taken)
+        taken += k
+        if status in (kernel.OK, kernel.FULL):
+            return taken
+        if status == kernel.MISSING:
+            raise Misfit(plan.expected_not_null, "None", start + taken)
+        value = values[start + taken]
+        try:
+            plain = normalise(plan, value)
+        except Misfit as misfit:
+            raise Misfit(misfit.expected, misfit.got, start + taken) from misfit.__cause__
+        k, status = buffer.fill([plain], 0, 1, row + taken)
+        if status == kernel.FULL:
+            return taken
+        if status != kernel.OK:
+            raise Misfit(plan.expected, describe(value), start + taken)
+        taken += 1
+
+
+def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
+    if isinstance(array, np.ma.MaskedArray) or array.dtype.kind in "OTV" and array.dtype.name != "bfloat16":
+        return open_column(plan, array.tolist(), len(array))
+    if not plan.is_text:
+        return _NumpyFixed(plan, array)
+    if array.ndim != 1 or array.dtype.kind not in "US":
+        raise Misfit(plan.expected, describe(array))
+    if plan.kind != "text":
+        return _ListText(plan, array.tolist() if array.dtype.kind == "U" else _decoded(array).tolist())
+    return _NumpyText(plan, array)
+
+
+def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
+    if plan.kind in ("json", "meta") or (plan.default is not None and array.null_count):
+        return open_column(plan, array.to_pylist(), len(array))
+    array = plain_storage(array)
+    if array.null_count and not plan.nullable:
+        row = int(np.argmin(validity_of(array)))  # type: ignore[arg-type]
+        raise Misfit(plan.expected_not_null, "null", row)
+    if plan.is_text:
+        offsets, data = text_from_arrow(plan, array)
+        return _ArrowText(plan, offsets, data, validity_of(array))
+    if array.null_count == 0:
+        return _NumpyFixed(plan, fixed_from_arrow(plan, array))
+    return _ArrowFixed(plan, array)
+
+
+@dataclass(frozen=True, slots=True)
+class _NumpyFixed:
+    """A NumPy array: views of the caller's memory where its type is the column's, else one block of scratch."""
+
+    plan: ColumnPlan
+    array: NDArray[Any]
+
+    def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
+        step = rows_per_block(self.plan)
+        scratch = np.empty((min(step, stop - start), self.plan.width), np.uint8)
+        for low in range(start, stop, step):
+            try:
+                yield FixedBlock(encode_fixed(self.plan, self.array[low : min(low + step, stop)], scratch))
+            except Misfit as misfit:
+                raise _shifted(misfit, low) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _ArrowFixed:
+    """An Arrow array with nulls: made dense block by block."""
+
+    plan: ColumnPlan
+    array: Any
+
+    def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
+        step = rows_per_block(self.plan)
+        scratch = np.empty((min(step, stop - start), self.plan.width), np.uint8)
+        for low in range(start, stop, step):
+            part = self.array.slice(low, min(step, stop - low))
+            try:
+                values = encode_fixed(self.plan, fixed_from_arrow(self.plan, part), scratch)
+            except Misfit as misfit:
+                raise _shifted(misfit, low) from None
+            yield FixedBlock(values, validity_of(part))
+
+
+class _ListFixed:
+    """A list of Python values (or None: no values at all), through the same kernel as row dicts."""
+
+    def __init__(self, plan: ColumnPlan, values: list[Any] | None) -> None:
+        self._plan = plan
+        self._values = values
+
+    def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
+        plan = self._plan
+        step = min(rows_per_block(plan), stop - start)
+        slots = np.empty((step, plan.width), np.uint8)
+        validity = np.empty(step, np.uint8) if plan.nullable else None
+        buffer = kernel.ColumnBuffer(
+            name=plan.name, kind=plan.kind, capacity=step, values=slots.reshape(-1), width=plan.width, dim=plan.dim,
+            validity=validity, default=plan.default,
+        )  # fmt: skip
+        for low in range(start, stop, step):
+            high = min(low + step, stop)
+            _fill_part(buffer, plan, self._values, low, high)
+            yield FixedBlock(slots[: high - low], _validity_part(validity, high - low))
+
+
+class _ListText:
+    """A list of Python values for a text column (or None: no values at all)."""
+
+    def __init__(self, plan: ColumnPlan, values: list[Any] | None) -> None:
+        self._plan = plan
+        self._values = values
+        self._data = np.empty(0, np.uint8)  # reused: a block is void once the next is taken
+
+    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+        plan = self._plan
+        rows = min(stop - start, _TEXT_ROWS)
+        if len(self._data) < max(max_bytes, plan.max_bytes):
+            self._data = np.empty(max(max_bytes, plan.max_bytes), np.uint8)
+        data = self._data
+        offsets = np.zeros(rows + 1, np.int32)
+        validity = np.empty(rows, np.uint8) if plan.nullable else None
+        buffer = kernel.ColumnBuffer(
+            name=plan.name, kind=plan.kind, capacity=rows, values=data, offsets=offsets, validity=validity,
+            max_bytes=plan.max_bytes, refuse_nul=plan.refuse_nul, default=plan.default, encode=plan.encode,
+        )  # fmt: skip
+        n = _fill_part(buffer, plan, self._values, start, start + rows)
+        return TextBlock(offsets[: n + 1], data, _validity_part(validity, n))
+
+
+class MetaText:
+    """``$meta`` of a batch: the columns that are no field, and ``$meta`` itself, gathered row by row."""
+
+    def __init__(self, plan: ColumnPlan, columns: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._columns = columns
+
+    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+        stop = min(stop, start + _TEXT_ROWS)
+        names = list(self._columns)
+        parts = [_python_values(column, start, stop) for column in self._columns.values()]
+        rows = [dict(zip(names, values, strict=True)) for values in zip(*parts, strict=True)]
+        try:
+            return _ListText(self._plan, rows).take(0, len(rows), max_bytes)
+        except Misfit as misfit:
+            raise _shifted(misfit, start) from None
+
+
+def _python_values(column: Any, start: int, stop: int) -> list[Any]:
+    part = column[start:stop]
+    if isinstance(part, list):
+        return part
+    values: list[Any] = part.to_pylist() if hasattr(part, "to_pylist") else part.tolist()
+    return values
+
+
+class _NumpyText:
+    """NumPy's own strings: ``<U`` or ``S`` (UTF-8)."""
+
+    def __init__(self, plan: ColumnPlan, array: NDArray[Any]) -> None:
+        self._plan = plan
+        self._array = array
+
+    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+        plan = self._plan
+        stop = min(stop, start + _TEXT_ROWS)
+        part = self._array[start:stop]
+        try:
+            units = native(part if part.dtype.kind == "U" else _decoded(part))
+        except Misfit as misfit:
+            raise _shifted(misfit, start) from None
+        rows = units.view(np.uint32).reshape(len(units), -1)
+        data = np.empty(max(max_bytes, 4 * rows.shape[1], 1), np.uint8)
+        offsets = np.zeros(len(rows) + 1, np.int32)
+        n, reason = text_kernel.utf8_from_ucs4_into(rows, offsets, data, plan.refuse_nul)
+        if n < len(rows) and not (reason == text_kernel.NO_ROOM and n > 0):
+            refuse_text(plan, str(units[n]), start + n)
+        return _checked(plan, TextBlock(offsets[: n + 1], data), start)
+
+
+class _ArrowText:
+    """An Arrow string column: its own memory, after one look at lengths and UTF-8."""
+
+    def __init__(self, plan: ColumnPlan, offsets: NDArray[Any], data: Bytes, validity: Bytes | None) -> None:
+        self._plan = plan
+        self._offsets = offsets
+        self._data = data
+        self._validity = validity
+
+    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+        first = self._offsets[start]
+        ends = self._offsets[start + 1 : min(stop, start + _TEXT_ROWS) + 1]
+        n = max(1, int(np.searchsorted(ends, first + max_bytes, side="right")))
+        offsets = self._offsets[start : start + n + 1]
+        data = self._data
+        if offsets.dtype != np.int32:
+            data = data[int(first) : max(int(first), int(offsets[-1]))]
+            offsets = (offsets - first).astype(np.int32)
+        validity = None if self._validity is None else self._validity[start : start + n]
+        return _checked(self._plan, TextBlock(offsets, data, validity), start)
+
+
+def refuse_text(plan: ColumnPlan, value: str, row: int) -> NoReturn:
+    """Raise the Misfit for a text value that a kernel refused."""
+    try:
+        normalise(plan, value)
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, misfit.got, row) from None
+    raise AssertionError(f"field {plan.name!r}, row {row}: a kernel refused text that Python takes")
+
+
+def _checked(plan: ColumnPlan, block: TextBlock, first: int) -> TextBlock:
+    row, reason = text_kernel.check_text(block.offsets, block.data, plan.max_bytes, plan.refuse_nul)
+    if row < 0:
+        return block
+    raw = block.data[block.offsets[row] : block.offsets[row + 1]].tobytes()
+    if reason == text_kernel.NOT_UTF8:
+        raise Misfit("text in UTF-8", "bytes that are not UTF-8", first + row)
+    refuse_text(plan, raw.decode(), first + row)
+
+
+def _decoded(array: NDArray[Any]) -> NDArray[Any]:
+    for row, raw in enumerate(array.tolist()):
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            raise Misfit("text in UTF-8", "bytes that are not UTF-8", row) from None
+    return np.char.decode(array, "utf-8")
+
+
+def _fill_part(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any] | None, start: int, stop: int) -> int:
+    if values is not None:
+        return fill_list(buffer, plan, values, start, stop, 0)
+    try:
+        return fill_list(buffer, plan, [None] * (stop - start), 0, stop - start, 0)
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, "no such column", None) from None
+
+
+def _validity_part(validity: Bytes | None, n: int) -> Bytes | None:
+    if validity is None or validity[:n].all():
+        return None
+    return validity[:n]
+
+
+def _shifted(misfit: Misfit, by: int) -> Misfit:
+    return Misfit(misfit.expected, misfit.got, by if misfit.row is None else by + misfit.row)

@@ -1,0 +1,56 @@
+"""What the writer asks of a format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from vecmill.blocks import Span
+from vecmill.manifest import FileEntry
+from vecmill.plan import ColumnPlan, FormatRules
+from vecmill.sinks.local import SegmentFolder
+
+
+class SegmentFiles(Protocol):
+    """The files of one segment while they are written."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows written so far."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Encoded bytes of the rows written so far."""
+
+    def grown_nbytes(self, span: Span) -> int:
+        """Return the encoded bytes that the segment would have with the span, as far as its text tells."""
+
+    def write(self, span: Span) -> None:
+        """Encode and write the rows of a span. On any error the caller rolls back to a mark, or drops the segment."""
+
+    def mark(self) -> Any:
+        """Return a point to roll back to."""
+
+    def rollback(self, mark: Any) -> None:
+        """Forget all spans since ``mark``."""
+
+    def seal(self) -> tuple[FileEntry, ...]:
+        """Finish and close the files, still unpublished. Entries name files relative to where they will be."""
+
+    def publish(self) -> None:
+        """Make the sealed files visible."""
+
+    def drop(self) -> None:
+        """Close and remove the files."""
+
+
+class Format(Protocol):
+    """A file format: its limits, and how to open a segment in it."""
+
+    name: str
+    rules: FormatRules
+    stage_bytes: int
+    span_bytes: int
+
+    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> SegmentFiles:
+        """Start the files of a segment."""

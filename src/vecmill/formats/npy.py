@@ -1,0 +1,202 @@
+"""NPY column sets: ``<n>/<field>.npy``, one file a field, in numpy's own version 1.0 form and C order.
+
+Numbers and vectors leave as they come; the row count in the header is patched at the end. Text cannot: every value of a
+``<U`` column takes the width of the longest, which is known only when the segment is sealed. It waits as UTF-8 in a
+scratch file (4 to 16 times smaller than what it becomes), so that memory does not grow with the segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vecmill._native import text as kernel
+from vecmill._native.npy import npy_header
+from vecmill.blocks import FixedColumn, Span, TextBlock
+from vecmill.manifest import FileEntry
+from vecmill.plan import ColumnPlan, FormatRules
+from vecmill.sinks.local import Mark, OutputFile, SegmentFolder
+
+_EXPAND_BYTES = 512 * 1024
+
+
+class NpyFormat:
+    """NPY, one file a field. The stage stays in the cache of a core: rows are scattered, checked and written there."""
+
+    name = "NUMPY"
+    rules = FormatRules(name="NPY", carries_null=False, carries_nul=False)
+    stage_bytes = 512 * 1024
+    span_bytes = 8 * 1024 * 1024
+
+    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> NpySegment:
+        """Start a column set."""
+        return NpySegment(plans, folder)
+
+
+class NpySegment:
+    """The column files of one segment."""
+
+    def __init__(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> None:
+        self._folder = folder
+        self.n_rows = 0
+        self._columns: list[_FixedFile | _TextFile] = [
+            _TextFile(plan, folder) if plan.is_text else _FixedFile(plan, folder) for plan in plans
+        ]
+
+    @property
+    def n_bytes(self) -> int:
+        """Encoded bytes so far: text counts 4 bytes times its longest value a row."""
+        return sum(column.nbytes(self.n_rows) for column in self._columns)
+
+    def grown_nbytes(self, span: Span) -> int:
+        """Return the encoded bytes with the span."""
+        rows = self.n_rows + span.n_rows
+        return sum(c.grown_nbytes(rows, column) for c, column in zip(self._columns, span.columns, strict=True))
+
+    def write(self, span: Span) -> None:
+        """Append the rows of a span to every column."""
+        for file, column in zip(self._columns, span.columns, strict=True):
+            file.write(column)
+        self.n_rows += span.n_rows
+
+    def mark(self) -> tuple[int, list[Any]]:
+        """Return the state of all columns."""
+        return self.n_rows, [column.mark() for column in self._columns]
+
+    def rollback(self, mark: tuple[int, list[Any]]) -> None:
+        """Forget what came since ``mark``."""
+        self.n_rows, marks = mark
+        for column, one in zip(self._columns, marks, strict=True):
+            column.rollback(one)
+
+    def seal(self) -> tuple[FileEntry, ...]:
+        """Expand the text, write the headers, close the files."""
+        return tuple(column.seal(self._folder.number, self.n_rows) for column in self._columns)
+
+    def publish(self) -> None:
+        """Rename the folder."""
+        self._folder.publish_folder()
+
+    def drop(self) -> None:
+        """Close and remove the files."""
+        for column in self._columns:
+            column.close()
+        self._folder.drop()
+
+
+def _entry(number: int, name: str, n_rows: int, file: tuple[int, str]) -> FileEntry:
+    return FileEntry(path=f"{number}/{name}.npy", rows=n_rows, bytes=file[0], checksum=file[1], field=name)
+
+
+class _FixedFile:
+    """A column of numbers or vectors."""
+
+    def __init__(self, plan: ColumnPlan, folder: SegmentFolder) -> None:
+        self._plan = plan
+        self._per_row = plan.width // plan.element.itemsize
+        self._file = folder.create(f"{plan.name}.npy", len(self._header(0)))
+
+    def _header(self, n_rows: int) -> bytes:
+        shape = (n_rows, self._per_row) if self._plan.is_vector else (n_rows,)
+        return npy_header(self._plan.element.str, shape)
+
+    def nbytes(self, n_rows: int) -> int:
+        return n_rows * self._plan.width
+
+    def grown_nbytes(self, n_rows: int, _column: object) -> int:
+        return n_rows * self._plan.width
+
+    def write(self, column: FixedColumn | TextBlock) -> None:
+        assert not isinstance(column, TextBlock)
+        for block in column.blocks():
+            self._file.append(block.values)
+
+    def mark(self) -> Mark:
+        return self._file.mark()
+
+    def rollback(self, mark: Mark) -> None:
+        self._file.rollback(mark)
+
+    def seal(self, number: int, n_rows: int) -> FileEntry:
+        return _entry(number, self._plan.name, n_rows, self._file.finish(self._header(n_rows)))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _TextFile:
+    """A column of text: UTF-8 in a scratch file, as PLAIN BYTE_ARRAY values, until its width is known."""
+
+    def __init__(self, plan: ColumnPlan, folder: SegmentFolder) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._scratch = folder.scratch(plan.name)
+        self._pieces: list[tuple[int, int]] = []  # (rows, bytes) of what was appended, in order
+        self._longest = 0
+        self._measured: tuple[object, int] = (None, 0)
+        self._file: OutputFile | None = None
+
+    def nbytes(self, n_rows: int) -> int:
+        return n_rows * 4 * max(1, self._longest)
+
+    def grown_nbytes(self, n_rows: int, column: object) -> int:
+        return n_rows * 4 * max(1, self._longest, self._longest_of(column))
+
+    def _longest_of(self, column: object) -> int:
+        assert isinstance(column, TextBlock)
+        if self._measured[0] is not column:  # measured once, though asked for twice
+            self._measured = (column, kernel.longest_codepoints(column.offsets, column.data))
+        return self._measured[1]
+
+    def write(self, column: FixedColumn | TextBlock) -> None:
+        assert isinstance(column, TextBlock)
+        self._longest = max(self._longest, self._longest_of(column))
+        self._measured = (None, 0)
+        plain = np.empty(4 * column.n_rows + column.n_bytes, np.uint8)
+        used = kernel.plain_byte_array_into(column.offsets, column.data, None, plain)
+        self._scratch.append(plain[:used])
+        self._pieces.append((column.n_rows, used))
+
+    def mark(self) -> tuple[Mark, int, int]:
+        return self._scratch.mark(), len(self._pieces), self._longest
+
+    def rollback(self, mark: tuple[Mark, int, int]) -> None:
+        self._scratch.rollback(mark[0])
+        del self._pieces[mark[1] :]
+        self._longest = mark[2]
+
+    def seal(self, number: int, n_rows: int) -> FileEntry:
+        # numpy itself never writes <U0, and the server refuses it.
+        width = max(1, self._longest)
+        header = npy_header(f"<U{width}", (n_rows,))
+        self._file = self._folder.create(f"{self._plan.name}.npy", len(header))
+        step = max(1, _EXPAND_BYTES // (4 * width))
+        ucs4 = np.empty((min(step, n_rows), width), np.uint32)
+        at = 0
+        for rows, n_bytes in _merged(self._pieces):
+            plain = np.frombuffer(self._scratch.read(at, n_bytes), np.uint8)
+            at += n_bytes
+            for low in range(0, rows, step):
+                out = ucs4[: min(step, rows - low)]
+                plain = plain[kernel.ucs4_from_plain_into(plain, out) :]
+                self._file.append(out)
+        self._scratch.close()
+        return _entry(number, self._plan.name, n_rows, self._file.finish(header))
+
+    def close(self) -> None:
+        self._scratch.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _merged(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join small neighbours, so that each read is worth its call."""
+    joined: list[tuple[int, int]] = []
+    for rows, n_bytes in pieces:
+        if joined and joined[-1][1] + n_bytes <= _EXPAND_BYTES:
+            joined[-1] = (joined[-1][0] + rows, joined[-1][1] + n_bytes)
+        else:
+            joined.append((rows, n_bytes))
+    return joined

@@ -1,0 +1,247 @@
+"""Parquet files, ``<n>.parquet``, with pages of our own: v1, PLAIN, one row group a span, streamed as it fills.
+
+The levels of dense vectors are a constant pattern and their PLAIN values are the column buffer itself, so that a page is
+a header, a few level bytes and the caller's memory; a generic encoder works 4 to 6 ns on every value. One encoder for
+all columns is less code than splicing ours into another writer's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from vecmill._native import text as kernel
+from vecmill._native.pages import vector_levels
+from vecmill.blocks import Bytes, FixedBlock, FixedColumn, Span, TextBlock
+from vecmill.formats import parquet_meta as meta
+from vecmill.formats.thrift import varint
+from vecmill.manifest import FileEntry
+from vecmill.plan import ColumnPlan, FormatRules
+from vecmill.sinks.local import Mark, SegmentFolder
+
+_TEXT_PAGE_BYTES = 1024 * 1024
+_TEXT_PAGE_ROWS = 64 * 1024
+_LIST_KINDS = meta.LISTS
+_NO_LEVELS = b""
+
+
+class ParquetFormat:
+    """Parquet. A stage is a row group: about 24 MiB of values, within the 16 to 64 MiB that suit the server."""
+
+    name = "PARQUET"
+    rules = FormatRules(name="Parquet", carries_null=True, carries_nul=True)
+    stage_bytes = 24 * 1024 * 1024
+    span_bytes = 24 * 1024 * 1024
+
+    def __init__(self, codec: str, compress: Callable[[bytes], bytes] | None, key_values: Mapping[str, str]) -> None:
+        self._codec = codec
+        self._compress = compress
+        self._key_values = key_values
+
+    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> ParquetSegment:
+        """Start a file."""
+        return ParquetSegment(plans, folder, meta.CODECS[self._codec], self._compress, self._key_values)
+
+
+class ParquetSegment:
+    """One Parquet file while it is written."""
+
+    def __init__(
+        self,
+        plans: Sequence[ColumnPlan],
+        folder: SegmentFolder,
+        codec: int,
+        compress: Callable[[bytes], bytes] | None,
+        key_values: Mapping[str, str],
+    ) -> None:
+        self._plans = plans
+        self._folder = folder
+        self._codec = codec
+        self._compress = compress
+        self._key_values = key_values
+        self._name = f"{folder.number}.parquet"
+        self._groups: list[meta.RowGroup] = []
+        self._file = folder.create(self._name)
+        self._file.append(meta.MAGIC)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the row groups so far."""
+        return sum(group.n_rows for group in self._groups)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the file so far."""
+        return self._file.n_bytes
+
+    def grown_nbytes(self, span: Span) -> int:
+        """Return the bytes with the span, before compression."""
+        return self._file.n_bytes + sum(
+            span.n_rows * 4 + column.n_bytes if isinstance(column, TextBlock) else span.n_rows * plan.width
+            for plan, column in zip(self._plans, span.columns, strict=True)
+        )
+
+    def write(self, span: Span) -> None:
+        """Write a row group."""
+        group = meta.RowGroup(span.n_rows)
+        for plan, column in zip(self._plans, span.columns, strict=True):
+            chunk = meta.ColumnChunk(plan, offset=self._file.n_bytes)
+            pages = _text_pages(column) if isinstance(column, TextBlock) else _fixed_pages(plan, column, chunk)
+            for n_values, n_nulls, levels, values in pages:
+                self._write_page(chunk, n_values, levels, values)
+                chunk.n_nulls += n_nulls
+            group.chunks.append(chunk)
+        self._groups.append(group)
+
+    def _write_page(self, chunk: meta.ColumnChunk, n_values: int, levels: bytes, values: Bytes) -> None:
+        raw_bytes = len(levels) + values.nbytes
+        if self._compress is None:
+            header = meta.page_header(n_values, raw_bytes, raw_bytes)
+            stored_bytes = raw_bytes
+            self._file.append(header + levels, values)
+        else:
+            body = self._compress(b"".join((levels, values.data)))
+            header = meta.page_header(n_values, raw_bytes, len(body))
+            stored_bytes = len(body)
+            self._file.append(header, body)
+        chunk.n_values += n_values
+        chunk.raw_bytes += len(header) + raw_bytes
+        chunk.stored_bytes += len(header) + stored_bytes
+
+    def mark(self) -> tuple[Mark, int]:
+        """Return the end of the file and of its row groups."""
+        return self._file.mark(), len(self._groups)
+
+    def rollback(self, mark: tuple[Mark, int]) -> None:
+        """Forget the row groups since ``mark``."""
+        self._file.rollback(mark[0])
+        del self._groups[mark[1] :]
+
+    def seal(self) -> tuple[FileEntry, ...]:
+        """Write the footer and close the file."""
+        self._file.append(meta.footer(self._plans, self._groups, self._codec, self._key_values))
+        n_bytes, checksum = self._file.finish()
+        return (FileEntry(path=self._name, rows=self.n_rows, bytes=n_bytes, checksum=checksum),)
+
+    def publish(self) -> None:
+        """Rename the file."""
+        self._folder.publish_file(self._name)
+
+    def drop(self) -> None:
+        """Close and remove the file."""
+        self._file.close()
+        self._folder.drop()
+
+
+# A page: level entries, how many of them are nulls, level bytes, PLAIN values.
+Page = tuple[int, int, bytes, Bytes]
+
+
+def _flat_levels(n_rows: int, validity: Bytes | None) -> bytes:
+    """Definition levels (0 null, 1 value) of a flat optional column, as one RLE or one bit-packed run."""
+    if validity is None:
+        run = varint(n_rows << 1) + b"\x01"
+    else:
+        bits = np.packbits(validity, bitorder="little")
+        run = varint(len(bits) << 1 | 1) + bits.tobytes()
+    return len(run).to_bytes(4, "little") + run
+
+
+@lru_cache(maxsize=64)
+def _full_vector_levels(n_rows: int, dim: int) -> bytes:
+    return vector_levels(n_rows, dim, None)
+
+
+def _text_pages(block: TextBlock) -> Iterator[Page]:
+    start, n = 0, block.n_rows
+    while start < n:
+        limit = block.offsets[start] + _TEXT_PAGE_BYTES
+        fitting = int(np.searchsorted(block.offsets[start + 1 : start + _TEXT_PAGE_ROWS + 1], limit, side="right"))
+        part = block.rows(start, start + max(1, fitting))
+        plain = np.empty(4 * part.n_rows + part.n_bytes, np.uint8)
+        used = kernel.plain_byte_array_into(part.offsets, part.data, part.validity, plain)
+        yield part.n_rows, _nulls(part.validity), _flat_levels(part.n_rows, part.validity), plain[:used]
+        start += part.n_rows
+
+
+def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk) -> Iterator[Page]:
+    values_of = _PLAIN_VALUES.get(plan.kind, _as_is)
+    for block in column.blocks():
+        n, validity = block.n_rows, block.validity
+        n_nulls = _nulls(validity)
+        values = values_of(plan, block if n_nulls else FixedBlock(block.values))
+        if plan.kind in _LIST_KINDS:
+            levels = vector_levels(n, plan.dim, validity) if n_nulls else _full_vector_levels(n, plan.dim)
+            yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, levels, values
+        else:
+            _note_limits(plan, block, chunk)
+            yield n, n_nulls, _flat_levels(n, validity if n_nulls else None), values
+
+
+def _nulls(validity: Bytes | None) -> int:
+    return 0 if validity is None else len(validity) - int(np.count_nonzero(validity))
+
+
+def _valid_rows(block: FixedBlock) -> Bytes:
+    return block.values if block.validity is None else block.values[block.validity.astype(bool)]
+
+
+def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -> None:
+    """Keep the smallest and largest integer for the statistics: readers skip row groups by them."""
+    if plan.kind not in ("int8", "int16", "int32", "int64"):
+        return
+    values = _valid_rows(block).view(plan.element)
+    if values.size:
+        low, high = int(values.min()), int(values.max())
+        chunk.low = low if chunk.low is None else min(low, chunk.low)
+        chunk.high = high if chunk.high is None else max(high, chunk.high)
+
+
+def _as_is(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    return _valid_rows(block)
+
+
+def _as_int32(plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    """INT8 and INT16 have no physical type of their own in Parquet."""
+    return _valid_rows(block).view(plan.element).astype("<i4").view(np.uint8)
+
+
+def _as_bits(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    return np.packbits(_valid_rows(block).reshape(-1), bitorder="little")
+
+
+def _as_byte_arrays(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    n, width = block.values.shape
+    out = np.empty(n * (4 + width), np.uint8)
+    return out[: kernel.fixed_byte_array_into(block.values, block.validity, out)]
+
+
+_PLAIN_VALUES: Mapping[str, Callable[[ColumnPlan, FixedBlock], Bytes]] = {
+    "bool": _as_bits,
+    "int8": _as_int32,
+    "int16": _as_int32,
+    "int8_vector": _as_int32,
+    "binary_vector": _as_byte_arrays,
+    "float16_vector": _as_byte_arrays,
+    "bfloat16_vector": _as_byte_arrays,
+}
+
+
+def compressor(codec: str, level: int | None) -> Callable[[bytes], bytes] | None:
+    """Return the function that compresses a page, None for no compression."""
+    if codec == "none":
+        return None
+    if codec == "zstd":
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=1 if level is None else level).compress
+    import pyarrow
+
+    return lambda body: _bytes(pyarrow.compress(body, codec=codec, asbytes=True))
+
+
+def _bytes(data: Any) -> bytes:
+    return bytes(data)

@@ -1,0 +1,164 @@
+"""Parquet metadata: schema, page headers, column chunks, footer. Pure functions from facts to bytes.
+
+Source: Apache Parquet format 2.10, src/main/thrift/parquet.thrift and LogicalTypes.md. The schema mirrors what pyarrow
+writes for the same columns (all optional, three-level lists named list.element), since that is what the server's reader
+is tested with, but holds no ARROW:schema: the server would restore types from it that it then refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vecmill.formats.thrift import Value, binary, boolean, i8, i16, i32, i64, sequence, struct
+from vecmill.plan import ColumnPlan
+
+MAGIC = b"PAR1"
+CREATED_BY = "vecmill version 0.1.0"
+
+_BOOLEAN, _INT32, _INT64, _FLOAT, _DOUBLE, _BYTE_ARRAY = 0, 1, 2, 4, 5, 6
+_OPTIONAL, _REPEATED = 1, 2
+_UTF8, _LIST, _INT_8, _INT_16 = 0, 3, 15, 16
+_PLAIN, _RLE = 0, 3
+CODECS: Mapping[str, int] = {"none": 0, "snappy": 1, "zstd": 6}
+
+_PHYSICAL: Mapping[str, int] = {
+    "bool": _BOOLEAN,
+    "int8": _INT32,
+    "int16": _INT32,
+    "int32": _INT32,
+    "int64": _INT64,
+    "float": _FLOAT,
+    "double": _DOUBLE,
+    "text": _BYTE_ARRAY,
+    "json": _BYTE_ARRAY,
+    "meta": _BYTE_ARRAY,
+    "float_vector": _FLOAT,
+    "int8_vector": _INT32,
+    # Bytes as they are: a list<uint8> takes 4 bytes a byte on disk.
+    "binary_vector": _BYTE_ARRAY,
+    "float16_vector": _BYTE_ARRAY,
+    "bfloat16_vector": _BYTE_ARRAY,
+}
+LISTS = frozenset({"float_vector", "int8_vector"})
+
+
+def _string_type() -> list[tuple[int, Value]]:
+    return [(6, i32(_UTF8)), (10, struct([(1, struct())]))]
+
+
+def _integer_type(bits: int) -> list[tuple[int, Value]]:
+    width = struct([(1, i8(bits)), (2, boolean(True))])
+    return [(6, i32(_INT_8 if bits == 8 else _INT_16)), (10, struct([(10, width)]))]
+
+
+def _annotation(kind: str) -> list[tuple[int, Value]]:
+    if kind in ("text", "json", "meta"):
+        return _string_type()
+    if kind in ("int8", "int8_vector"):
+        return _integer_type(8)
+    return _integer_type(16) if kind == "int16" else []
+
+
+def _leaf(plan: ColumnPlan, name: str) -> Value:
+    head = [(1, i32(_PHYSICAL[plan.kind])), (3, i32(_OPTIONAL)), (4, binary(name))]
+    return struct([*head, *_annotation(plan.kind)])
+
+
+def schema_elements(plans: Sequence[ColumnPlan]) -> list[Value]:
+    """Return the flattened schema tree."""
+    tree = [struct([(4, binary("schema")), (5, i32(len(plans)))])]
+    for plan in plans:
+        if plan.kind not in LISTS:
+            tree.append(_leaf(plan, plan.name))
+            continue
+        is_list = [(6, i32(_LIST)), (10, struct([(3, struct())]))]
+        tree.append(struct([(3, i32(_OPTIONAL)), (4, binary(plan.name)), (5, i32(1)), *is_list]))
+        tree.append(struct([(3, i32(_REPEATED)), (4, binary("list")), (5, i32(1))]))
+        tree.append(_leaf(plan, "element"))
+    return tree
+
+
+def page_header(n_values: int, raw_bytes: int, stored_bytes: int) -> bytes:
+    """Return the header of a v1 data page: PLAIN values, RLE levels."""
+    page = struct([(1, i32(n_values)), (2, i32(_PLAIN)), (3, i32(_RLE)), (4, i32(_RLE))])
+    return struct([(1, i32(0)), (2, i32(raw_bytes)), (3, i32(stored_bytes)), (5, page)]).data
+
+
+@dataclass(slots=True)
+class ColumnChunk:
+    """Facts of one column in one row group, gathered page by page."""
+
+    plan: ColumnPlan
+    offset: int
+    n_values: int = 0
+    n_nulls: int = 0
+    raw_bytes: int = 0
+    stored_bytes: int = 0
+    low: int | None = None
+    high: int | None = None
+
+    def encode(self, codec: int) -> Value:
+        """Return the ColumnChunk struct."""
+        plan = self.plan
+        path = [plan.name, "list", "element"] if plan.kind in LISTS else [plan.name]
+        meta = struct(
+            [
+                (1, i32(_PHYSICAL[plan.kind])),
+                (2, sequence([i32(_PLAIN), i32(_RLE)])),
+                (3, sequence([binary(part) for part in path])),
+                (4, i32(codec)),
+                (5, i64(self.n_values)),
+                (6, i64(self.raw_bytes)),
+                (7, i64(self.stored_bytes)),
+                (9, i64(self.offset)),
+                (12, self._statistics()),
+            ]
+        )
+        return struct([(2, i64(self.offset)), (3, meta)])
+
+    def _statistics(self) -> Value:
+        counts = [(3, i64(self.n_nulls))]
+        if self.low is None or self.high is None:
+            return struct(counts)
+        size = 8 if self.plan.kind == "int64" else 4
+        low, high = (binary(limit.to_bytes(size, "little", signed=True)) for limit in (self.low, self.high))
+        return struct([*counts, (5, high), (6, low)])
+
+
+@dataclass(slots=True)
+class RowGroup:
+    """Facts of one row group."""
+
+    n_rows: int
+    chunks: list[ColumnChunk] = field(default_factory=list)
+
+    def encode(self, ordinal: int, codec: int) -> Value:
+        """Return the RowGroup struct."""
+        fields = [
+            (1, sequence([chunk.encode(codec) for chunk in self.chunks])),
+            (2, i64(sum(chunk.raw_bytes for chunk in self.chunks))),
+            (3, i64(self.n_rows)),
+            (5, i64(self.chunks[0].offset)),
+            (6, i64(sum(chunk.stored_bytes for chunk in self.chunks))),
+        ]
+        # The ordinal is a 16-bit field, and optional: a file of more row groups goes without.
+        return struct([*fields, (7, i16(ordinal))] if ordinal < 2**15 else fields)
+
+
+def footer(
+    plans: Sequence[ColumnPlan], groups: Sequence[RowGroup], codec: int, key_values: Mapping[str, str]
+) -> bytes:
+    """Return the end of the file: FileMetaData, its length, the magic."""
+    fields: list[tuple[int, Value]] = [
+        (1, i32(2)),
+        (2, sequence(schema_elements(plans))),
+        (3, i64(sum(group.n_rows for group in groups))),
+        (4, sequence([group.encode(i, codec) for i, group in enumerate(groups)])),
+        (5, sequence([struct([(1, binary(key)), (2, binary(value))]) for key, value in key_values.items()])),
+        (6, binary(CREATED_BY)),
+        # min_value and max_value mean nothing to a reader without the order they were taken in.
+        (7, sequence([struct([(1, struct())]) for _ in plans])),
+    ]
+    data = struct(fields).data
+    return data + len(data).to_bytes(4, "little") + MAGIC

@@ -1,0 +1,93 @@
+"""What was written where: the record that an import, a resume or a check starts from.
+
+``manifest.json`` lists every published file with its rows, bytes and checksum, and the schema. It is replaced atomically
+after each published segment, so that it is true at any moment: all that it lists is there, whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file: ``path`` relative to the manifest's folder (POSIX), ``rows``, ``bytes``, ``checksum``, and for NPY ``field``.
+
+    ``checksum`` is ``crc64nvme:`` and 16 hex digits: the CRC that S3 computes for a whole object.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    checksum: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The files that were published together: one Parquet file, or one NPY file a field."""
+
+    number: int
+    rows: int
+    files: tuple[FileEntry, ...]
+
+
+@dataclass(slots=True)
+class Manifest:
+    """All segments of one writer, with the schema and the format they were written in."""
+
+    uuid: str
+    file_type: str
+    schema: Mapping[str, Any]
+    segments: list[Segment] = field(default_factory=list)
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every published file, in the order of the segments."""
+        return tuple(entry for segment in self.segments for entry in segment.files)
+
+    @property
+    def n_rows(self) -> int:
+        """Published rows."""
+        return sum(segment.rows for segment in self.segments)
+
+    @property
+    def n_bytes(self) -> int:
+        """Published bytes."""
+        return sum(entry.bytes for entry in self.files)
+
+    def to_json(self) -> str:
+        """Return the text of ``manifest.json``."""
+        head = {
+            "vecmill_manifest": FORMAT_VERSION,
+            "uuid": self.uuid,
+            "file_type": self.file_type,
+            "rows": self.n_rows,
+            "bytes": self.n_bytes,
+            "schema": self.schema,
+            "segments": [asdict(segment) for segment in self.segments],
+        }
+        return json.dumps(head, ensure_ascii=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read the text of a ``manifest.json``. Raises ValueError for one that this release does not know."""
+        raw = json.loads(text)
+        if not isinstance(raw, dict) or raw.get("vecmill_manifest") != FORMAT_VERSION:
+            raise ValueError(f"not a vecmill manifest of version {FORMAT_VERSION}")
+        return cls(
+            uuid=raw["uuid"],
+            file_type=raw["file_type"],
+            schema=raw["schema"],
+            segments=[_segment(one) for one in raw["segments"]],
+        )
+
+
+def _segment(raw: Mapping[str, Any]) -> Segment:
+    files: Sequence[Mapping[str, Any]] = raw["files"]
+    return Segment(number=raw["number"], rows=raw["rows"], files=tuple(FileEntry(**entry) for entry in files))

@@ -1,0 +1,149 @@
+"""What a column of the file is, compiled once from the schema and the format: the row plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecmill.datatypes import DataType
+from vecmill.errors import SchemaError
+from vecmill.schema import CollectionSchema, FieldSchema
+from vecmill.textjson import encode_json, meta_encoder
+
+# Milvus refuses larger JSON on insert, upsert and compaction; no import reader checks it (milvus-docs, use-json-fields).
+JSON_MAX_BYTES = 65_536
+
+KINDS: Mapping[DataType, str] = {
+    DataType.BOOL: "bool",
+    DataType.INT8: "int8",
+    DataType.INT16: "int16",
+    DataType.INT32: "int32",
+    DataType.INT64: "int64",
+    DataType.FLOAT: "float",
+    DataType.DOUBLE: "double",
+    DataType.VARCHAR: "text",
+    DataType.JSON: "json",
+    DataType.FLOAT_VECTOR: "float_vector",
+    DataType.FLOAT16_VECTOR: "float16_vector",
+    DataType.BFLOAT16_VECTOR: "bfloat16_vector",
+    DataType.INT8_VECTOR: "int8_vector",
+    DataType.BINARY_VECTOR: "binary_vector",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FormatRules:
+    """What a format cannot carry: ``name`` for messages, nulls, U+0000 in text."""
+
+    name: str
+    carries_null: bool
+    carries_nul: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """One column of the file.
+
+    ``kind`` names the kernel's conversion; ``width`` is the bytes of a fixed width value (0 for text); ``dim`` the
+    elements of a vector; ``max_bytes`` the UTF-8 limit of text; ``encode`` turns a JSON value (for ``$meta``: a whole
+    row) into text.
+    """
+
+    field: FieldSchema
+    kind: str
+    width: int
+    dim: int
+    nullable: bool
+    max_bytes: int
+    refuse_nul: bool
+    default: Any
+    encode: Callable[[Any], str] | None
+    format_name: str
+
+    @property
+    def name(self) -> str:
+        """Name of the field."""
+        return self.field.name
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values have no fixed width: VARCHAR, JSON, ``$meta``."""
+        return self.width == 0
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether a value is a dense vector."""
+        return self.dim > 0
+
+    @property
+    def element(self) -> np.dtype[Any]:
+        """The NumPy type of one element in the column buffer (uint8 for binary and half vectors)."""
+        return np.dtype(self.field.spec.descr)
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in the words of an error message."""
+        if self.kind in ("int8", "int16", "int32", "int64"):
+            limits = np.iinfo(self.kind)
+            return f"an integer from {limits.min} to {limits.max}"
+        words = {
+            "bool": "a bool",
+            "float": "a finite float32 value",
+            "double": "a finite float64 value",
+            "text": f"text of at most {self.max_bytes} UTF-8 bytes",
+            "json": f"a JSON value or JSON text of at most {self.max_bytes} bytes",
+            "meta": f"dynamic values that make a JSON object of at most {self.max_bytes} bytes",
+            "float_vector": f"{self.dim} float32 values",
+            "float16_vector": f"{self.dim} float16 values",
+            "bfloat16_vector": f"{self.dim} bfloat16 values",
+            "int8_vector": f"{self.dim} integers from -128 to 127",
+            "binary_vector": f"{self.dim} values of 0 or 1, or {self.dim // 8} bytes",
+        }
+        return words[self.kind]
+
+    @property
+    def expected_not_null(self) -> str:
+        """Why None is refused, in the words of an error message."""
+        if self.field.nullable:
+            return f"a value: {self.format_name} cannot carry a null, use PARQUET"
+        return f"{self.expected} (the field is not nullable)"
+
+
+def plan_columns(schema: CollectionSchema, rules: FormatRules) -> tuple[ColumnPlan, ...]:
+    """Compile the columns of a file, in the schema's order, ``$meta`` last.
+
+    Raises SchemaError, naming the field, for a type that this release does not write.
+    """
+    fields = schema.written_fields()
+    if getattr(schema, "struct_fields", None):
+        raise SchemaError("STRUCT fields are not supported by this release of vecmill")
+    return tuple(_plan(schema, field, rules) for field in fields)
+
+
+def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> ColumnPlan:
+    if field.dtype not in KINDS:
+        raise SchemaError(f"{field.dtype.name} is not supported by this release of vecmill", field=field.name)
+    kind = KINDS[field.dtype]
+    max_bytes, encode = -1, None
+    if kind == "text":
+        max_bytes = field.max_length or 0
+    elif field.is_dynamic:
+        kind, max_bytes, encode = "meta", JSON_MAX_BYTES, meta_encoder(schema)
+    elif kind == "json":
+        max_bytes, encode = JSON_MAX_BYTES, encode_json
+    return ColumnPlan(
+        field=field,
+        kind=kind,
+        width=field.row_nbytes or 0,
+        dim=field.dim or 0,
+        nullable=field.nullable and rules.carries_null,
+        max_bytes=max_bytes,
+        refuse_nul=not rules.carries_nul,
+        # A row without dynamic values has the empty object, never a null.
+        default={} if kind == "meta" else field.default_value,
+        encode=encode,
+        format_name=rules.name,
+    )

@@ -1,0 +1,140 @@
+"""Segments from full to visible: sealed and published in the background, in order, and recorded in the manifest.
+
+One worker thread: two would only race for the same disk. At most two segments wait for it; after that the caller waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from vecmill.errors import StoreError, VecmillError
+from vecmill.formats.base import SegmentFiles
+from vecmill.manifest import FileEntry, Manifest, Segment
+from vecmill.sinks.local import replace_text, store_errors
+
+MANIFEST_NAME = "manifest.json"
+_MAX_WAITING = 2
+
+Callback = Callable[[list[str]], object]
+T = TypeVar("T")
+
+
+class Publisher:
+    """Owns the manifest of one writer and the thread that publishes."""
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._root = root
+        self._pool: ThreadPoolExecutor | None = None
+        self._jobs: deque[Future[object]] = deque()
+        self._abandoned = threading.Event()
+        self.failed = False  # a job has ended badly: read without a lock, set before its future is done
+
+    @property
+    def batch_files(self) -> list[list[str]]:
+        """Paths of the published files, one list a segment: the shape that the import API takes."""
+        return [[str(self._root / entry.path) for entry in segment.files] for segment in self.manifest.segments]
+
+    def safe_words(self) -> str:
+        """Say which rows are published, for an error message."""
+        n_files = len(self.manifest.files)
+        if n_files == 0:
+            return "no rows were published before"
+        return f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {self._root / MANIFEST_NAME}"
+
+    def seal(self, segment: SegmentFiles) -> Future[tuple[FileEntry, ...]]:
+        """Finish the files of a segment in the background, without publishing them yet."""
+        future = self._submit(segment.seal)
+        self._jobs.append(future)  # type: ignore[arg-type]
+        return future
+
+    def publish(
+        self,
+        number: int,
+        segment: SegmentFiles,
+        sealed: Future[tuple[FileEntry, ...]] | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        """Seal (unless that is under way) and publish a segment in the background. Raises an earlier job's error."""
+
+        def job() -> None:
+            try:
+                entries = segment.seal() if sealed is None else sealed.result()
+                if self._abandoned.is_set():
+                    segment.drop()
+                    return
+                segment.publish()
+            except BaseException as error:
+                discard(segment, error)
+                raise
+            self._record(number, entries)
+            if callback is not None:
+                callback([str(self._root / entry.path) for entry in entries])
+
+        self._jobs.append(self._submit(job))
+
+    def _submit(self, job: Callable[[], T]) -> Future[T]:
+        while len(self._jobs) > _MAX_WAITING or (self._jobs and self._jobs[0].done()):
+            self._jobs.popleft().result()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="vecmill-publish")
+        return self._pool.submit(self._watched, job)
+
+    def _watched(self, job: Callable[[], T]) -> T:
+        try:
+            return job()
+        except BaseException:
+            self.failed = True
+            raise
+
+    def _record(self, number: int, entries: tuple[FileEntry, ...]) -> None:
+        segment = Segment(number=number, rows=entries[0].rows, files=entries)
+        self.manifest.segments.append(segment)
+        try:
+            replace_text(self._root / MANIFEST_NAME, self.manifest.to_json())
+        except VecmillError:
+            self.manifest.segments.remove(segment)
+            raise
+
+    def raise_failure(self) -> None:
+        """Raise the error of a job that has ended badly, if one has; else do not wait."""
+        while self._jobs and (self.failed or self._jobs[0].done()):
+            self._jobs.popleft().result()
+
+    def wait(self) -> None:
+        """Wait until all is published. Raises the first error."""
+        while self._jobs:
+            self._jobs.popleft().result()
+
+    def close(self, *, abandon: bool) -> None:
+        """End the thread. With ``abandon``, what is not yet published is removed instead."""
+        if abandon:
+            self._abandoned.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=False)
+        if not self.manifest.segments:
+            with store_errors(self._root):
+                if self._root.exists() and not any(self._root.iterdir()):
+                    self._root.rmdir()
+
+
+def discard(segment: SegmentFiles, error: BaseException) -> None:
+    """Remove the files of a segment that failed; what cannot be removed is noted on the error that is on its way."""
+    try:
+        segment.drop()
+    except StoreError as second:
+        error.add_note(f"and its temporary files could not be removed: {second}")
+
+
+def with_safe_words(error: StoreError, safe: str) -> StoreError:
+    """Return the error with what is safe, keeping its cause."""
+    if error.safe:
+        return error
+    told = StoreError(error.reason, path=error.path, safe=safe, errno=error.errno)
+    told.__cause__ = error.__cause__
+    return told

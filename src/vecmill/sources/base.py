@@ -1,0 +1,202 @@
+"""What every source of columns has in common: the `Source` protocol and the words of its errors.
+
+A source holds columns, all of the same length, that are read front to back in batches of bounded size. Types are told
+in Arrow's terms, whatever the file is: a matrix of NumPy's is a ``fixed_size_list`` of its second dimension.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from vecmill.errors import DataError, StoreError
+
+BATCH_BYTES = 8 << 20
+"""Decoded bytes that a batch aims at: a few of them bound the memory, and the calls per batch cost nothing yet."""
+
+MAX_BATCH_ROWS = 1 << 16
+MIN_BATCH_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a source.
+
+    Attributes
+    ----------
+    name: name of the field that the column feeds.
+    source: its name in the file: that of the Parquet column, or the stem of the NPY file.
+    type: its ``pyarrow.DataType``; an (n, dim) matrix is a ``fixed_size_list`` of ``dim``, and ``|V2`` elements (how
+        NumPy stores bfloat16) are ``fixed_size_binary[2]``.
+    null_count: nulls in the column, of values inside lists and structs too; None when only reading it can tell.
+    """
+
+    name: str
+    source: str
+    type: Any
+    null_count: int | None
+
+
+class Source(Protocol):
+    """Columns of one length, read in batches. Reading starts anew with every call of `batches`."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the columns, in the order of the batches."""
+
+    @property
+    def n_rows(self) -> int:
+        """Return the rows of every column."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Return the bytes of the files that are read."""
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows in order, as a mapping from field name to a pyarrow Array (n,) or an ndarray (n,) or (n, dim).
+
+        ``names`` reads only these columns. At most ``batch_rows`` rows come at a time, by default what makes about
+        8 MiB. Raises DataError and StoreError that name the file.
+        """
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return the file that holds ``row`` (0-based) of column ``name``, and the row in that file."""
+
+
+class Files:
+    """Rows that lie one after another in files: which file holds row i?"""
+
+    __slots__ = ("ends", "paths")
+
+    def __init__(self, paths: Sequence[Path], n_rows: Sequence[int]) -> None:
+        self.paths = tuple(paths)
+        self.ends = tuple(itertools.accumulate(n_rows))
+
+    @property
+    def n_rows(self) -> int:
+        """Return the rows of all files together."""
+        return self.ends[-1] if self.ends else 0
+
+    def start(self, i: int) -> int:
+        """Return the global number of the first row of file ``i``."""
+        return self.ends[i - 1] if i else 0
+
+    def index(self, row: int) -> int:
+        """Return the number of the file that holds ``row``; the last one for rows behind the end."""
+        return min(bisect.bisect_right(self.ends, row), len(self.ends) - 1)
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return path and row in that file of the global ``row``."""
+        i = self.index(row)
+        return str(self.paths[i]), row - self.start(i)
+
+
+def rows_for(row_bytes: float) -> int:
+    """Return how many rows of ``row_bytes`` decoded bytes make a batch."""
+    return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1.0))))
+
+
+def natural_key(path: Path) -> list[Any]:
+    """Return a sort key that puts ``emb_2`` before ``emb_10``: shards of several columns must pair up by number."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)]
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return names for an error message: the first few, and how many more there are."""
+    shown = ", ".join(repr(name) for name in names[:8])
+    more = len(names) - 8
+    return f"{shown} and {more} more" if more > 0 else shown or "none"
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn what can go wrong while ``path`` is read as a ``kind`` file into StoreError or DataError with its name."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (StoreError, DataError):
+        raise
+    except OSError as err:
+        # pyarrow reports a damaged file as an OSError without errno.
+        if err.errno is None:
+            raise DataError(file=str(path), expected=f"a whole {kind} file", got=one_line(err)) from err
+        reason = (err.strerror or one_line(err)).lower()
+        raise StoreError(reason, path=str(path), errno=err.errno) from err
+    except (pa.ArrowException, ValueError, EOFError) as err:
+        raise DataError(file=str(path), expected=f"a whole {kind} file", got=one_line(err)) from err
+
+
+def one_line(err: BaseException) -> str:
+    """Return the message of ``err`` as one short line."""
+    text = " ".join(str(err).split()) or type(err).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+class Joined:
+    """Sources side by side: their columns belong together row by row (metadata in Parquet, vectors in NPY)."""
+
+    def __init__(self, parts: Sequence[Source]) -> None:
+        self._parts = tuple(parts)
+        first = parts[0]
+        for part in parts[1:]:
+            if part.n_rows != first.n_rows:
+                raise DataError(
+                    file=part.locate(0)[0],
+                    expected=f"{first.n_rows} rows, as in {first.locate(0)[0]!r}",
+                    got=f"{part.n_rows}",
+                )
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the columns of all parts."""
+        return tuple(column for part in self._parts for column in part.columns)
+
+    @property
+    def n_rows(self) -> int:
+        """Return the rows, which all parts share."""
+        return self._parts[0].n_rows
+
+    @property
+    def n_bytes(self) -> int:
+        """Return the bytes of all files."""
+        return sum(part.n_bytes for part in self._parts)
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the batches of all parts, merged; see `Source.batches`."""
+        wanted = [[c.name for c in part.columns if names is None or c.name in names] for part in self._parts]
+        used = [(part, mine) for part, mine in zip(self._parts, wanted, strict=True) if mine]
+        yield from _zip_batches([part.batches(mine, batch_rows=batch_rows) for part, mine in used])
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return file and row in it, of the part that holds column ``name``."""
+        for part in self._parts:
+            if any(column.name == name for column in part.columns):
+                return part.locate(row, name)
+        return self._parts[0].locate(row)
+
+
+def _zip_batches(streams: Sequence[Iterator[Mapping[str, Any]]]) -> Iterator[Mapping[str, Any]]:
+    """Cut batches of different lengths to common ones. Slices of arrays are views, so nothing is copied."""
+    heads: list[dict[str, Any]] = [{} for _ in streams]
+    while True:
+        for i, stream in enumerate(streams):
+            if not heads[i]:
+                heads[i] = dict(next(stream, {}))
+        if not all(heads):
+            return
+        n = min(len(next(iter(head.values()))) for head in heads)
+        yield {name: column[:n] for head in heads for name, column in head.items()}
+        for i, head in enumerate(heads):
+            rest = {name: column[n:] for name, column in head.items()}
+            heads[i] = rest if len(next(iter(rest.values()))) else {}

@@ -1,0 +1,95 @@
+"""What no field takes as it is, put into a form that one does: dates as text, maps and lists as JSON values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from vecmill.datatypes import TYPES, DataType
+from vecmill.errors import DataError
+
+Cast = Callable[[Any], Any]
+
+
+def cast_for(type_: Any, dtype: DataType | None, name: str) -> Cast | None:
+    """Return the function that makes a column of Arrow type ``type_`` fit for a field of ``dtype``, None if it does.
+
+    ``dtype`` None stands for a dynamic field. The function takes one batch of the column, a pyarrow Array or an
+    ndarray; it raises DataError with the row in that batch. Numbers, text and vectors are the writer's business.
+
+    - dates, times and timestamps become ISO 8601 text; instants (with a zone) are given in UTC, with ``Z``
+    - structs, maps and lists become Python values, or JSON text when there are dates among them
+    """
+    import pyarrow.types as t
+
+    group = "dynamic" if dtype is None else TYPES[dtype].group
+    if t.is_temporal(type_) and not t.is_duration(type_):
+        texts = group in ("text", "timestamptz", "dynamic")
+        return as_iso_text if texts else _json_strings if group == "json" else None
+    if t.is_nested(type_) and group in ("json", "dynamic"):
+        return _JsonText(name) if _holds_dates(type_) else _python_values
+    return None
+
+
+def as_iso_text(values: Any) -> Any:
+    """Return dates, times or timestamps (a pyarrow Array) as text: ``2024-05-01``, ``2024-05-01T12:00:00.000Z``."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    if not t.is_timestamp(values.type):
+        return values.cast(pa.string())
+    # The instants are UTC already. Formatting them with their zone would need a zone database on every machine.
+    utc = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
+    text = pc.replace_substring(utc.cast(pa.string()), " ", "T", max_replacements=1)
+    return text if values.type.tz is None else pc.binary_join_element_wise(text, "Z", "")
+
+
+def _json_strings(values: Any) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise('"', as_iso_text(values), '"', "")
+
+
+def _holds_dates(type_: Any) -> bool:
+    import pyarrow.types as t
+
+    inner = [type_.field(i).type for i in range(type_.num_fields)]
+    return any(t.is_temporal(child) or (t.is_nested(child) and _holds_dates(child)) for child in inner)
+
+
+def _python_values(values: Any) -> list[Any]:
+    import numpy as np
+
+    rows = values.tolist() if isinstance(values, np.ndarray) else values.to_pylist(maps_as_pydicts="strict")
+    return list(rows)
+
+
+class _JsonText:
+    """Nested values of one column as JSON text, a null row as null."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, values: Any) -> Any:
+        import pyarrow as pa
+
+        texts: list[str | None] = []
+        for i, row in enumerate(_python_values(values)):
+            try:
+                texts.append(None if row is None else _dumps(row))
+            except (TypeError, ValueError) as err:
+                raise DataError(field=self._name, row=i, expected="values that JSON can hold", got=str(err)) from err
+        return pa.array(texts, pa.string())
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> str:
+    isoformat = getattr(value, "isoformat", None)
+    if not callable(isoformat):
+        raise TypeError(f"a value of type {type(value).__name__}")
+    return str(isoformat())

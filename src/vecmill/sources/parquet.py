@@ -1,0 +1,136 @@
+"""Columns of one Parquet file, or of several with the same columns, row group by row group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vecmill.errors import DataError
+from vecmill.sources.base import Column, Files, names_text, reading, rows_for
+
+# Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
+# row group of 200,000 x 768 floats is 740 MB against 190 MB at the same speed.
+_READ_BUFFER_BYTES = 1 << 20
+
+
+def _open(path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES)
+
+
+def parquet_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the columns of a Parquet file. Raises DataError for another file, StoreError for none."""
+    with reading(path, "Parquet"), _open(path) as file:
+        return tuple(file.schema_arrow.names)
+
+
+class ParquetSource:
+    """Columns of Parquet files, which follow one another in the order given.
+
+    ``wanted`` maps field names to the names of Parquet columns. Every file must hold all of them, with the same types,
+    or the type null where a file has no value (pandas writes that); columns that are not wanted may differ, and are not
+    read. The files are opened one at a time.
+
+    Raises DataError that names the file and the column, StoreError when a file cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> None:
+        self._batch_rows = batch_rows
+        n_rows: list[int] = []
+        sizes: list[dict[str, int]] = []
+        nulls: list[dict[str, int | None]] = []
+        types: dict[str, Any] = {}
+        self.n_bytes = 0
+        for path in paths:
+            with reading(path, "Parquet"), _open(path) as file:
+                self._check(path, file.schema_arrow, wanted.values(), types, paths[0])
+                n_rows.append(file.metadata.num_rows)
+                size, null = _statistics(file)
+                sizes.append(size)
+                nulls.append(null)
+                self.n_bytes += path.stat().st_size
+        self._files = Files(paths, n_rows)
+        self.columns = tuple(
+            Column(field, name, types[name], _sum([null.get(name) for null in nulls])) for field, name in wanted.items()
+        )
+        self._row_bytes = {
+            field: sum(size.get(name, 0) for size in sizes) / max(1, self.n_rows) for field, name in wanted.items()
+        }
+
+    @property
+    def n_rows(self) -> int:
+        """Return the rows of all files, as their footers tell."""
+        return self._files.n_rows
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return the file that holds ``row`` and the row in that file; see `Source.locate`."""
+        return self._files.locate(row)
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield pyarrow Arrays by field name; see `Source.batches`. A batch never spans two files."""
+        wanted = {c.name: c.source for c in self.columns if names is None or c.name in names}
+        rows = batch_rows or self._batch_rows or rows_for(sum(self._row_bytes[name] for name in wanted))
+        for i, path in enumerate(self._files.paths):
+            left = self._files.ends[i] - self._files.start(i)
+            with reading(path, "Parquet"), _open(path) as file:
+                batches = file.iter_batches(batch_size=rows, columns=sorted(set(wanted.values())))
+                while True:
+                    with reading(path, "Parquet"):
+                        batch = next(batches, None)
+                    if batch is None:
+                        break
+                    left -= batch.num_rows
+                    if batch.num_rows:
+                        yield {field: batch.column(name) for field, name in wanted.items()}
+            if left:
+                expected = f"{self._files.ends[i] - self._files.start(i)} rows, as its footer said"
+                raise DataError(file=str(path), expected=expected, got=f"{abs(left)} {'fewer' if left > 0 else 'more'}")
+
+    @staticmethod
+    def _check(path: Path, schema: Any, wanted: Iterable[str], types: dict[str, Any], first: Path) -> None:
+        import pyarrow.types as t
+
+        for name in wanted:
+            found = schema.get_all_field_indices(name)
+            if len(found) != 1:
+                got = f"{len(found)} columns of that name" if found else f"columns {names_text(schema.names)}"
+                raise DataError(file=str(path), expected=f"a column {name!r}", got=got)
+            found_type = schema.field(found[0]).type
+            known = types.setdefault(name, found_type)
+            if t.is_null(known):
+                types[name] = found_type
+            elif known != found_type and not t.is_null(found_type):
+                raise DataError(
+                    file=str(path), field=name, expected=f"{known}, as in {str(first)!r}", got=str(found_type)
+                )
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _statistics(file: Any) -> tuple[dict[str, int], dict[str, int | None]]:
+    """Return the decoded bytes and the nulls per top-level column, as far as the footer tells."""
+    owners = [field.name for field in file.schema_arrow for _ in range(_leaves(field.type))]
+    sizes: dict[str, int] = {}
+    nulls: dict[str, int | None] = dict.fromkeys(owners, 0)
+    if len(owners) != file.metadata.num_columns:  # an Arrow type that is spread over leaves in another way
+        return sizes, dict.fromkeys(owners)
+    for g in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(g)
+        for i, name in enumerate(owners):
+            chunk = group.column(i)
+            sizes[name] = sizes.get(name, 0) + chunk.total_uncompressed_size
+            stats = chunk.statistics
+            known = stats.null_count if stats is not None and stats.has_null_count else None
+            nulls[name] = _sum([nulls[name], known])
+    return sizes, nulls
+
+
+def _leaves(type_: Any) -> int:
+    storage = getattr(type_, "storage_type", type_)
+    return sum(_leaves(storage.field(i).type) for i in range(storage.num_fields)) or 1

@@ -1,0 +1,86 @@
+"""JSON fields and the dynamic field: any Python value -> compact JSON text in raw UTF-8."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from vecmill.schema import CollectionSchema
+
+DYNAMIC_FIELD = "$meta"
+
+
+def _plain(value: object) -> object:
+    """Give what json does not know as something it does: NumPy scalars and arrays."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+# One encoder for all rows. Non-ASCII stays raw UTF-8: half the bytes, and the server stores the text as it is.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+def encode_json(value: object) -> str:
+    """Return the JSON text of a value. A str is taken as JSON text, as pymilvus takes it: parsed to check, kept as is.
+
+    Raises ValueError or TypeError for NaN, Inf, text that is not JSON, or an object without a JSON form.
+    """
+    if isinstance(value, str):
+        try:
+            _decode(value)
+        except ValueError as error:
+            raise ValueError(f"a str that is not JSON text ({error}); encode text values with json.dumps") from None
+        return value
+    return _encode(value)
+
+
+def meta_encoder(schema: CollectionSchema) -> Callable[[Mapping[str, Any]], str]:
+    """Return the function that gathers a row's dynamic values: its unknown keys, merged with a given ``$meta``.
+
+    It raises ValueError for a key that is both in ``$meta`` and beside it, for ``$meta`` that is not an object, and for
+    fields that the server fills itself (auto-id key, function output).
+    """
+    known = {field.name for field in schema.fields}
+    filled = known - {field.name for field in schema.written_fields()}
+
+    def encode(row: Mapping[str, Any]) -> str:
+        extras: dict[str, Any] = {}
+        given = row.get(DYNAMIC_FIELD)
+        if given is not None:
+            extras = dict(_as_object(given))
+        for key, value in row.items():
+            if key in filled:
+                raise ValueError(f"a value for {key!r}, which the server fills itself")
+            if key in known or key == DYNAMIC_FIELD:
+                continue
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r}, which is not a str")
+            if key in extras:
+                raise ValueError(f"the key {key!r} both in $meta and beside it")
+            extras[key] = value
+        for key in extras:
+            # The server refuses a "$meta" inside "$meta", and a dynamic key that shadows a field can never be read.
+            if key in known or key == DYNAMIC_FIELD:
+                raise ValueError(f"the key {key!r} inside $meta, which is a field of the schema")
+        return _encode(extras)
+
+    return encode
+
+
+def _as_object(value: object) -> Mapping[str, Any]:
+    decoded = _decode(value) if isinstance(value, str) else value
+    if not isinstance(decoded, Mapping):
+        raise ValueError(f"$meta of type {type(decoded).__name__}, which is not an object")
+    return decoded

@@ -1,0 +1,148 @@
+"""One Python value that the kernel's fast path did not take: bring it into a form that it takes, or say what is wrong.
+
+This is the slow path: NumPy scalars, tensors, mixed lists, big-endian arrays, and every mistake. The caller's object is
+never changed.
+"""
+
+from __future__ import annotations
+
+import numbers
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmill.blocks import Bytes
+from vecmill.dense import encode_fixed
+from vecmill.misfit import Misfit, describe
+from vecmill.plan import ColumnPlan
+
+
+def as_ndarray(value: Any) -> NDArray[Any] | None:
+    """Return an array for what is one by any protocol (NumPy, DLPack, ``__array__``, torch), None for what is not."""
+    if isinstance(value, np.ndarray):
+        return value
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        tensor = value.detach()
+        if tensor.device.type != "cpu":
+            raise Misfit("a tensor in main memory", f"one on {tensor.device}; call .cpu() first")
+        if tensor.dtype == torch.bfloat16:
+            # NumPy has no bfloat16: every one is exactly a float32.
+            return np.asarray(tensor.to(torch.float32).numpy())
+        return np.asarray(tensor.numpy())
+    if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError):
+            if not hasattr(value, "__array__"):
+                raise Misfit("an array that NumPy can read by DLPack", describe(value)) from None
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        return np.asarray(value)
+    if isinstance(value, memoryview):
+        return np.asarray(value)
+    return None
+
+
+def normalise(plan: ColumnPlan, value: Any) -> Any:
+    """Return ``value`` in the form that the kernel takes for sure. Raises Misfit (row 0) if it does not fit the field."""
+    try:
+        if plan.is_vector:
+            return _vector(plan, value)
+        if plan.is_text:
+            return _text(plan, value)
+        return _scalar(plan, value)
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, misfit.got, 0) from None
+
+
+def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
+    if isinstance(value, bytes | bytearray):
+        if plan.kind == "float_vector":
+            raise Misfit(plan.expected, describe(value))
+        if len(value) != plan.width:
+            raise Misfit(f"{plan.width} bytes", f"{len(value)} bytes")
+        dtype = np.int8 if plan.kind == "int8_vector" else np.uint8
+        row = np.frombuffer(value, dtype=dtype)
+    else:
+        array = as_ndarray(value)
+        row = _array_of_list(plan, value) if array is None else array
+        if row.dtype.kind == "O":
+            row = _array_of_list(plan, row.tolist())
+    if row.ndim != 1:
+        raise Misfit(f"{plan.expected} in one dimension", describe(row))
+    raw = row.dtype == np.uint8 and len(row) == plan.width
+    if len(row) != plan.dim and not raw:
+        raise Misfit(plan.expected, f"{len(row)} values")
+    encoded = encode_fixed(plan, row[None, :], _slot(plan))
+    if plan.kind == "float_vector":
+        return encoded[0].view(np.float32)
+    return encoded[0].tobytes()
+
+
+def _slot(plan: ColumnPlan) -> Bytes:
+    return np.empty((1, plan.width), np.uint8)
+
+
+def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Misfit(plan.expected, describe(value))
+    if len(value) != plan.dim:
+        raise Misfit(plan.expected, f"{len(value)} values")
+    binary = plan.kind == "binary_vector"
+    for position, item in enumerate(value):
+        is_bool = isinstance(item, bool | np.bool_)
+        if isinstance(item, Sequence | np.ndarray) or (is_bool and not binary) or not isinstance(item, numbers.Number | np.generic):
+            raise Misfit(plan.expected, f"{describe(item)} at position {position}")
+    if binary:
+        return np.array([item if item in (0, 1) else 2 for item in value], dtype=np.uint8)
+    try:
+        array = np.asarray(value)
+        return array if array.dtype.kind in "fiu" else np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise Misfit(plan.expected, "a list that NumPy cannot read as numbers") from None
+
+
+def _text(plan: ColumnPlan, value: Any) -> str:
+    if plan.encode is not None:
+        try:
+            text = plan.encode(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Misfit(plan.expected, str(error) or type(error).__name__) from error
+    elif isinstance(value, str):
+        text = value
+    else:
+        raise Misfit(plan.expected, describe(value))
+    try:
+        n_bytes = len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise Misfit("text in Unicode", f"a lone surrogate at position {error.start}") from None
+    if n_bytes > plan.max_bytes >= 0:
+        raise Misfit(plan.expected, f"{n_bytes} bytes ({len(text)} characters)")
+    if plan.refuse_nul and "\0" in text:
+        raise Misfit(f"text without U+0000, which {plan.format_name} cannot carry (use PARQUET)", "a NUL character")
+    return text
+
+
+def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
+    if isinstance(value, np.generic) or (as_ndarray(value) is not None and np.ndim(value) == 0):
+        array = np.asarray(value)
+    elif isinstance(value, float | int) and not isinstance(value, bool):
+        try:
+            array = np.asarray(value, dtype=np.float64 if isinstance(value, float) else np.int64)
+        except OverflowError:
+            if plan.kind not in ("float", "double"):
+                raise Misfit(plan.expected, describe(value)) from None
+            raise Misfit(plan.expected, "an integer beyond the range of float64") from None
+    else:
+        raise Misfit(plan.expected, describe(value))
+    if array.dtype.kind == "O":
+        raise Misfit(plan.expected, describe(value))
+    try:
+        encoded = encode_fixed(plan, array.reshape(1), _slot(plan))
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, describe(value) if array.dtype.kind != "f" else misfit.got) from None
+    result: bool | int | float = encoded.view(plan.element).item()
+    return result

@@ -1,0 +1,113 @@
+"""Show vecmill at work on real embeddings: convert the sample, read the files back, compare every value.
+
+Run by ``make demo``. Reads tests/data/embeddings.parquet, writes to ./demo/ (emptied first), and exits with 1 if a
+single value of a single column differs from the original in any bit.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from vecmill import convert
+
+if TYPE_CHECKING:
+    from vecmill.convert import Report
+
+SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
+OUT = Path("demo")
+
+
+def read_npy(files: list[list[str]]) -> dict[str, np.ndarray]:
+    """Return the columns of NPY sets, by field, with NumPy alone."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for group in files:
+        for path in group:
+            parts.setdefault(Path(path).stem, []).append(np.load(path))
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def read_parquet(files: list[list[str]]) -> dict[str, np.ndarray]:
+    """Return the columns of Parquet files, by field, with pyarrow alone."""
+    return as_arrays(pa.concat_tables([pq.read_table(path) for group in files for path in group]))
+
+
+def as_arrays(table: pa.Table) -> dict[str, np.ndarray]:
+    """Return a table as arrays: lists as (n, dim), text as unicode."""
+    arrays = {}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if column.null_count:
+            raise SystemExit(f"column {name!r} holds nulls")
+        if pa.types.is_list(column.type):
+            arrays[name] = np.asarray(column.flatten()).reshape(len(column), -1)
+        elif pa.types.is_string(column.type):
+            arrays[name] = np.array(column.to_pylist(), dtype=np.str_)
+        else:
+            arrays[name] = column.to_numpy()
+    return arrays
+
+
+def difference(want: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> str:
+    """Return the first difference in words, or "" when all values are equal bit by bit."""
+    if set(want) != set(got):
+        return f"columns {sorted(got)} instead of {sorted(want)}"
+    for name, expected in want.items():
+        found = got[name]
+        if expected.dtype.kind == "U":
+            if expected.tolist() != found.tolist():
+                return f"text of column {name!r}"
+        elif (expected.dtype, expected.shape) != (found.dtype, found.shape):
+            return f"column {name!r}: {found.dtype} {found.shape} instead of {expected.dtype} {expected.shape}"
+        elif expected.tobytes() != found.tobytes():
+            return f"values of column {name!r}"
+    return ""
+
+
+def show(results: list[tuple[str, Report, str]]) -> None:
+    """Print the table of what was written."""
+    table = Table(title=f"{SAMPLE.name} ({SAMPLE.stat().st_size / 1e6:.1f} MB)", title_justify="left")
+    for heading in ("format", "rows", "files", "MB", "seconds", "rows/s", "MB/s", "equal"):
+        table.add_column(heading, justify="left" if heading in ("format", "equal") else "right")
+    for name, report, problem in results:
+        table.add_row(
+            name,
+            f"{report.rows:,}",
+            str(sum(len(group) for group in report.files)),
+            f"{report.bytes_out / 1e6:.1f}",
+            f"{report.seconds:.3f}",
+            f"{report.rows_per_s:,.0f}",
+            f"{report.mb_per_s:,.0f}",
+            f"NO: {problem}" if problem else "yes",
+        )
+    console = Console()
+    for note in results[0][1].notes:
+        console.print(note, highlight=False, markup=False)
+    console.print(table)
+    console.print(f"equal: {'NO' if any(problem for *_, problem in results) else 'yes'}", highlight=False)
+
+
+def main() -> int:
+    """Convert, read back, compare; return the exit code."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    want = as_arrays(pq.read_table(SAMPLE))
+    convert(SAMPLE, OUT / "warm-up")  # imports and page cache are not what is shown
+    shutil.rmtree(OUT)
+    results = []
+    for file_type, read in (("npy", read_npy), ("parquet", read_parquet)):
+        report = convert(SAMPLE, OUT / file_type, file_type=file_type)
+        results.append((file_type, report, difference(want, read(report.files))))
+    show(results)
+    return 1 if any(problem for *_, problem in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

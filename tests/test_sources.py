@@ -1,0 +1,400 @@
+"""Sources: real Parquet and NPY files, in bounded batches, with the file named in every error."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vecmill.errors import DataError, StoreError
+from vecmill.sources import open_source
+
+SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
+
+
+def vectors(n: int, dim: int = 4, start: int = 0) -> np.ndarray:
+    return np.arange(start * dim, (start + n) * dim, dtype=np.float32).reshape(n, dim)
+
+
+def table(n: int, start: int = 0, dim: int = 4) -> pa.Table:
+    return pa.table(
+        {
+            "id": np.arange(start, start + n),
+            "text": [f"text {i}" for i in range(start, start + n)],
+            "vector": pa.array(list(vectors(n, dim, start)), pa.list_(pa.float32())),
+        }
+    )
+
+
+def collect(source, names=None, batch_rows=None) -> dict[str, list]:
+    out: dict[str, list] = {}
+    for batch in source.batches(names, batch_rows=batch_rows):
+        lengths = {len(values) for values in batch.values()}
+        assert len(lengths) == 1
+        assert 0 < lengths.pop() <= (batch_rows or 1 << 16)
+        for name, values in batch.items():
+            out.setdefault(name, []).extend(values.tolist() if isinstance(values, np.ndarray) else values.to_pylist())
+    return out
+
+
+# -- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_real_sample_is_read_whole():
+    source = open_source(SAMPLE)
+    assert source.n_rows == 2000
+    assert source.n_bytes == SAMPLE.stat().st_size
+    assert {c.name: str(c.type) for c in source.columns} == {
+        "id": "int64",
+        "name": "string",
+        "version": "string",
+        "released": "string",
+        "summary": "string",
+        "vector": "list<element: float>",
+    }
+    assert collect(source, batch_rows=333) == pq.read_table(SAMPLE).to_pydict()
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 64, 1000])
+def test_row_groups_and_files_follow_one_another(tmp_path, batch_rows):
+    pq.write_table(table(100), tmp_path / "part-2.parquet", row_group_size=13)
+    pq.write_table(table(50, start=100), tmp_path / "part-10.parquet", row_group_size=50)
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / ".part-2.parquet.crc").touch()
+    source = open_source(tmp_path)
+    assert source.n_rows == 150
+    assert collect(source, batch_rows=batch_rows) == table(150).to_pydict()
+    assert collect(source) == table(150).to_pydict(), "reading starts anew with every call"
+
+
+def test_locate_names_the_file_and_the_row_in_it(tmp_path):
+    first, empty, second = (tmp_path / name for name in ("a.parquet", "b.parquet", "c.parquet"))
+    pq.write_table(table(10), first)
+    pq.write_table(table(0), empty)
+    pq.write_table(table(5, start=10), second)
+    source = open_source([first, empty, second])
+    assert source.locate(0) == (str(first), 0)
+    assert source.locate(9, "vector") == (str(first), 9)
+    assert source.locate(10) == (str(second), 0)
+    assert source.locate(14) == (str(second), 4)
+    assert collect(source) == table(15).to_pydict()
+
+
+def test_columns_select_and_rename():
+    source = open_source(SAMPLE, columns={"key": "id", "text": "summary"})
+    assert [(c.name, c.source) for c in source.columns] == [("key", "id"), ("text", "summary")]
+    assert collect(source)["text"] == pq.read_table(SAMPLE)["summary"].to_pylist()
+
+
+def test_a_star_keeps_the_rest():
+    names = [c.name for c in open_source(SAMPLE, columns={"text": "summary", "*": "*"}).columns]
+    assert sorted(names) == ["id", "name", "released", "text", "vector", "version"]
+
+
+def test_fields_of_a_schema_are_found_beside_selected_columns():
+    source = open_source(SAMPLE, columns={"text": "summary"}, also=["id", "vector", "nowhere"])
+    assert [c.name for c in source.columns] == ["text", "id", "vector"]
+
+
+def test_one_column_may_feed_two_fields():
+    source = open_source(SAMPLE, columns={"a": "name", "b": "name"})
+    got = collect(source)
+    assert got["a"] == got["b"]
+
+
+def test_a_list_of_names_selects():
+    assert [c.name for c in open_source(SAMPLE, columns=["id", "vector"]).columns] == ["id", "vector"]
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(DataError) as caught:
+        open_source(SAMPLE, columns={"vector": "emb"})
+    assert caught.value.file == str(SAMPLE)
+    assert caught.value.expected == "a column 'emb'"
+    assert "'summary'" in caught.value.got
+
+
+def test_null_counts_come_from_the_footer(tmp_path):
+    path = tmp_path / "n.parquet"
+    pq.write_table(
+        pa.table({"a": pa.array([1, None, 3]), "b": [1, 2, 3], "s": pa.array([{"x": 1}, {"x": None}, None])}), path
+    )
+    assert {c.name: c.null_count for c in open_source(path).columns} == {"a": 1, "b": 0, "s": 2}
+    pq.write_table(pa.table({"a": pa.array([1, None])}), path, write_statistics=False)
+    assert open_source(path).columns[0].null_count is None
+
+
+def test_files_that_disagree_are_refused(tmp_path):
+    pq.write_table(pa.table({"id": pa.array([1], pa.int64())}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"id": pa.array([1], pa.int32())}), tmp_path / "2.parquet")
+    with pytest.raises(DataError) as caught:
+        open_source(tmp_path)
+    assert (caught.value.file, caught.value.field) == (str(tmp_path / "2.parquet"), "id")
+    assert caught.value.expected.startswith("int64")
+    assert caught.value.got == "int32"
+
+
+def test_a_column_that_only_one_file_has_is_refused_if_it_is_wanted(tmp_path):
+    pq.write_table(pa.table({"id": [1], "x": [1]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"id": [2], "y": [1]}), tmp_path / "2.parquet")
+    with pytest.raises(DataError, match=r"2\.parquet.*expected a column 'x', got columns 'id', 'y'"):
+        open_source(tmp_path)
+    assert collect(open_source(tmp_path, columns=["id"])) == {"id": [1, 2]}
+
+
+def test_corrupt_files_are_refused_with_their_name(tmp_path):
+    noise = tmp_path / "noise.parquet"
+    noise.write_bytes(b"no parquet at all " * 100)
+    with pytest.raises(DataError) as caught:
+        open_source(noise)
+    assert caught.value.file == str(noise)
+    empty = tmp_path / "empty.parquet"
+    empty.touch()
+    with pytest.raises(DataError, match=r"empty\.parquet"):
+        open_source(empty)
+    cut = tmp_path / "cut.parquet"
+    cut.write_bytes(SAMPLE.read_bytes()[:100_000])
+    with pytest.raises(DataError, match=r"cut\.parquet"):
+        open_source(cut)
+
+
+def test_a_damaged_page_is_refused_with_the_name_of_its_file(tmp_path):
+    good, bad = tmp_path / "1.parquet", tmp_path / "2.parquet"
+    pq.write_table(table(1000), good)
+    pq.write_table(table(1000), bad, compression="zstd", use_dictionary=False)
+    raw = bytearray(bad.read_bytes())
+    start = pq.ParquetFile(bad).metadata.row_group(0).column(2).data_page_offset
+    raw[start : start + 2000] = bytes(2000)
+    bad.write_bytes(raw)
+    with pytest.raises(DataError) as caught:
+        collect(open_source([good, bad]))
+    assert caught.value.file == str(bad)
+
+
+def test_missing_files_and_empty_folders(tmp_path):
+    with pytest.raises(StoreError) as caught:
+        open_source(tmp_path / "nowhere.parquet")
+    assert caught.value.path == str(tmp_path / "nowhere.parquet")
+    assert "no such file" in caught.value.reason
+    with pytest.raises(DataError, match=r"expected a folder of \.parquet or \.npy files"):
+        open_source(tmp_path)
+    other = tmp_path / "data.csv"
+    other.write_text("a,b\n")
+    with pytest.raises(DataError, match="expected a Parquet or an NPY file"):
+        open_source(other)
+
+
+def test_the_magic_tells_files_without_an_ending(tmp_path):
+    path = tmp_path / "0000"
+    path.write_bytes(SAMPLE.read_bytes())
+    assert open_source(path).n_rows == 2000
+    with (tmp_path / "emb").open("wb") as file:
+        np.save(file, vectors(3))
+    assert open_source(tmp_path / "emb").columns[0].name == "emb"
+
+
+# -- NPY --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 1000])
+def test_a_folder_of_npy_files_is_a_set_of_columns(tmp_path, batch_rows):
+    np.save(tmp_path / "id.npy", np.arange(100))
+    np.save(tmp_path / "vector.npy", vectors(100))
+    np.save(tmp_path / "text.npy", np.array([f"text {i} é" for i in range(100)]))
+    np.save(tmp_path / "raw.npy", np.array([f"text {i} é".encode() for i in range(100)]))
+    source = open_source(tmp_path)
+    assert {c.name: str(c.type) for c in source.columns} == {
+        "id": "int64",
+        "raw": "string",
+        "text": "string",
+        "vector": "fixed_size_list<item: float>[4]",
+    }
+    texts = [f"text {i} é" for i in range(100)]
+    expected = {"id": list(range(100)), "vector": vectors(100).tolist(), "text": texts, "raw": texts}
+    assert collect(source, batch_rows=batch_rows) == expected
+
+
+def test_one_matrix_by_path_and_by_column(tmp_path):
+    path = tmp_path / "emb.npy"
+    np.save(path, vectors(10))
+    assert [c.name for c in open_source(path).columns] == ["emb"]
+    assert [c.name for c in open_source(path, columns={"vector": "emb"}).columns] == ["vector"]
+    by_column = open_source(None, columns={"vector": str(path)})
+    assert [(c.name, c.source) for c in by_column.columns] == [("vector", "emb")]
+    assert collect(by_column)["vector"] == vectors(10).tolist()
+
+
+def test_batches_are_views_of_the_mapped_file(tmp_path):
+    np.save(tmp_path / "v.npy", vectors(1000))
+    batch = next(iter(open_source(tmp_path / "v.npy").batches(batch_rows=10)))["v"]
+    assert isinstance(batch.base, np.memmap) or isinstance(batch, np.memmap)
+    assert not batch.flags.writeable
+    assert batch.flags.c_contiguous
+
+
+def test_shards_of_a_column_follow_one_another_by_number(tmp_path):
+    for i, (start, n) in enumerate([(0, 30), (30, 5), (35, 20)]):
+        np.save(tmp_path / f"emb_{i + 8}.npy", vectors(n, start=start))  # emb_8, emb_9, emb_10
+    source = open_source(None, columns={"vector": str(tmp_path / "emb_*.npy")})
+    assert source.n_rows == 55
+    assert collect(source, batch_rows=32)["vector"] == vectors(55).tolist()
+    assert source.locate(34, "vector") == (str(tmp_path / "emb_9.npy"), 4)
+    assert source.locate(35, "vector") == (str(tmp_path / "emb_10.npy"), 0)
+
+
+def test_shards_of_another_width_are_refused(tmp_path):
+    np.save(tmp_path / "e_1.npy", vectors(3, dim=4))
+    np.save(tmp_path / "e_2.npy", vectors(3, dim=5))
+    with pytest.raises(DataError) as caught:
+        open_source(None, columns={"vector": str(tmp_path / "e_*.npy")})
+    assert caught.value.file == str(tmp_path / "e_2.npy")
+    assert "(n, 4)" in caught.value.expected
+    assert "(n, 5)" in caught.value.got
+
+
+def test_columns_of_different_lengths_are_refused(tmp_path):
+    np.save(tmp_path / "id.npy", np.arange(10))
+    np.save(tmp_path / "vector.npy", vectors(9))
+    with pytest.raises(DataError) as caught:
+        open_source(tmp_path)
+    assert caught.value.file == str(tmp_path / "vector.npy")
+    assert caught.value.expected.startswith("10 rows")
+    assert caught.value.got == "9"
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.asfortranarray(vectors(10)),
+        vectors(10).astype(">f4"),
+        vectors(10).astype("<f2"),
+        vectors(10).astype(np.int8),
+        np.arange(10).astype(">u4"),
+        np.array(["a", "", "ccc"], dtype=">U3"),
+        np.empty((0, 4), np.float32),
+        np.empty(0, np.int64),
+    ],
+    ids=lambda a: f"{a.dtype.str}-{a.ndim}d-{len(a)}",
+)
+def test_every_layout_of_numpy(tmp_path, array):
+    np.save(tmp_path / "x.npy", array)
+    source = open_source(tmp_path / "x.npy")
+    assert source.n_rows == len(array)
+    assert collect(source, batch_rows=3).get("x", []) == array.tolist()
+    for batch in source.batches():
+        assert not isinstance(batch["x"], np.ndarray) or batch["x"].dtype.isnative
+
+
+def test_dates_of_numpy(tmp_path):
+    np.save(tmp_path / "d.npy", np.array(["2024-05-01", "NaT"], "M8[D]"))
+    np.save(tmp_path / "t.npy", np.array(["2024-05-01T10", "2024-05-01T11"], "M8[h]"))
+    got = collect(open_source(tmp_path))
+    assert got["d"] == [dt.date(2024, 5, 1), None]
+    assert got["t"] == [dt.datetime(2024, 5, 1, 10), dt.datetime(2024, 5, 1, 11)]
+
+
+def test_bfloat16_comes_as_bytes(tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = vectors(6).astype(ml_dtypes.bfloat16)
+    np.save(tmp_path / "v.npy", values)
+    source = open_source(tmp_path / "v.npy")
+    assert str(source.columns[0].type) == "fixed_size_list<item: fixed_size_binary[2]>[4]"
+    batch = next(iter(source.batches()))["v"]
+    assert batch.shape == (6, 8)
+    assert batch.tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("array", "got"),
+    [
+        (np.zeros((2, 2, 2), np.float32), "shape"),
+        (np.float32(1), "shape"),
+        (np.zeros(3, np.complex64), "dtype"),
+        (np.zeros(3, "f4,i4"), "dtype"),
+    ],
+)
+def test_arrays_that_are_no_column_are_refused(tmp_path, array, got):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(DataError, match=got) as caught:
+        open_source(tmp_path / "x.npy")
+    assert caught.value.file == str(tmp_path / "x.npy")
+
+
+def test_damaged_npy_files_are_refused(tmp_path):
+    whole = tmp_path / "whole.npy"
+    np.save(whole, vectors(1000))
+    for name, raw in {
+        "cut": whole.read_bytes()[:-1000],
+        "header": whole.read_bytes()[:50],
+        "empty": b"",
+        "noise": b"noise" * 100,
+    }.items():
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(raw)
+        with pytest.raises(DataError) as caught:
+            open_source(path)
+        assert caught.value.file == str(path), name
+    objects = tmp_path / "objects.npy"
+    np.save(objects, np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match=r"objects\.npy"):
+        open_source(objects)
+    archive = tmp_path / "archive.npz"
+    np.savez(archive, a=vectors(3))
+    with pytest.raises(DataError):
+        open_source(archive)
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_row(tmp_path):
+    np.save(tmp_path / "t.npy", np.array([b"good", b"good", b"\xff\xfe"]))
+    with pytest.raises(DataError) as caught:
+        collect(open_source(tmp_path / "t.npy"), batch_rows=2)
+    assert (caught.value.field, caught.value.row, caught.value.file) == ("t", 2, str(tmp_path / "t.npy"))
+
+
+# -- both -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_rows", [None, 1, 13])
+def test_vectors_in_npy_beside_metadata_in_parquet(tmp_path, batch_rows):
+    pq.write_table(table(100).drop_columns("vector"), tmp_path / "meta.parquet", row_group_size=30)
+    np.save(tmp_path / "emb_0.npy", vectors(60))
+    np.save(tmp_path / "emb_1.npy", vectors(40, start=60))
+    source = open_source(tmp_path / "meta.parquet", columns={"vector": str(tmp_path / "emb_*.npy")})
+    assert [c.name for c in source.columns] == ["id", "text", "vector"]
+    assert collect(source, batch_rows=batch_rows) == table(100).to_pydict()
+    assert collect(source, ["vector"]) == {"vector": vectors(100).tolist()}
+    assert source.locate(61, "vector") == (str(tmp_path / "emb_1.npy"), 1)
+    assert source.locate(61, "id") == (str(tmp_path / "meta.parquet"), 61)
+
+
+def test_joined_sources_of_different_lengths_are_refused(tmp_path):
+    pq.write_table(table(100).drop_columns("vector"), tmp_path / "meta.parquet")
+    np.save(tmp_path / "emb.npy", vectors(99))
+    with pytest.raises(DataError) as caught:
+        open_source([tmp_path / "meta.parquet", tmp_path / "emb.npy"])
+    assert caught.value.file == str(tmp_path / "emb.npy")
+    assert caught.value.expected.startswith("100 rows")
+    assert caught.value.got == "99"
+
+
+def test_one_name_twice_is_refused(tmp_path):
+    pq.write_table(table(3), tmp_path / "meta.parquet")
+    np.save(tmp_path / "vector.npy", vectors(3))
+    with pytest.raises(DataError, match="more than one of 'vector'"):
+        open_source([tmp_path / "meta.parquet", tmp_path / "vector.npy"])
+    (tmp_path / "other").mkdir()
+    np.save(tmp_path / "other" / "vector.npy", vectors(3))
+    with pytest.raises(DataError, match="one file per column"):
+        open_source([tmp_path / "vector.npy", tmp_path / "other"])
+
+
+def test_batches_stay_small_however_large_the_row_group(tmp_path):
+    path = tmp_path / "big.parquet"
+    pq.write_table(pa.table({"v": pa.array(list(vectors(20_000, 256)), pa.list_(pa.float32()))}), path)
+    sizes = [batch["v"].nbytes for batch in open_source(path).batches()]
+    assert len(sizes) >= 2
+    assert max(sizes) < 12 << 20
