@@ -38,6 +38,7 @@ setup(
             "cdivision": True,
             "initializedcheck": False,
             "freethreading_compatible": True,
+            "auto_pickle": False,
         },
     )
 )

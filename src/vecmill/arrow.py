@@ -129,9 +129,10 @@ class NullElement(Misfit):
         super().__init__(plan.expected, "a null element", index // max(plan.dim, 1))
 
 
-def _ragged(plan: ColumnPlan, offsets: NDArray[Any], valid: Bytes | None, values: NDArray[Any], expected: int,
-            unit: str) -> NDArray[Any]:
-    """Give lists of one length as a matrix. Packed binary vectors and half vectors as bytes have lengths of their own."""
+def _ragged(
+    plan: ColumnPlan, offsets: NDArray[Any], valid: Bytes | None, values: NDArray[Any], expected: int, unit: str
+) -> NDArray[Any]:
+    """Give lists of one length as a matrix. Binary and half vectors as bytes have lengths of their own."""
     n = len(offsets) - 1
     lengths = np.diff(offsets)
     used = lengths if valid is None else lengths[valid.astype(bool)]
@@ -147,7 +148,7 @@ def _ragged(plan: ColumnPlan, offsets: NDArray[Any], valid: Bytes | None, values
     if valid is None:
         return values[int(offsets[0]) : int(offsets[0]) + n * size].reshape(n, size)
     matrix = np.zeros((n, size), values.dtype)
-    for row in np.flatnonzero(valid):
+    for row in np.flatnonzero(valid).tolist():
         matrix[row] = values[int(offsets[row]) : int(offsets[row + 1])]
     return matrix
 

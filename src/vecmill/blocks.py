@@ -29,7 +29,7 @@ class FixedBlock:
     @property
     def n_rows(self) -> int:
         """Rows of the block."""
-        return self.values.shape[0]
+        return len(self.values)
 
 
 @dataclass(frozen=True, slots=True)

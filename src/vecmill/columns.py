@@ -83,7 +83,7 @@ def fill_list(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any], 
 
 
 def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
-    if isinstance(array, np.ma.MaskedArray) or array.dtype.kind in "OTV" and array.dtype.name != "bfloat16":
+    if isinstance(array, np.ma.MaskedArray) or (array.dtype.kind in "OTV" and array.dtype.name != "bfloat16"):
         return open_column(plan, array.tolist(), len(array))
     if not plan.is_text:
         return _NumpyFixed(plan, array)
@@ -199,6 +199,7 @@ class MetaText:
         self._columns = columns
 
     def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+        """Encode rows as JSON objects; see TextSource."""
         stop = min(stop, start + _TEXT_ROWS)
         names = list(self._columns)
         parts = [_python_values(column, start, stop) for column in self._columns.values()]

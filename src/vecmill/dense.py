@@ -114,7 +114,11 @@ def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
     raw = array.dtype == np.uint8 and array.shape[1] == 2 * dim
     if not raw and array.shape[1] != dim:
         raise _wrong_dim(plan, array)
-    own = array.dtype.kind == "f" and array.dtype.itemsize == 2 if plan.kind == "float16_vector" else is_bfloat16(array.dtype)
+    own = (
+        array.dtype.kind == "f" and array.dtype.itemsize == 2
+        if plan.kind == "float16_vector"
+        else is_bfloat16(array.dtype)
+    )
     if raw or own:
         result = _as_bytes(np.ascontiguousarray(array) if raw or plan.kind == "bfloat16_vector" else native(array))
         if result.ctypes.data % 2:  # the kernel reads uint16
@@ -171,7 +175,7 @@ def _bool(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
 
 
 def _binary(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """BINARY_VECTOR: packed bytes (n, dim / 8) as they are, or 0/1 (n, dim) packed, the first dim in the highest bit."""
+    """BINARY_VECTOR: packed bytes (n, dim / 8) as they are, or 0/1 (n, dim), the first dim into the highest bit."""
     n, m = array.shape
     if array.dtype == np.uint8 and m == plan.width:
         return _as_bytes(np.ascontiguousarray(array))

@@ -67,11 +67,15 @@ class DataError(VecmillError, ValueError):
         self.file = file
         self.refused = tuple(refused)
         self.n_refused = n_refused if n_refused is not None else max(1, len(self.refused))
-        where = [part for part in (
-            f"file {file!r}" if file is not None else "",
-            f"field {field!r}" if field is not None else "",
-            f"row {row}" if row is not None else "",
-        ) if part]
+        where = [
+            part
+            for part in (
+                f"file {file!r}" if file is not None else "",
+                f"field {field!r}" if field is not None else "",
+                f"row {row}" if row is not None else "",
+            )
+            if part
+        ]
         text = f"expected {expected}, got {got}"
         if self.n_refused > 1:
             text += f" (the first of {self.n_refused} refused rows; all others were taken)"
@@ -85,8 +89,8 @@ class DataError(VecmillError, ValueError):
 class StoreError(VecmillError, OSError):
     """A file or an object could not be written, read or published.
 
-    Attributes: ``path`` (what could not be written or read), ``reason``, and ``safe``, a sentence that says which rows are
-    already published and will stay. The ``OSError`` underneath is the ``__cause__``; its ``errno`` is copied.
+    Attributes: ``path`` (what could not be written or read), ``reason``, and ``safe``, a sentence that says which
+    rows are already published and will stay. The ``OSError`` underneath is the ``__cause__``; its ``errno`` is copied.
     """
 
     def __init__(self, reason: str, *, path: str, safe: str = "", errno: int | None = None) -> None:

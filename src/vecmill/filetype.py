@@ -11,9 +11,9 @@ class BulkFileType(IntEnum):
     """Format of the files, with the names and integer values of ``pymilvus.bulk_writer.BulkFileType``."""
 
     NUMPY = 1
-    NPY = 1  # noqa: PIE796  pymilvus' older name
+    NPY = 1
     JSON = 2
-    JSON_RB = 2  # noqa: PIE796  pymilvus' older name
+    JSON_RB = 2
     PARQUET = 3
     CSV = 4
     JSONL = 5
@@ -27,7 +27,7 @@ def parse_file_type(value: object) -> BulkFileType:
     try:
         if isinstance(value, str):
             return BulkFileType[value.upper().removeprefix(".")]
-        return BulkFileType(int(value))  # type: ignore[call-overload, no-any-return]
+        return BulkFileType(int(value))  # type: ignore[call-overload]
     except (KeyError, ValueError, TypeError):
         names = ", ".join(member.name for member in BulkFileType)
         raise SchemaError(f"unknown file type {value!r}, expected one of {names}") from None

@@ -1,7 +1,7 @@
 """What was written where: the record that an import, a resume or a check starts from.
 
-``manifest.json`` lists every published file with its rows, bytes and checksum, and the schema. It is replaced atomically
-after each published segment, so that it is true at any moment: all that it lists is there, whole.
+``manifest.json`` lists every published file with its rows, bytes and checksum, and the schema. It is replaced
+atomically after each published segment, so that it is true at any moment: all that it lists is there, whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file: ``path`` relative to the manifest's folder (POSIX), ``rows``, ``bytes``, ``checksum``, and for NPY ``field``.
+    """One file: ``path`` relative to the manifest's folder (POSIX), ``rows``, ``bytes``, ``checksum``; NPY: its ``field``.
 
     ``checksum`` is ``crc64nvme:`` and 16 hex digits: the CRC that S3 computes for a whole object.
     """

@@ -1,13 +1,13 @@
 """From rows in the stage and columns of a batch to segments: what leaves when, and what is taken back.
 
-A batch is taken whole or refused whole, whatever its size. Its rows are checked while they are written, so before the
-first of them a mark is set; if a later one is bad, the segment that was open goes back to the mark and those begun since
+A batch is taken whole or refused whole, whatever its size. Its rows are checked while they are written, so before
+the first of them a mark is set; if a later one is bad, the segment that was open goes back to the mark and those begun since
 are dropped. Until the batch is whole, nothing that holds its rows is published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain
@@ -162,7 +162,7 @@ class Pipeline:
                 raise unknown_field(name, self._fields, None)
         if has_meta and DYNAMIC_FIELD in batch.columns:
             extras[DYNAMIC_FIELD] = batch.columns[DYNAMIC_FIELD]
-        sources = []
+        sources: list[Source] = []
         for plan in self._plans:
             try:
                 if plan.kind == "meta" and extras:
@@ -234,9 +234,9 @@ class Pipeline:
     # -- segments
 
     def _write(self, span: Span) -> None:
-        if self._segment is not None and self._segment.files.n_rows:
-            if self._segment.files.grown_nbytes(span) > self._chunk_size:
-                self._roll()
+        files = self._segment.files if self._segment is not None else None
+        if files is not None and files.n_rows and files.grown_nbytes(span) > self._chunk_size:
+            self._roll()
         if self._segment is None:
             folder = SegmentFolder(self._root, self._next_number)
             self._segment = _Segment(self._next_number, self._form.open(self._plans, folder))
@@ -309,4 +309,3 @@ def _even_share(chunk_size: int, span_bytes: int) -> int:
     """Return a span size that fills a chunk in whole spans, with a little left for headers and footer."""
     n_spans = -(-chunk_size // span_bytes)
     return max(1, int(chunk_size * 0.98) // n_spans)
-

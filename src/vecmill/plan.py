@@ -13,7 +13,7 @@ from vecmill.errors import SchemaError
 from vecmill.schema import CollectionSchema, FieldSchema
 from vecmill.textjson import encode_json, meta_encoder
 
-# Milvus refuses larger JSON on insert, upsert and compaction; no import reader checks it (milvus-docs, use-json-fields).
+# Milvus refuses larger JSON on insert and upsert; no import reader checks it (milvus-docs, use-json-fields).
 JSON_MAX_BYTES = 65_536
 
 KINDS: Mapping[DataType, str] = {

@@ -45,7 +45,9 @@ class Publisher:
         n_files = len(self.manifest.files)
         if n_files == 0:
             return "no rows were published before"
-        return f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {self._root / MANIFEST_NAME}"
+        return (
+            f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {self._root / MANIFEST_NAME}"
+        )
 
     def seal(self, segment: SegmentFiles) -> Future[tuple[FileEntry, ...]]:
         """Finish the files of a segment in the background, without publishing them yet."""

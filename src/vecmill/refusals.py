@@ -10,5 +10,8 @@ def unknown_field(name: object, fields: set[str], row: int | None) -> DataError:
     if name in fields:
         return DataError(field=str(name), row=row, expected="no value: the server fills this field itself", got="one")
     return DataError(
-        field=str(name), row=row, expected="only fields of the schema (its dynamic field is not enabled)", got="an unknown field"
+        field=str(name),
+        row=row,
+        expected="only fields of the schema (its dynamic field is not enabled)",
+        got="an unknown field",
     )

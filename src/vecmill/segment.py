@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,9 @@ class Stage:
         self._map = mmap.mmap(-1, sum(sizes))
         memory = np.frombuffer(self._map, np.uint8)
         cuts = np.concatenate([[0], np.cumsum(sizes)])
-        parts = [memory[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [memory[start:stop] for start, stop in pairwise(cuts)]
         self._slots = [_slot(plan, self.capacity, parts[3 * i : 3 * i + 3]) for i, plan in enumerate(plans)]
-        self.scatter = RowScatter(
-            [_buffer(slot, self.capacity) for slot in self._slots], plans[-1].kind == "meta"
-        )
+        self.scatter = RowScatter([_buffer(slot, self.capacity) for slot in self._slots], plans[-1].kind == "meta")
 
     @property
     def n_rows(self) -> int:

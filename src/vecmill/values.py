@@ -47,7 +47,7 @@ def as_ndarray(value: Any) -> NDArray[Any] | None:
 
 
 def normalise(plan: ColumnPlan, value: Any) -> Any:
-    """Return ``value`` in the form that the kernel takes for sure. Raises Misfit (row 0) if it does not fit the field."""
+    """Return ``value`` in the form that the kernel takes for sure. Raises Misfit (row 0) if it does not fit."""
     try:
         if plan.is_vector:
             return _vector(plan, value)
@@ -77,9 +77,8 @@ def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
     if len(row) != plan.dim and not raw:
         raise Misfit(plan.expected, f"{len(row)} values")
     encoded = encode_fixed(plan, row[None, :], _slot(plan))
-    if plan.kind == "float_vector":
-        return encoded[0].view(np.float32)
-    return encoded[0].tobytes()
+    result: bytes | NDArray[Any] = encoded[0].view(np.float32) if plan.kind == "float_vector" else encoded[0].tobytes()
+    return result
 
 
 def _slot(plan: ColumnPlan) -> Bytes:
@@ -94,7 +93,11 @@ def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
     binary = plan.kind == "binary_vector"
     for position, item in enumerate(value):
         is_bool = isinstance(item, bool | np.bool_)
-        if isinstance(item, Sequence | np.ndarray) or (is_bool and not binary) or not isinstance(item, numbers.Number | np.generic):
+        if (
+            isinstance(item, Sequence | np.ndarray)
+            or (is_bool and not binary)
+            or not isinstance(item, numbers.Number | np.generic)
+        ):
             raise Misfit(plan.expected, f"{describe(item)} at position {position}")
     if binary:
         return np.array([item if item in (0, 1) else 2 for item in value], dtype=np.uint8)

@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from vecmill.batch import iter_batches
-from vecmill.errors import DataError, StoreError, VecmillError
+from vecmill.errors import DataError, StoreError
 from vecmill.filetype import BulkFileType, parse_file_type
 from vecmill.formats import open_format
 from vecmill.manifest import Manifest
@@ -61,7 +61,7 @@ class BulkWriter:
         self._lock = threading.RLock()
         self._offered = 0
         self._refused = 0
-        self._failure: VecmillError | BaseException | None = None
+        self._failure: BaseException | None = None
         self._told = False
         self._closed = False
         with store_errors(root):
@@ -85,7 +85,6 @@ class BulkWriter:
                 raise
             except BaseException as error:
                 self._fail(error)
-                raise self._failure_to_raise()
             finally:
                 self._offered += 1
 
@@ -127,7 +126,6 @@ class BulkWriter:
                         refused.append(error)
                 except BaseException as error:
                     self._fail(error)
-                    raise self._failure_to_raise()
                 at += taken
                 self._offered += taken
         return refused, n_refused
@@ -153,7 +151,6 @@ class BulkWriter:
             except BaseException as error:
                 if isinstance(error, StoreError | MemoryError | AssertionError) or self._pipeline.is_broken:
                     self._fail(error)
-                    raise self._failure_to_raise()
                 self._refused += seen.n_rows  # the caller's own stream failed: nothing of it was taken
                 raise
             finally:
@@ -176,7 +173,6 @@ class BulkWriter:
                     self._publisher.wait()
             except BaseException as error:
                 self._fail(error)
-                raise self._failure_to_raise()
 
     def close(self) -> None:
         """Commit and release everything. A second call does nothing. Raises StoreError as ``commit`` does."""
@@ -187,7 +183,7 @@ class BulkWriter:
                 if self._failure is None:
                     self.commit()
                 elif not self._told:
-                    raise self._failure_to_raise()
+                    self._raise_failure()
             finally:
                 self._release(abandon=False)
 
@@ -218,26 +214,26 @@ class BulkWriter:
     def _check(self) -> None:
         if self._closed:
             raise ValueError("the writer is closed")
-        if self._failure is None:
-            try:
-                self._publisher.raise_failure()
-            except BaseException as error:
-                self._fail(error)
         if self._failure is not None:
-            raise self._failure_to_raise()
+            self._raise_failure()
+        try:
+            self._publisher.raise_failure()
+        except BaseException as error:
+            self._fail(error)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> NoReturn:
         """Take no more rows: after a failed write nobody knows what is on disk of the current segment."""
         if self._failure is None:
             if isinstance(error, StoreError):
                 error = with_safe_words(error, self._publisher.safe_words())
             self._failure = error
             self._pipeline.drop()
+        self._raise_failure()
 
-    def _failure_to_raise(self) -> BaseException:
+    def _raise_failure(self) -> NoReturn:
         assert self._failure is not None
         self._told = True
-        return self._failure
+        raise self._failure
 
     # -- what a caller may ask
 
@@ -291,8 +287,8 @@ class LocalBulkWriter(BulkWriter):
     """Write import files to local disk.
 
     Parameters as in pymilvus. ``schema``: a CollectionSchema (vecmill's or pymilvus'), a dict or a path to JSON.
-    ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n from 1;
-    beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
+    ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
+    from 1; beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
     ``file_type``: PARQUET or NUMPY, also as a string. ``config``: see :func:`vecmill.formats.open_format`.
     ``segment_size``: pymilvus' older word for ``chunk_size``; it wins.
 

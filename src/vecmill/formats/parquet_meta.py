@@ -146,9 +146,7 @@ class RowGroup:
         return struct([*fields, (7, i16(ordinal))] if ordinal < 2**15 else fields)
 
 
-def footer(
-    plans: Sequence[ColumnPlan], groups: Sequence[RowGroup], codec: int, key_values: Mapping[str, str]
-) -> bytes:
+def footer(plans: Sequence[ColumnPlan], groups: Sequence[RowGroup], codec: int, key_values: Mapping[str, str]) -> bytes:
     """Return the end of the file: FileMetaData, its length, the magic."""
     fields: list[tuple[int, Value]] = [
         (1, i32(2)),

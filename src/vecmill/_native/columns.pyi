@@ -1,0 +1,42 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS: dict[str, int]
+OK: int
+FULL: int
+REFUSED: int
+MISSING: int
+UNKNOWN_KEY: int
+
+class ColumnBuffer:
+    name: str
+    capacity: int
+    def __init__(
+        self,
+        *,
+        name: str,
+        kind: str,
+        capacity: int,
+        values: NDArray[np.uint8],
+        width: int = 0,
+        dim: int = 0,
+        offsets: NDArray[np.int32] | None = None,
+        validity: NDArray[np.uint8] | None = None,
+        max_bytes: int = -1,
+        refuse_nul: bool = False,
+        default: Any = None,
+        encode: Callable[[Any], str] | None = None,
+    ) -> None: ...
+    def fill(self, values: list[Any], start: int, stop: int, row: int) -> tuple[int, int]: ...
+
+class RowScatter:
+    columns: tuple[ColumnBuffer, ...]
+    capacity: int
+    has_meta: bool
+    n_rows: int
+    def __init__(self, columns: Sequence[ColumnBuffer], has_meta: bool) -> None: ...
+    def put(self, row: Any) -> int: ...
+    def put_many(self, rows: list[Any], start: int) -> tuple[int, int]: ...

@@ -1,0 +1,24 @@
+import numpy as np
+from numpy.typing import NDArray
+
+FINE: int
+TOO_LONG: int
+HAS_NUL: int
+NOT_UTF8: int
+SURROGATE: int
+NO_ROOM: int
+
+def check_text(
+    offsets: NDArray[np.int32], data: NDArray[np.uint8], max_bytes: int, refuse_nul: bool
+) -> tuple[int, int]: ...
+def longest_codepoints(offsets: NDArray[np.int32], data: NDArray[np.uint8]) -> int: ...
+def plain_byte_array_into(
+    offsets: NDArray[np.int32], data: NDArray[np.uint8], validity: NDArray[np.uint8] | None, out: NDArray[np.uint8]
+) -> int: ...
+def fixed_byte_array_into(
+    values: NDArray[np.uint8], validity: NDArray[np.uint8] | None, out: NDArray[np.uint8]
+) -> int: ...
+def ucs4_from_plain_into(plain: NDArray[np.uint8], out: NDArray[np.uint32]) -> int: ...
+def utf8_from_ucs4_into(
+    values: NDArray[np.uint32], offsets: NDArray[np.int32], out: NDArray[np.uint8], refuse_nul: bool
+) -> tuple[int, int]: ...
