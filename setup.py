@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -16,10 +15,9 @@ extensions = [
     Extension(
         f"vecmill._native.{source.stem}",
         [str(source)],
-        include_dirs=[str(NATIVE), numpy.get_include()],
+        include_dirs=[str(NATIVE)],
         depends=[str(header) for pattern in ("*.h", "*.pxd") for header in sorted(NATIVE.glob(pattern))],
         extra_compile_args=COMPILE_ARGS,
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     )
     for source in sorted(NATIVE.glob("*.pyx"))
     if source.stem in os.environ.get("VECMILL_ONLY", source.stem).split(",")

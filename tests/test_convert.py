@@ -57,6 +57,14 @@ def small_schema(**kwargs):
     return schema
 
 
+def test_the_public_name_is_the_function():
+    import vecmill
+    from vecmill import convert as public
+
+    assert public is convert
+    assert vecmill.convert is convert
+
+
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +276,44 @@ def test_a_nullable_field_may_have_no_column(tmp_path):
     schema.add_field("text", DataType.VARCHAR, max_length=10, nullable=True)
     report = convert(tmp_path / "t.parquet", tmp_path / "out", schema=schema)
     assert report.rows == 10
+
+
+@pytest.mark.parametrize("file_type", ["npy", "parquet"])
+def test_no_rows_make_no_files(tmp_path, file_type):
+    np.save(tmp_path / "vector.npy", vectors(0))
+    report = convert(tmp_path / "vector.npy", tmp_path / "out", file_type=file_type)
+    assert (report.rows, report.files, report.bytes_out) == (0, [], 0)
+
+
+def test_vectors_that_are_null(tmp_path):
+    rows = [[1.0, 2.0], None, [3.0, 4.0], None]
+    pq.write_table(pa.table({"id": range(4), "vector": pa.array(rows, pa.list_(pa.float32()))}), tmp_path / "t.parquet")
+    assert read_parquet(convert(tmp_path / "t.parquet", tmp_path / "out"))["vector"].to_pylist() == rows
+    with pytest.raises(DataError, match="null") as caught:
+        convert(tmp_path / "t.parquet", tmp_path / "npy", file_type="npy")
+    assert (caught.value.row, caught.value.field) == (1, "vector")
+
+
+@pytest.mark.parametrize("tool", ["polars", "duckdb", "pandas", "fastparquet"])
+def test_parquet_of_other_tools(tmp_path, tool):
+    module = pytest.importorskip(tool)
+    path = tmp_path / "t.parquet"
+    table = write(tmp_path / "ours.parquet", 300, text=[None if i % 7 == 0 else f"té {i % 5}" for i in range(300)])
+    if tool == "polars":
+        module.from_arrow(table).write_parquet(path)
+    elif tool == "duckdb":
+        module.connect().sql(f"COPY (FROM '{tmp_path / 'ours.parquet'}') TO '{path}' (ROW_GROUP_SIZE 100)")
+    elif tool == "pandas":
+        table.to_pandas().to_parquet(path)
+    else:
+        import pandas
+
+        frame = pandas.DataFrame({"id": range(300), "text": table["text"].to_pylist()})
+        module.write(str(path), frame)
+        np.save(tmp_path / "vector.npy", vectors(300))
+    src = [path] if tool != "fastparquet" else [path, tmp_path / "vector.npy"]
+    got = read_parquet(convert(src, tmp_path / "out"))
+    assert got.select(["id", "vector", "text"]).to_pydict() == table.to_pydict()
 
 
 def test_the_primary_key_that_was_asked_for(tmp_path):

@@ -398,3 +398,12 @@ def test_batches_stay_small_however_large_the_row_group(tmp_path):
     sizes = [batch["v"].nbytes for batch in open_source(path).batches()]
     assert len(sizes) >= 2
     assert max(sizes) < 12 << 20
+
+
+def test_repeated_values_are_small_in_the_file_but_not_in_a_batch(tmp_path):
+    path = tmp_path / "same.parquet"
+    pq.write_table(pa.table({"text": ["x" * 20_000] * 3000}), path)
+    assert path.stat().st_size < 200_000
+    sizes = [batch["text"].nbytes for batch in open_source(path).batches()]
+    assert sum(sizes) > 60_000_000
+    assert max(sizes) < 12 << 20

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,8 @@ from vecmill.sources.base import names_text
 from vecmill.sources.cast import Cast, cast_for
 
 if TYPE_CHECKING:
-    from vecmill.writer import BulkFileType, LocalBulkWriter
+    from vecmill.filetype import BulkFileType
+    from vecmill.writer import LocalBulkWriter
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], object]
@@ -199,6 +199,8 @@ def _pump(source: Source, casts: Mapping[str, Cast | None], writer: LocalBulkWri
 
 def _ahead(batches: Iterator[Mapping[str, Any]]) -> Generator[Mapping[str, Any], None, None]:
     """Read the next batch while the last one is written: decoding Parquet takes as long as writing, and no GIL."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1, thread_name_prefix="vecmill-read") as pool:
         coming = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:

@@ -18,6 +18,7 @@ _INT64_MAX = (1 << 63) - 1
 _KEY_NAMES = ("id", "pk")
 _NEW_KEY_NAMES = ("id", "pk", "auto_id", "vecmill_id")
 _PEEK_ROWS = 1024
+_FLAG_WORDS = {"is_primary": "primary key", "nullable": "nullable"}
 _NEEDS_SCHEMA = "give a schema (--schema) that says what it is"
 
 
@@ -81,7 +82,7 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
             params["nullable"] = True
         schema.add_field(choice.column.name, dtype, **params)
         words = [dtype.name, *(f"{name} {value}" for name, value in params.items() if value is not True)]
-        words += [name for name, value in params.items() if value is True]
+        words += [_FLAG_WORDS[name] for name, value in params.items() if value is True]
         note = f" ({choice.note})" if choice.note else ""
         notes.append(f"{choice.column.name}: {choice.column.type} -> {' '.join(words)}{note}")
     schema.verify()

@@ -81,6 +81,8 @@ def exit_codes(*, as_json: bool = False) -> Iterator[None]:
         yield
     except KeyboardInterrupt as err:
         _fail(err, "interrupted", INTERRUPTED, as_json=as_json, default="nothing was published")
+    except BrokenPipeError:
+        raise  # whoever read stdout has seen enough, which typer knows how to end
     except SchemaError as err:
         _fail(err, str(err), USAGE, as_json=as_json)
     except (VecmillError, OSError) as err:

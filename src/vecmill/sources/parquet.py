@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import Column, Files, names_text, reading, rows_for
+from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, names_text, reading, rows_for
 
 # Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
 # row group of 200,000 x 768 floats is 740 MB against 190 MB at the same speed.
@@ -73,7 +73,7 @@ class ParquetSource:
     ) -> Iterator[Mapping[str, Any]]:
         """Yield pyarrow Arrays by field name; see `Source.batches`. A batch never spans two files."""
         wanted = {c.name: c.source for c in self.columns if names is None or c.name in names}
-        rows = batch_rows or self._batch_rows or rows_for(sum(self._row_bytes[name] for name in wanted))
+        rows = batch_rows or self._batch_rows or self._rows_per_batch(wanted)
         for i, path in enumerate(self._files.paths):
             left = self._files.ends[i] - self._files.start(i)
             with reading(path, "Parquet"), _open(path) as file:
@@ -89,6 +89,17 @@ class ParquetSource:
             if left:
                 expected = f"{self._files.ends[i] - self._files.start(i)} rows, as its footer said"
                 raise DataError(file=str(path), expected=expected, got=f"{abs(left)} {'fewer' if left > 0 else 'more'}")
+
+    def _rows_per_batch(self, wanted: Mapping[str, str]) -> int:
+        """Return the rows that make a batch of the bytes aimed at.
+
+        The footer counts encoded bytes, and repeated values are encoded once: so a few rows are looked at as well.
+        """
+        path = self._files.paths[self._files.index(0)]
+        with reading(path, "Parquet"), _open(path) as file:
+            batch = next(file.iter_batches(batch_size=MIN_BATCH_ROWS, columns=sorted(set(wanted.values()))), None)
+        decoded = batch.nbytes / batch.num_rows if batch is not None and batch.num_rows else 0.0
+        return rows_for(max(decoded, sum(self._row_bytes[name] for name in wanted)))
 
     @staticmethod
     def _check(path: Path, schema: Any, wanted: Iterable[str], types: dict[str, Any], first: Path) -> None:

@@ -1,0 +1,53 @@
+# Two commands set everything up on a machine with only Python 3.11, gcc and make:
+#   make demo    convert the sample that ships with the project, read it back, compare every value
+#   make test    run all tests
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard native/*)
+NATIVE_MODULES := $(patsubst native/%.pyx,vecmill._native.%,$(wildcard native/*.pyx))
+
+.PHONY: demo test check bench bench-quick build clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python tests/demo.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest $(NATIVE_MODULES) --mypy-config-file pyproject.toml --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist
+	$(BIN)/lint-imports
+	$(BIN)/cython-lint native
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/bench_kernels.py
+	$(BIN)/python benchmarks/bench_writer.py
+	$(BIN)/python benchmarks/bench_memory.py
+	$(BIN)/python benchmarks/bench_scaling.py
+
+bench-quick: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/bench_writer.py --quick
+
+# sdist, then the wheel from the sdist: what PyPI would get.
+build: $(VENV)/.installed-check
+	$(BIN)/python -m build
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.venv $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-%: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf build dist demo src/*.egg-info src/vecmill/_native/*.so
