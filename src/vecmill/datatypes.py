@@ -135,13 +135,14 @@ ELEMENT_TYPES: frozenset[DataType] = frozenset(t for t, s in TYPES.items() if s.
 """Types that the elements of an ARRAY can have."""
 
 
-def _key(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
+def fold_name(name: object) -> str:
+    """Return a name without case and punctuation: "is_primary", "isPrimary" and "IS-PRIMARY" are one name."""
+    return "".join(c for c in str(name).lower() if c.isalnum())
 
 
 # Both spellings fold to the same key: "FLOAT_VECTOR" and "FloatVector" are "floatvector".
-_BY_NAME = {_key(name): member for name, member in DataType.__members__.items()} | {
-    _key(name): spec.dtype for spec in TYPES.values() for name in spec.rest_names
+_BY_NAME = {fold_name(name): member for name, member in DataType.__members__.items()} | {
+    fold_name(name): spec.dtype for spec in TYPES.values() for name in spec.rest_names
 }
 
 
@@ -155,7 +156,7 @@ def parse_datatype(value: object) -> DataType:
     """
     found: DataType | None = None
     if isinstance(value, str):
-        found = _BY_NAME.get(_key(value))
+        found = _BY_NAME.get(fold_name(value))
     elif not isinstance(value, bool):
         try:
             # Enums that are not integers themselves carry one in .value.

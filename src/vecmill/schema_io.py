@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vecmill.datatypes import DataType, parse_datatype
+from vecmill.datatypes import DataType, fold_name, parse_datatype
 from vecmill.errors import SchemaError
-from vecmill.schema import CollectionSchema, FieldSchema
+from vecmill.fields import FLAGS, FieldSchema, as_flag
+from vecmill.schema import CollectionSchema
 
 
 def as_schema(obj: object) -> CollectionSchema:
@@ -77,7 +78,7 @@ def _is_json_text(text: str) -> bool:
 # -- one spelling for all names ---------------------------------------------------------------------------------------
 #
 # pymilvus says is_primary, REST isPrimary or primaryKey, Go's JSON autoID, protobuf is_primary_key.
-# Folded (lower case, no underscores) few spellings are left, and each is listed once.
+# Folded (fold_name) few spellings are left, and each is listed once.
 
 _FIELD_KEYS = {
     "name": ("name", "fieldname"),
@@ -119,33 +120,20 @@ _PARAM_NAMES = {
     "maxlength": "max_length",
     "maxcapacity": "max_capacity",
     "dimension": "dim",
-    "mmap.enabled": "mmap_enabled",
+    "mmapenabled": "mmap_enabled",
 }
-_BOOLS = (
-    *("is_primary", "auto_id", "is_partition_key", "is_clustering_key", "nullable", "is_dynamic", "is_function_output"),
-    *("enable_dynamic_field", "enable_namespace"),
-)
-
-
-def _fold(name: object) -> str:
-    return str(name).replace("_", "").lower()
+_BOOLS = (*FLAGS, "enable_dynamic_field", "enable_namespace")
 
 
 def _pick(raw: Mapping[Any, Any], keys: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return the entries of ``raw`` that ``keys`` knows, under our names; nulls and the rest are left out."""
-    folded = {_fold(name): value for name, value in raw.items() if value is not None}
+    folded = {fold_name(name): value for name, value in raw.items() if value is not None}
     picked = {}
     for ours, spellings in keys.items():
         found = next((folded[name] for name in spellings if name in folded), None)
         if found is not None:
-            picked[ours] = _flag(found) if ours in _BOOLS else found
+            picked[ours] = as_flag(found) if ours in _BOOLS else found
     return picked
-
-
-def _flag(value: object) -> object:
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    return value
 
 
 def _attributes(obj: object) -> dict[str, Any]:
@@ -247,7 +235,7 @@ def _params(raw: Any, field_name: str | None) -> dict[str, Any]:
         if not all(isinstance(pair, Mapping) and isinstance(pair.get("key"), str) for pair in pairs):
             raise SchemaError(f"type parameters must be a mapping or key/value pairs, got {raw!r}", field=field_name)
         raw = {pair["key"]: pair.get("value") for pair in pairs}
-    return {_PARAM_NAMES.get(_fold(key), str(key)): value for key, value in raw.items()}
+    return {_PARAM_NAMES.get(fold_name(key), str(key)): value for key, value in raw.items()}
 
 
 def _type(out: dict[str, Any], key: str, field_name: str) -> DataType | None:
@@ -283,9 +271,9 @@ def _default(value: object, field_name: str) -> object:
         if not value:
             return None
         key, inner = next(iter(value.items()))
-        if len(value) != 1 or _fold(key) not in _VALUE_KEYS:
+        if len(value) != 1 or fold_name(key) not in _VALUE_KEYS:
             raise SchemaError(f"default value {dict(value)!r} cannot be understood", field=field_name)
-        if _fold(key) == "longdata" and isinstance(inner, str) and re.fullmatch(r"-?\d{1,19}", inner):
+        if fold_name(key) == "longdata" and isinstance(inner, str) and re.fullmatch(r"-?\d{1,19}", inner):
             # The JSON form of protobuf writes 64-bit integers as text.
             return int(inner)
         value = inner
