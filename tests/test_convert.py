@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 from vecmill.convert import convert
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError, StoreError
+from vecmill.infer import infer_schema
 from vecmill.schema import create_schema
+from vecmill.sources import open_source
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
 
@@ -432,4 +435,15 @@ def test_an_exception_of_progress_stops_and_publishes_nothing(tmp_path):
     with pytest.raises(Stop) as caught:
         convert(SAMPLE, tmp_path / "out", progress=stop)
     assert caught.value.__notes__ == ["nothing was published"]
+    assert visible_data_files(tmp_path / "out") == []
+
+
+def test_a_source_that_ends_early_publishes_nothing(tmp_path):
+    class Short:
+        def __init__(self, whole):
+            self.columns, self.n_rows, self.n_bytes, self.locate = whole.columns, 2000, 1, whole.locate
+            self.batches = lambda *args, **kwargs: itertools.islice(whole.batches(batch_rows=100), 5)
+
+    with pytest.raises(DataError, match="expected 2000 rows in all, got 500"):
+        convert(Short(open_source(SAMPLE)), tmp_path / "out", schema=infer_schema(open_source(SAMPLE)))
     assert visible_data_files(tmp_path / "out") == []

@@ -407,3 +407,12 @@ def test_repeated_values_are_small_in_the_file_but_not_in_a_batch(tmp_path):
     sizes = [batch["text"].nbytes for batch in open_source(path).batches()]
     assert sum(sizes) > 60_000_000
     assert max(sizes) < 12 << 20
+
+
+def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(table(100), path)
+    source = open_source(path)
+    pq.write_table(table(90), path)
+    with pytest.raises(DataError, match="expected 100 rows, as its footer said, got 10 fewer"):
+        collect(source)

@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from vecmill import errors
+from vecmill.convert import Report, convert
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
 from vecmill.filetype import BulkFileType
 from vecmill.schema import CollectionSchema, FieldSchema, create_schema
 
 if TYPE_CHECKING:
-    from vecmill.convert import Report, convert
     from vecmill.writer import LocalBulkWriter
 
 __version__ = "0.1.0"
@@ -37,7 +37,7 @@ __all__ = [
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Loaded on first use: a training script that only wants the schema does not pay for the rest.
-_LAZY = {"LocalBulkWriter": "vecmill.writer", "Report": "vecmill.convert", "convert": "vecmill.convert"}
+_LAZY = {"LocalBulkWriter": "vecmill.writer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -116,14 +116,15 @@ def convert(
     try:
         with writer:
             rows = _pump(source, casts, writer, progress)
+            if rows != source.n_rows:
+                raise DataError(file=source.locate(rows)[0], expected=f"{source.n_rows} rows in all", got=f"{rows}")
     except BaseException as err:
         if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already
             err.add_note(_safe(writer))
         raise
     manifest = writer.manifest
-    if not rows == source.n_rows == manifest.n_rows:
-        reason = f"{source.n_rows} rows to convert, {rows} read, but {manifest.n_rows} written"
-        raise StoreError(reason, path=str(writer.data_path))
+    if rows != manifest.n_rows:
+        raise StoreError(f"{rows} rows were taken, but {manifest.n_rows} written", path=str(writer.data_path))
     seconds = time.perf_counter() - began
     return Report(
         rows=rows,

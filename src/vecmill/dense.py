@@ -108,7 +108,7 @@ _HALF: dict[str, tuple[Callable[..., int], Callable[..., int], Callable[..., int
 
 
 def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """FLOAT16_VECTOR and BFLOAT16_VECTOR: their own bits, their bytes (n, 2 * dim) uint8, or rounded to nearest even."""
+    """FLOAT16_VECTOR and BFLOAT16_VECTOR: their own bits, their bytes (n, 2 * dim), or rounded to nearest even."""
     finite, from_float32, from_float64 = _HALF[plan.kind]
     dim = plan.dim
     raw = array.dtype == np.uint8 and array.shape[1] == 2 * dim

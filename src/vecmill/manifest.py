@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file: ``path`` relative to the manifest's folder (POSIX), ``rows``, ``bytes``, ``checksum``; NPY: its ``field``.
+    """One file: ``path`` relative to the manifest's folder (POSIX), rows, bytes, checksum; NPY: its ``field``.
 
     ``checksum`` is ``crc64nvme:`` and 16 hex digits: the CRC that S3 computes for a whole object.
     """

@@ -1,8 +1,8 @@
 """From rows in the stage and columns of a batch to segments: what leaves when, and what is taken back.
 
 A batch is taken whole or refused whole, whatever its size. Its rows are checked while they are written, so before
-the first of them a mark is set; if a later one is bad, the segment that was open goes back to the mark and those begun since
-are dropped. Until the batch is whole, nothing that holds its rows is published.
+the first of them a mark is set; if a later one is bad, the segment that was open goes back to the mark and those
+begun since are dropped. Until the batch is whole, nothing that holds its rows is published.
 """
 
 from __future__ import annotations

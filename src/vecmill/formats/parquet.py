@@ -1,8 +1,8 @@
 """Parquet files, ``<n>.parquet``, with pages of our own: v1, PLAIN, one row group a span, streamed as it fills.
 
-The levels of dense vectors are a constant pattern and their PLAIN values are the column buffer itself, so that a page
-is a header, a few level bytes and the caller's memory; a generic encoder works 4 to 6 ns on every value. One encoder for
-all columns is less code than splicing ours into another writer's file.
+The levels of dense vectors are a constant pattern and their PLAIN values are the column buffer itself, so that a
+page is a header, a few level bytes and the caller's memory; a generic encoder works 4 to 6 ns on every value. One
+encoder for all columns is less code than splicing ours into another writer's file.
 """
 
 from __future__ import annotations
