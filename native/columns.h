@@ -45,6 +45,12 @@ static inline uint32_t vm_float_carry(uint32_t bits)
     return (bits & 0x7fffffffu) + 0x00800000u;
 }
 
+/* Is it a scalar of NumPy whose type has this name? Told by name: NumPy's C API would be needed for nothing else. */
+static inline int vm_is_numpy(PyObject *o, const char *name, size_t length)
+{
+    return strncmp(Py_TYPE(o)->tp_name, name, length) == 0;
+}
+
 /* Read a float, or an int where a float is asked for. bool is neither here. */
 static inline int vm_as_double(PyObject *o, double *d)
 {
@@ -64,9 +70,8 @@ static inline int vm_as_double(PyObject *o, double *d)
         *d = PyFloat_AS_DOUBLE(o);
         return VM_OK;
     }
-    /* list(array) is full of NumPy scalars. Told by name: NumPy's C API would be needed for nothing else. */
-    const char *name = Py_TYPE(o)->tp_name;
-    if (!strncmp(name, "numpy.float", 11) || !strncmp(name, "numpy.int", 9) || !strncmp(name, "numpy.uint", 10)) {
+    /* list(array) is full of these */
+    if (vm_is_numpy(o, "numpy.float", 11) || vm_is_numpy(o, "numpy.int", 9) || vm_is_numpy(o, "numpy.uint", 10)) {
         *d = PyFloat_AsDouble(o);
         if (*d == -1.0 && PyErr_Occurred()) {
             PyErr_Clear();
@@ -77,13 +82,15 @@ static inline int vm_as_double(PyObject *o, double *d)
     return VM_REFUSED;
 }
 
-/* Read an integer within [low, high]; takes whatever has __index__ (numpy integers), but never a bool. */
+/* Read an integer within [low, high], but never a bool. Anything else with __index__ goes the slow way: it may be a
+ * masked array, or run Python code that changes the list whose items are being walked. */
 static inline int vm_as_integer(PyObject *o, long long low, long long high, long long *value)
 {
     int overflow;
     if (PyLong_CheckExact(o)) {
         *value = PyLong_AsLongLongAndOverflow(o, &overflow);
-    } else if (PyIndex_Check(o) && !PyBool_Check(o)) {
+    } else if (PyLong_Check(o) ? !PyBool_Check(o)
+                               : vm_is_numpy(o, "numpy.int", 9) || vm_is_numpy(o, "numpy.uint", 10)) {
         PyObject *index = PyNumber_Index(o);
         if (index == NULL) {
             PyErr_Clear();
@@ -269,11 +276,13 @@ static int vm_put_vector(const vm_column *c, PyObject *o, uint8_t *out, PyObject
     }
     if (PyBytes_CheckExact(o))
         return vm_put_bytes(c, (const uint8_t *)PyBytes_AS_STRING(o), PyBytes_GET_SIZE(o), out);
-    if (PyObject_GetBuffer(o, &view, PyBUF_RECORDS_RO) != 0) {
+    /* A subclass of ndarray may mean more than its memory says: a masked array does. */
+    if (!strcmp(Py_TYPE(o)->tp_name, "MaskedArray") || PyObject_GetBuffer(o, &view, PyBUF_RECORDS_RO) != 0) {
         PyErr_Clear();
         return VM_REFUSED;
     }
-    if (view.ndim == 1 && view.format && view.format[0] && !view.format[1] && view.strides[0] == view.itemsize)
+    if (view.ndim == 1 && view.format && view.format[0] && !view.format[1] && view.strides[0] == view.itemsize &&
+        (uintptr_t)view.buf % (uintptr_t)view.itemsize == 0)
         status = vm_put_elements(c, view.buf, view.format[0], view.shape[0], out);
     PyBuffer_Release(&view);
     return status;

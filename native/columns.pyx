@@ -136,7 +136,9 @@ cdef class ColumnBuffer:
         else:
             try:
                 text = self.encode(<object>o)
-            except (ValueError, TypeError, RecursionError):
+            except MemoryError:
+                raise
+            except Exception:
                 return status.REFUSED  # the slow path meets the same exception again, and words it
             code = vm_put_text(&self.c, <PyObject *>text, row)
         if code == status.OK and self.c.validity != NULL:

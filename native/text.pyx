@@ -64,7 +64,12 @@ def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t m
     cdef int reason = 0
     cdef Py_ssize_t row, n = offsets.shape[0] - 1
     _check_offsets(offsets, data)
-    if n == 0 or data.shape[0] == 0:
+    if n == 0:
+        return -1, FINE
+    if data.shape[0] == 0:
+        for row in range(n + 1):
+            if offsets[row] != 0:
+                raise ValueError("offsets point outside data")
         return -1, FINE
     if offsets[n] < offsets[0]:
         raise ValueError("offsets must not decrease")

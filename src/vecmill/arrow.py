@@ -19,20 +19,22 @@ PaArray = Any
 
 
 def plain_storage(array: PaArray) -> PaArray:
-    """Strip what only changes the looks of an array: extension types, dictionaries, views."""
+    """Strip what only changes the looks of an array: extension types, dictionaries, runs, views of strings."""
     import pyarrow as pa
     import pyarrow.types as pt
 
     while isinstance(array, pa.ExtensionArray):
         array = array.storage
+    if pt.is_run_end_encoded(array.type):
+        from pyarrow.compute import run_end_decode
+
+        array = run_end_decode(array)
     if pt.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pt.is_string_view(array.type):
         array = array.cast(pa.large_string())
     elif pt.is_binary_view(array.type):
         array = array.cast(pa.large_binary())
-    elif pt.is_list_view(array.type) or pt.is_large_list_view(array.type):
-        array = array.cast(pa.large_list(array.type.value_field))
     return array
 
 
@@ -45,10 +47,10 @@ def validity_of(array: PaArray) -> Bytes | None:
 
 
 def _view(buffer: Any, dtype: Any, start: int, count: int) -> NDArray[Any]:
-    """View ``count`` elements of an Arrow buffer from ``start`` on; an absent buffer holds nothing."""
+    """View ``count`` elements of an Arrow buffer from ``start`` on; an absent buffer holds zeros."""
     dtype = np.dtype(dtype)
-    if buffer is None:
-        return np.empty(0, dtype) if count == 0 else np.zeros(count, dtype)
+    if buffer is None or buffer.size == 0:  # of no rows, at whatever offset
+        return np.zeros(count, dtype)
     return np.frombuffer(buffer, dtype=dtype, count=count, offset=start * dtype.itemsize)
 
 
@@ -80,76 +82,88 @@ def _vectors(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
 
     kind, n = array.type, len(array)
     valid = validity_of(array)
+    buffers = array.buffers()
     if pt.is_fixed_size_binary(kind):
         width = kind.byte_width
-        matrix = _view(array.buffers()[1], np.uint8, array.offset * width, n * width).reshape(n, width)
+        matrix = _view(buffers[1], np.uint8, array.offset * width, n * width).reshape(n, width)
         return _zero_nulls(matrix, valid)
     if pt.is_fixed_size_list(kind):
         size = kind.list_size
         child = plain_storage(array.values.slice(array.offset * size, n * size))
-        return _zero_nulls(_elements(plan, child, size, valid, array.offset).reshape(n, size), valid)
+        _refuse_null(plan, child, np.arange(n) * size, np.full(n, size), valid)
+        return _zero_nulls(_elements(plan, child).reshape(n, size), valid)
+    is_large = pt.is_large_binary(kind) or pt.is_large_list(kind) or pt.is_large_list_view(kind)
+    wide = np.int64 if is_large else np.int32
+    if pt.is_list_view(kind) or pt.is_large_list_view(kind):
+        # Not by Arrow's cast to large_list, which gives empty lists behind a null (26.0.1).
+        starts, lengths = (_view(buffers[i], wide, array.offset, n) for i in (1, 2))
+    elif pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_list(kind) or pt.is_large_list(kind):
+        offsets = _view(buffers[1], wide, array.offset, n + 1)
+        starts, lengths = offsets[:-1], np.diff(offsets)
+    else:
+        raise Misfit(plan.expected, f"Arrow values of type {kind}")
     if pt.is_binary(kind) or pt.is_large_binary(kind):
-        offsets = _view(array.buffers()[1], np.int64 if pt.is_large_binary(kind) else np.int32, array.offset, n + 1)
-        whole = _view(array.buffers()[2], np.uint8, 0, 0 if array.buffers()[2] is None else array.buffers()[2].size)
-        return _ragged(plan, offsets, valid, whole, plan.width, "bytes")
-    if pt.is_list(kind) or pt.is_large_list(kind):
-        offsets = _view(array.buffers()[1], np.int64 if pt.is_large_list(kind) else np.int32, array.offset, n + 1)
-        start, stop = (int(offsets[0]), int(offsets[-1])) if n else (0, 0)
-        child = plain_storage(array.values.slice(start, stop - start))
-        values = _elements(plan, child, 0, None, start)
-        return _ragged(plan, offsets - start if start else offsets, valid, values, plan.dim, "values")
-    raise Misfit(plan.expected, f"Arrow values of type {kind}")
+        whole = _view(buffers[2], np.uint8, 0, 0 if buffers[2] is None else buffers[2].size)
+        return _ragged(plan, starts, lengths, valid, whole, plan.width, "bytes")
+    used = starts if valid is None else starts[valid.astype(bool)]
+    ends = starts + lengths if valid is None else (starts + lengths)[valid.astype(bool)]
+    first, last = (int(used.min()), int(ends.max())) if len(used) else (0, 0)
+    child = plain_storage(array.values.slice(first, last - first))
+    _refuse_null(plan, child, starts - first, lengths, valid)
+    return _ragged(plan, starts - first, lengths, valid, _elements(plan, child), plan.dim, "values")
 
 
-def _elements(plan: ColumnPlan, child: PaArray, size: int, valid: Bytes | None, first: int) -> NDArray[Any]:
-    """Return the flat elements of a list column; a null among them is refused unless its whole row is null."""
+def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:
+    """Return the flat elements of a list column; null ones hold anything."""
     import pyarrow.types as pt
 
     kind = child.type
     if pt.is_boolean(kind) and plan.kind == "binary_vector":
         filled = child.fill_null(False) if child.null_count else child
-        flat = np.asarray(filled.to_numpy(zero_copy_only=False))
-    elif pt.is_integer(kind) or pt.is_floating(kind):
-        flat = _view(child.buffers()[1], kind.to_pandas_dtype(), child.offset, len(child))
-    else:
-        raise Misfit(plan.expected, f"Arrow lists of type {kind}")
-    if child.null_count:
-        missing = ~np.asarray(child.is_valid().to_numpy(zero_copy_only=False))
-        if valid is not None and size:
-            missing &= np.repeat(valid.astype(bool), size)
-        if missing.any():
-            raise NullElement(plan, int(np.argmax(missing)))
-    return flat
+        return np.asarray(filled.to_numpy(zero_copy_only=False))
+    if pt.is_integer(kind) or pt.is_floating(kind):
+        return _view(child.buffers()[1], kind.to_pandas_dtype(), child.offset, len(child))
+    if pt.is_null(kind):
+        return np.zeros(len(child), plan.element)
+    raise Misfit(plan.expected, f"Arrow lists of type {kind}")
 
 
-class NullElement(Misfit):
-    """A null inside a vector; its row is known only once the offsets are looked at."""
-
-    def __init__(self, plan: ColumnPlan, index: int) -> None:
-        super().__init__(plan.expected, "a null element", index // max(plan.dim, 1))
+def _refuse_null(
+    plan: ColumnPlan, child: PaArray, starts: NDArray[Any], lengths: NDArray[Any], valid: Bytes | None
+) -> None:
+    """Refuse a null element, unless its whole row is null."""
+    if child.null_count == 0:
+        return
+    present = np.asarray(child.is_valid().to_numpy(zero_copy_only=False))
+    for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+        if (valid is None or valid[row]) and not present[start : start + length].all():
+            raise Misfit(plan.expected, "a null element", row)
 
 
 def _ragged(
-    plan: ColumnPlan, offsets: NDArray[Any], valid: Bytes | None, values: NDArray[Any], expected: int, unit: str
+    plan: ColumnPlan,
+    starts: NDArray[Any],
+    lengths: NDArray[Any],
+    valid: Bytes | None,
+    values: NDArray[Any],
+    expected: int,
+    unit: str,
 ) -> NDArray[Any]:
     """Give lists of one length as a matrix. Binary and half vectors as bytes have lengths of their own."""
-    n = len(offsets) - 1
-    lengths = np.diff(offsets)
-    used = lengths if valid is None else lengths[valid.astype(bool)]
+    n = len(starts)
+    rows = np.arange(n) if valid is None else np.flatnonzero(valid)
+    used = lengths if valid is None else lengths[rows]
     size = expected
     if unit == "values" and len(used) and int(used[0]) == plan.width and values.dtype == np.uint8:
         size = plan.width
     if (used != size).any():
-        wrong = lengths != size
-        if valid is not None:
-            wrong &= valid.astype(bool)
-        row = int(np.argmax(wrong))
+        row = int(rows[np.argmax(used != size)])
         raise Misfit(f"{size} {unit}" if unit == "bytes" else plan.expected, f"{int(lengths[row])} {unit}", row)
-    if valid is None:
-        return values[int(offsets[0]) : int(offsets[0]) + n * size].reshape(n, size)
+    first = int(starts[0]) if n else 0
+    if valid is None and (starts == first + rows * size).all():
+        return values[first : first + n * size].reshape(n, size)
     matrix = np.zeros((n, size), values.dtype)
-    for row in np.flatnonzero(valid).tolist():
-        matrix[row] = values[int(offsets[row]) : int(offsets[row + 1])]
+    matrix[rows] = values[starts[rows, None] + np.arange(size)]
     return matrix
 
 
@@ -160,7 +174,7 @@ def _zero_nulls(matrix: NDArray[Any], valid: Bytes | None) -> NDArray[Any]:
 
 
 def text_from_arrow(plan: ColumnPlan, array: PaArray) -> tuple[NDArray[Any], Bytes]:
-    """Return (offsets (n + 1,) int32 or int64, data) of a plain string array, as views of its memory."""
+    """Return (offsets (n + 1,) int32 or int64, data) of a plain string array, views of its memory; nulls are empty."""
     import pyarrow.types as pt
 
     kind, n = array.type, len(array)
@@ -170,5 +184,7 @@ def text_from_arrow(plan: ColumnPlan, array: PaArray) -> tuple[NDArray[Any], Byt
         raise Misfit(plan.expected, f"Arrow values of type {kind}")
     buffers = array.buffers()
     offsets = _view(buffers[1], np.int64 if pt.is_large_string(kind) else np.int32, array.offset, n + 1)
+    if array.null_count and np.diff(offsets)[~np.asarray(array.is_valid())].any():
+        return text_from_arrow(plan, array.fill_null(""))  # a null may have bytes beneath it: they are nobody's
     data = np.empty(0, np.uint8) if buffers[2] is None else np.frombuffer(buffers[2], np.uint8)
     return offsets, data

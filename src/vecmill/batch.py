@@ -36,15 +36,8 @@ def iter_batches(data: Any) -> Iterator[Batch]:
     """
     if isinstance(data, Mapping):
         yield from _from_mapping(data)
-    elif hasattr(data, "__arrow_c_array__"):
-        import pyarrow as pa
-
-        yield _from_record_batch(pa.record_batch(data))
-    elif hasattr(data, "__arrow_c_stream__"):
-        import pyarrow as pa
-
-        reader = pa.RecordBatchReader.from_stream(data)
-        for part in reader:
+    elif hasattr(data, "__arrow_c_array__") or hasattr(data, "__arrow_c_stream__"):
+        for part in _record_batches(data):
             yield _from_record_batch(part)
     elif hasattr(data, "columns") and hasattr(data, "__getitem__"):  # a data frame without the Arrow protocol
         yield from _from_mapping({name: data[name] for name in data.columns})
@@ -53,6 +46,18 @@ def iter_batches(data: Any) -> Iterator[Batch]:
             expected="columns: a mapping of name to array, or Arrow data (for row dicts use append_rows)",
             got=describe(data),
         )
+
+
+def _record_batches(data: Any) -> Iterable[Any]:
+    import pyarrow as pa
+
+    try:
+        if hasattr(data, "__arrow_c_array__"):
+            return [pa.record_batch(data)]
+        reader: Iterable[Any] = pa.RecordBatchReader.from_stream(data)
+        return reader
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # an array, not columns; pandas columns of mixed types
+        raise DataError(expected="columns that Arrow can read", got=f"a {type(data).__name__}: {error}") from error
 
 
 def _from_record_batch(part: Any) -> Batch:
@@ -106,7 +111,7 @@ def _cut(parts: Iterable[Column], start: int, stop: int) -> Column:
 def _as_chunks(value: Any) -> list[Column]:
     if isinstance(value, list):
         return [value]
-    if isinstance(value, str | bytes | bytearray | Mapping):
+    if isinstance(value, str | bytes | bytearray | Mapping | set | frozenset):  # a set has no order
         raise Misfit("a column of values", describe(value))
     if hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__"):
         return _arrow_chunks(value)

@@ -26,6 +26,8 @@ from vecmill.values import normalise
 # Half of a core's L2 here (1 MiB and more are slower: the block falls out of cache between check, checksum and write).
 BLOCK_BYTES = 512 * 1024
 _TEXT_ROWS = 64 * 1024
+# Offsets beyond this are counted anew, so that nobody who adds the size of a page to one overflows int32.
+_FAR = 2**30
 
 
 class FixedSource(Protocol):
@@ -95,9 +97,11 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
 
 
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
-    if plan.kind in ("json", "meta") or (plan.default is not None and array.null_count):
+    if plan.kind in ("json", "meta"):
         return open_column(plan, array.to_pylist(), len(array))
     array = plain_storage(array)
+    if plan.default is not None and array.null_count:
+        return open_column(plan, array.to_pylist(), len(array))
     if array.null_count and not plan.nullable:
         row = int(np.argmin(validity_of(array)))  # type: ignore[arg-type]
         raise Misfit(plan.expected_not_null, "null", row)
@@ -237,6 +241,10 @@ class _NumpyText:
         data = np.empty(max(max_bytes, 4 * rows.shape[1], 1), np.uint8)
         offsets = np.zeros(len(rows) + 1, np.int32)
         n, reason = text_kernel.utf8_from_ucs4_into(rows, offsets, data, plan.refuse_nul)
+        if reason == text_kernel.SURROGATE:
+            wrong = ((rows[n] >= 0xD800) & (rows[n] < 0xE000)) | (rows[n] > 0x10FFFF)
+            at = int(np.argmax(wrong))
+            raise Misfit("text in Unicode", f"U+{int(rows[n, at]):04X}, no character, at position {at}", start + n)
         if n < len(rows) and not (reason == text_kernel.NO_ROOM and n > 0):
             refuse_text(plan, str(units[n]), start + n)
         return _checked(plan, TextBlock(offsets[: n + 1], data), start)
@@ -252,13 +260,13 @@ class _ArrowText:
         self._validity = validity
 
     def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
-        first = self._offsets[start]
+        first = int(self._offsets[start])
         ends = self._offsets[start + 1 : min(stop, start + _TEXT_ROWS) + 1]
         n = max(1, int(np.searchsorted(ends, first + max_bytes, side="right")))
         offsets = self._offsets[start : start + n + 1]
         data = self._data
-        if offsets.dtype != np.int32:
-            data = data[int(first) : max(int(first), int(offsets[-1]))]
+        if offsets.dtype != np.int32 or offsets[-1] > _FAR:
+            data = data[first : max(first, int(offsets[-1]))]
             offsets = (offsets - first).astype(np.int32)
         validity = None if self._validity is None else self._validity[start : start + n]
         return _checked(self._plan, TextBlock(offsets, data, validity), start)

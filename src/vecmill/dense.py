@@ -18,7 +18,8 @@ from vecmill.misfit import Misfit
 from vecmill.plan import ColumnPlan
 
 Array = NDArray[Any]
-_FLOAT64_EXACT = 2**53
+# From 2**53 on a float may stand for its neighbour, so that an ID would change without a trace.
+_FLOAT64_EXACT = 2**53 - 1
 
 
 def encode_fixed(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
@@ -114,11 +115,7 @@ def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
     raw = array.dtype == np.uint8 and array.shape[1] == 2 * dim
     if not raw and array.shape[1] != dim:
         raise _wrong_dim(plan, array)
-    own = (
-        array.dtype.kind == "f" and array.dtype.itemsize == 2
-        if plan.kind == "float16_vector"
-        else is_bfloat16(array.dtype)
-    )
+    own = array.dtype.type is np.float16 if plan.kind == "float16_vector" else is_bfloat16(array.dtype)
     if raw or own:
         result = _as_bytes(np.ascontiguousarray(array) if raw or plan.kind == "bfloat16_vector" else native(array))
         if result.ctypes.data % 2:  # the kernel reads uint16
@@ -150,6 +147,8 @@ def _integers(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
         return _as_bytes(source)
     limits = np.iinfo(target)
     if kind == "f":
+        if source.dtype.itemsize < 8:
+            source = source.astype(np.float64)  # a limit rounded to float16 or float32 would let 2**15 or Inf through
         with np.errstate(invalid="ignore"):
             low, high = max(limits.min, -_FLOAT64_EXACT), min(limits.max, _FLOAT64_EXACT)
             good = (source >= low) & (source <= high) & (np.trunc(source) == source)

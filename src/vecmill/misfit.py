@@ -31,5 +31,8 @@ def describe(value: object) -> str:
     name = type(value).__name__
     if isinstance(value, str | bytes | bytearray | list | tuple | dict | set):
         return f"a {name} of length {len(value)}"
-    text = repr(value)
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # the caller's own __repr__, or an int of more than 4,300 digits
+        return f"a {name} that cannot be shown"
     return f"{name} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -7,10 +7,12 @@ begun since are dropped. Until the batch is whole, nothing that holds its rows i
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from vecmill.batch import Batch
 from vecmill.blocks import FixedBlock, Span, SpanColumn, TextBlock
 from vecmill.columns import FixedSource, MetaText, Source, TextSource, open_column
 from vecmill.formats.base import Format, SegmentFiles
-from vecmill.manifest import FileEntry
+from vecmill.lane import Lane
 from vecmill.misfit import Misfit
 from vecmill.plan import ColumnPlan
 from vecmill.publisher import Callback, Publisher
@@ -27,6 +29,9 @@ from vecmill.schema import CollectionSchema
 from vecmill.segment import TEXT_GUESS, Stage
 from vecmill.sinks.local import SegmentFolder
 from vecmill.textjson import DYNAMIC_FIELD
+
+# Segments that a large batch fills at the same time. Each lane holds a few blocks and the text of a span.
+_MAX_CORES = 4
 
 
 @dataclass(slots=True)
@@ -37,21 +42,13 @@ class Tally:
 
 
 @dataclass(slots=True)
-class _Segment:
-    """An open segment."""
-
-    number: int
-    files: SegmentFiles
-    sealed: Future[tuple[FileEntry, ...]] | None = None
-
-
-@dataclass(slots=True)
 class _Transaction:
-    """What a batch has to undo: the first segment goes back to ``mark``, the ``full`` ones after it are dropped."""
+    """What a batch has to undo: the segment that was open goes back to ``mark``, those of ``lanes`` are dropped."""
 
-    first: _Segment | None
+    first: SegmentFiles | None
     mark: Any
-    full: list[_Segment] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    running: list[Future[None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +95,22 @@ class Pipeline:
         self._row_bytes = sum(plan.width or TEXT_GUESS for plan in plans)
         self._span_bytes = _even_share(chunk_size, form.span_bytes)
         self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes))
-        self._segment: _Segment | None = None
-        self._next_number = 1
+        self._tokens = itertools.count(1)
+        self._lane = Lane(self._open_segment, chunk_size, self._seal_later)
+        self._cores = min(_MAX_CORES, os.cpu_count() or 1)
+        self._pool: ThreadPoolExecutor | None = None
         self._transaction: _Transaction | None = None
         self.is_broken = False
 
     @property
     def n_rows(self) -> int:
         """Rows in the stage and in the open segment."""
-        return self.stage.n_rows + (self._segment.files.n_rows if self._segment else 0)
+        return self.stage.n_rows + (self._lane.open.n_rows if self._lane.open else 0)
 
     @property
     def n_bytes(self) -> int:
         """Their encoded bytes."""
-        return self.stage.n_bytes + (self._segment.files.n_bytes if self._segment else 0)
+        return self.stage.n_bytes + (self._lane.open.n_bytes if self._lane.open else 0)
 
     @staticmethod
     def new_tally() -> Tally:
@@ -123,8 +122,9 @@ class Pipeline:
     def drain(self) -> None:
         """Write the rows of the stage to the open segment."""
         if self.stage.n_rows:
-            self._write(self.stage.span())
+            self._lane.write(self.stage.span())
             self.stage.clear()
+            self._hand_over()
 
     # -- batches
 
@@ -209,93 +209,139 @@ class Pipeline:
         return ready
 
     def _write_batch(self, batch: Batch, first_row: int) -> None:
-        """Write a large batch past the stage, in even spans."""
+        """Write a large batch past the stage; one that fills several segments on several cores."""
+        head = self._rows_per_span()
+        if batch.n_rows <= 2 * head or self._cores == 1:
+            self._write_rows(self._lane, batch, (0, batch.n_rows), first_row)
+            return
+        self._write_rows(self._lane, batch, (0, head), first_row)
+        assert self._lane.open is not None
+        # What a row takes is now known, as far as the text so far tells; a lane that runs full begins a new segment.
+        row_bytes = 1.02 * self._lane.open.n_bytes / self._lane.open.n_rows
+        whole = max(head, int(self._chunk_size / row_bytes))
+        rest = max(0, int((self._chunk_size - self._lane.open.n_bytes) / row_bytes))
+        cuts = [head, *range(min(head + rest, batch.n_rows), batch.n_rows, whole), batch.n_rows]
+        ranges = [(start, stop) for start, stop in pairwise(cuts) if start < stop]
+        if len(ranges) == 1:
+            self._write_rows(self._lane, batch, ranges[0], first_row)
+        else:
+            self._write_ranges(batch, ranges, first_row)
+
+    def _write_ranges(self, batch: Batch, ranges: Sequence[tuple[int, int]], first_row: int) -> None:
+        """Write each range of rows into segments of its own, some at a time; the first goes on in the open segment."""
+        transaction = self._transaction
+        assert transaction is not None
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._cores, thread_name_prefix="vecmill-lane")
+        lanes = [Lane(self._open_segment, self._chunk_size, self._seal_now) for _ in ranges]
+        lanes[0].open, self._lane.open = self._lane.open, None
+        transaction.lanes += lanes
+        for i, (lane, rows) in enumerate(zip(lanes, ranges, strict=True)):
+            if i >= self._cores:
+                transaction.running[i - self._cores].result()
+            is_last = i == len(ranges) - 1
+            transaction.running.append(self._pool.submit(self._run_lane, lane, batch, rows, first_row, is_last))
+        for future in transaction.running:
+            future.result()
+        transaction.running.clear()
+        for lane in lanes:
+            self._lane.full += lane.full
+        self._lane.open = lanes[-1].open
+        del transaction.lanes[-len(lanes) :]
+
+    def _run_lane(self, lane: Lane, batch: Batch, rows: tuple[int, int], first_row: int, is_last: bool) -> None:
+        self._write_rows(lane, batch, rows, first_row)
+        if not is_last:
+            lane.roll()
+
+    def _rows_per_span(self) -> int:
+        return max(1, self._span_bytes // self._row_bytes)
+
+    def _write_rows(self, lane: Lane, batch: Batch, rows: tuple[int, int], first_row: int) -> None:
+        """Write some rows of a batch into a lane, in even spans."""
         sources = self._sources(batch, first_row)
-        n = batch.n_rows
-        most = max(1, self._span_bytes // self._row_bytes)
-        step = -(-n // -(-n // most)) if n else 0
-        start = 0
+        start, end = rows
+        n_spans = max(1, -(-(end - start) // self._rows_per_span()))
+        step = -(-(end - start) // n_spans)
         try:
-            while start < n:
-                ready = self._texts(sources, start, min(start + step, n))
-                rows = min([min(step, n - start), *(one.n_rows for one in ready if isinstance(one, TextBlock))])
+            while start < end:
+                ready = self._texts(sources, start, min(start + step, end))
+                n = min([min(step, end - start), *(one.n_rows for one in ready if isinstance(one, TextBlock))])
                 columns: list[SpanColumn] = []
                 for plan, one in zip(self._plans, ready, strict=True):
                     if isinstance(one, TextBlock):
-                        columns.append(one.rows(0, rows))
+                        columns.append(one.rows(0, n))
                     else:
                         fixed: FixedSource = one  # type: ignore[assignment]
-                        columns.append(_Part(plan, fixed, start, start + rows))
-                self._write(Span(rows, columns))
-                start += rows
+                        columns.append(_Part(plan, fixed, start, start + n))
+                lane.write(Span(n, columns))
+                start += n
         except _FieldMisfit as error:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
 
     # -- segments
 
-    def _write(self, span: Span) -> None:
-        files = self._segment.files if self._segment is not None else None
-        if files is not None and files.n_rows and files.grown_nbytes(span) > self._chunk_size:
-            self._roll()
-        if self._segment is None:
-            folder = SegmentFolder(self._root, self._next_number)
-            self._segment = _Segment(self._next_number, self._form.open(self._plans, folder))
-            self._next_number += 1
-        self._segment.files.write(span)
-
-    def _roll(self, callback: Callback | None = None) -> None:
-        """Hand the open segment over: to the publisher, or within a batch to those that wait for its end."""
-        segment, self._segment = self._segment, None
-        assert segment is not None
-        transaction = self._transaction
-        if transaction is None:
-            self._publisher.publish(segment.number, segment.files, callback=callback)
-            return
-        if segment is not transaction.first:  # that one may have to go back to its mark: it stays open
-            segment.sealed = self._publisher.seal(segment.files)
-        transaction.full.append(segment)
+    def _open_segment(self) -> SegmentFiles:
+        return self._form.open(self._plans, SegmentFolder(self._root, next(self._tokens)))
 
     def commit(self, callback: Callback | None) -> None:
         """Hand over all rows for publishing."""
         self.drain()
-        if self._segment is not None and self._segment.files.n_rows:
-            self._roll(callback)
+        self._lane.roll()
+        self._hand_over(callback)
+
+    def _hand_over(self, callback: Callback | None = None) -> None:
+        """Publish the full segments, unless they hold rows of a batch that is not whole yet."""
+        if self._transaction is None:
+            full, self._lane.full = self._lane.full, []
+            for segment in full:
+                self._publisher.publish(segment, callback)
+
+    def _may_go_back(self, segment: SegmentFiles) -> bool:
+        return self._transaction is not None and segment is self._transaction.first
+
+    def _seal_now(self, segment: SegmentFiles) -> None:
+        if not self._may_go_back(segment):
+            segment.seal()
+
+    def _seal_later(self, segment: SegmentFiles) -> None:
+        """Within a batch, full segments are sealed though not published, so that they hold no files open."""
+        if self._transaction is not None and not self._may_go_back(segment):
+            self._publisher.seal(segment)
 
     def _begin(self) -> None:
-        first = self._segment
-        self._transaction = _Transaction(first, first.files.mark() if first else None)
+        first = self._lane.open
+        self._transaction = _Transaction(first, first.mark() if first else None)
 
     def _keep(self) -> None:
-        transaction, self._transaction = self._transaction, None
-        assert transaction is not None
-        for segment in transaction.full:
-            self._publisher.publish(segment.number, segment.files, segment.sealed)
+        self._transaction = None
+        self._hand_over()
 
     def _undo(self) -> None:
         """Go back to the mark. If that fails too, the writer is broken."""
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
         self.is_broken = True
+        wait(transaction.running)
+        self._publisher.wait()
         self.stage.clear()
-        begun = [*transaction.full, *([self._segment] if self._segment else [])]
-        self._segment = transaction.first
-        for segment in begun:
-            if segment is transaction.first:
-                continue
-            if segment.sealed is not None:
-                segment.sealed.result()
-            segment.files.drop()
-            self._next_number = min(self._next_number, segment.number)
+        for lane in [self._lane, *transaction.lanes]:
+            lane.drop(but=transaction.first)
+        self._lane.open = transaction.first
         if transaction.first is not None:
-            transaction.first.files.rollback(transaction.mark)
+            transaction.first.rollback(transaction.mark)
         self.is_broken = False
 
     def drop(self) -> None:
         """Forget all rows that were not handed over, and remove their files."""
-        segment, self._segment = self._segment, None
         self.stage.clear()
-        if segment is not None:
-            segment.files.drop()
+        self._lane.drop()
+
+    def close(self) -> None:
+        """Drop what was not handed over, and end the threads."""
+        self.drop()
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
 def _staged(plan: ColumnPlan, one: Source | TextBlock, n_rows: int) -> Any:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from vecmill.errors import StoreError, VecmillError
 from vecmill.formats.base import SegmentFiles
@@ -21,7 +20,6 @@ MANIFEST_NAME = "manifest.json"
 _MAX_WAITING = 2
 
 Callback = Callable[[list[str]], object]
-T = TypeVar("T")
 
 
 class Publisher:
@@ -31,7 +29,8 @@ class Publisher:
         self.manifest = manifest
         self._root = root
         self._pool: ThreadPoolExecutor | None = None
-        self._jobs: deque[Future[object]] = deque()
+        self._jobs: deque[Future[None]] = deque()
+        self._next_number = 1  # the worker's own
         self._abandoned = threading.Event()
         self.failed = False  # a job has ended badly: read without a lock, set before its future is done
 
@@ -49,28 +48,22 @@ class Publisher:
             f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {self._root / MANIFEST_NAME}"
         )
 
-    def seal(self, segment: SegmentFiles) -> Future[tuple[FileEntry, ...]]:
+    def seal(self, segment: SegmentFiles) -> None:
         """Finish the files of a segment in the background, without publishing them yet."""
-        future = self._submit(segment.seal)
-        self._jobs.append(future)  # type: ignore[arg-type]
-        return future
+        self._submit(segment.seal)
 
-    def publish(
-        self,
-        number: int,
-        segment: SegmentFiles,
-        sealed: Future[tuple[FileEntry, ...]] | None = None,
-        callback: Callback | None = None,
-    ) -> None:
-        """Seal (unless that is under way) and publish a segment in the background. Raises an earlier job's error."""
+    def publish(self, segment: SegmentFiles, callback: Callback | None = None) -> None:
+        """Seal and publish a segment in the background, as the next number. Raises an earlier job's error."""
 
         def job() -> None:
             try:
-                entries = segment.seal() if sealed is None else sealed.result()
+                segment.seal()
                 if self._abandoned.is_set():
                     segment.drop()
                     return
-                segment.publish()
+                number = self._next_number
+                entries = segment.publish(number)
+                self._next_number += 1
             except BaseException as error:
                 discard(segment, error)
                 raise
@@ -78,18 +71,18 @@ class Publisher:
             if callback is not None:
                 callback([str(self._root / entry.path) for entry in entries])
 
-        self._jobs.append(self._submit(job))
+        self._submit(job)
 
-    def _submit(self, job: Callable[[], T]) -> Future[T]:
+    def _submit(self, job: Callable[[], object]) -> None:
         while len(self._jobs) > _MAX_WAITING or (self._jobs and self._jobs[0].done()):
             self._jobs.popleft().result()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="vecmill-publish")
-        return self._pool.submit(self._watched, job)
+        self._jobs.append(self._pool.submit(self._watched, job))
 
-    def _watched(self, job: Callable[[], T]) -> T:
+    def _watched(self, job: Callable[[], object]) -> None:
         try:
-            return job()
+            job()
         except BaseException:
             self.failed = True
             raise

@@ -59,7 +59,7 @@ class RowTaker:
             else:
                 plan = self._plans[index]
                 try:
-                    row = self._mended(plan, status, row)
+                    row = self._mended(plan, status, row, number)
                 except Misfit as misfit:
                     misfit.row = 0
                     raise misfit.at(plan.name, number) from misfit.__cause__
@@ -68,11 +68,12 @@ class RowTaker:
                 return
         raise AssertionError(f"row {number} cannot be taken and no reason is known (code {code})")
 
-    def _mended(self, plan: ColumnPlan, status: int, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _mended(self, plan: ColumnPlan, status: int, row: Mapping[str, Any], number: int) -> Mapping[str, Any]:
         if status == kernel.MISSING:
             absent = plan.name not in row
             raise Misfit(plan.expected_not_null, "no value" if absent else "None")
         if plan.kind == "meta":
+            self._refuse_filled(row, number)
             plain = normalise(plan, row)  # raises, or the row is fine and there was no room
             extras = [key for key in row if key not in self._fields]
             return {**{key: value for key, value in row.items() if key not in extras}, plan.name: plain}
@@ -81,6 +82,12 @@ class RowTaker:
         if plain is value:
             raise Misfit(plan.expected, describe(value))
         return {**row, plan.name: plain}
+
+    def _refuse_filled(self, row: Mapping[str, Any], number: int) -> None:
+        written = {plan.name for plan in self._plans}
+        for key in row:
+            if key in self._fields and key not in written:
+                raise unknown_field(key, self._fields, number)
 
     def _as_known_dict(self, row: Any, number: int) -> Mapping[str, Any]:
         if not isinstance(row, Mapping):

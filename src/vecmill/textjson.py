@@ -16,7 +16,8 @@ DYNAMIC_FIELD = "$meta"
 
 def _plain(value: object) -> object:
     """Give what json does not know as something it does: NumPy scalars and arrays."""
-    if isinstance(value, np.generic | np.ndarray):
+    # Dates are refused, as Python's are: NumPy gives some of them as a bare count of nanoseconds.
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind not in "mM":
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
@@ -39,11 +40,21 @@ def encode_json(value: object) -> str:
     """
     if isinstance(value, str):
         try:
-            _decode(value)
+            decoded = _decode(value)
         except ValueError as error:
             raise ValueError(f"a str that is not JSON text ({error}); encode text values with json.dumps") from None
+        _check_escapes(value, decoded)
         return value
     return _encode(value)
+
+
+def _check_escapes(text: str, decoded: object) -> None:
+    """Refuse the escape of a lone surrogate: no UTF-8 form, and decoders put U+FFFD in its place."""
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            _encode(decoded).encode()
+        except UnicodeEncodeError:
+            raise ValueError("the escape of a lone surrogate") from None
 
 
 def meta_encoder(schema: CollectionSchema) -> Callable[[Mapping[str, Any]], str]:
@@ -65,8 +76,6 @@ def meta_encoder(schema: CollectionSchema) -> Callable[[Mapping[str, Any]], str]
                 raise ValueError(f"a value for {key!r}, which the server fills itself")
             if key in known or key == DYNAMIC_FIELD:
                 continue
-            if not isinstance(key, str):
-                raise ValueError(f"the key {key!r}, which is not a str")
             if key in extras:
                 raise ValueError(f"the key {key!r} both in $meta and beside it")
             extras[key] = value
@@ -74,13 +83,25 @@ def meta_encoder(schema: CollectionSchema) -> Callable[[Mapping[str, Any]], str]
             # The server refuses a "$meta" inside "$meta", and a dynamic key that shadows a field can never be read.
             if key in known or key == DYNAMIC_FIELD:
                 raise ValueError(f"the key {key!r} inside $meta, which is a field of the schema")
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r}, which is not a str")
         return _encode(extras)
 
     return encode
 
 
+def _no_twin(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    decoded = dict(pairs)
+    if len(decoded) < len(pairs):
+        raise ValueError("a key twice in one object of $meta")
+    return decoded
+
+
+_decode_once = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_twin).decode
+
+
 def _as_object(value: object) -> Mapping[str, Any]:
-    decoded = _decode(value) if isinstance(value, str) else value
+    decoded = _decode_once(value) if isinstance(value, str) else value
     if not isinstance(decoded, Mapping):
         raise ValueError(f"$meta of type {type(decoded).__name__}, which is not an object")
     return decoded

@@ -7,6 +7,7 @@ never changed.
 from __future__ import annotations
 
 import numbers
+import operator
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,10 @@ from vecmill.plan import ColumnPlan
 
 def as_ndarray(value: Any) -> NDArray[Any] | None:
     """Return an array for what is one by any protocol (NumPy, DLPack, ``__array__``, torch), None for what is not."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise Misfit("an array without masked values", f"one of shape {value.shape} with some")
+        return value.data
     if isinstance(value, np.ndarray):
         return value
     torch = sys.modules.get("torch")
@@ -55,7 +60,11 @@ def normalise(plan: ColumnPlan, value: Any) -> Any:
             return _text(plan, value)
         return _scalar(plan, value)
     except Misfit as misfit:
-        raise Misfit(misfit.expected, misfit.got, 0) from None
+        raise Misfit(misfit.expected, misfit.got, 0) from misfit.__cause__
+    except MemoryError:
+        raise
+    except Exception as error:  # the caller's own __array__, __index__, __len__, ...: this value is bad, not the writer
+        raise Misfit(plan.expected, f"{describe(value)}, which raises {type(error).__name__}: {error}", 0) from error
 
 
 def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
@@ -73,12 +82,12 @@ def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
             row = _array_of_list(plan, row.tolist())
     if row.ndim != 1:
         raise Misfit(f"{plan.expected} in one dimension", describe(row))
-    raw = row.dtype == np.uint8 and len(row) == plan.width
-    if len(row) != plan.dim and not raw:
+    is_raw = row.dtype == np.uint8 and len(row) == plan.width
+    if len(row) != plan.dim and not is_raw:
         raise Misfit(plan.expected, f"{len(row)} values")
     encoded = encode_fixed(plan, row[None, :], _slot(plan))
-    result: bytes | NDArray[Any] = encoded[0].view(np.float32) if plan.kind == "float_vector" else encoded[0].tobytes()
-    return result
+    raw = encoded[0].tobytes()  # copied: the kernel takes aligned arrays only
+    return np.frombuffer(raw, np.float32) if plan.kind == "float_vector" else raw
 
 
 def _slot(plan: ColumnPlan) -> Bytes:
@@ -93,11 +102,7 @@ def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
     binary = plan.kind == "binary_vector"
     for position, item in enumerate(value):
         is_bool = isinstance(item, bool | np.bool_)
-        if (
-            isinstance(item, Sequence | np.ndarray)
-            or (is_bool and not binary)
-            or not isinstance(item, numbers.Number | np.generic)
-        ):
+        if not (binary if is_bool else _is_real(item)):
             raise Misfit(plan.expected, f"{describe(item)} at position {position}")
     if binary:
         return np.array([item if item in (0, 1) else 2 for item in value], dtype=np.uint8)
@@ -108,11 +113,19 @@ def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
         raise Misfit(plan.expected, "a list that NumPy cannot read as numbers") from None
 
 
+def _is_real(item: object) -> bool:
+    if isinstance(item, np.generic):  # NumPy's timedelta64 passes for a numbers.Integral; bfloat16 is of kind V
+        return item.dtype.kind in "fiuV" and not isinstance(item, np.void)
+    return isinstance(item, numbers.Real)
+
+
 def _text(plan: ColumnPlan, value: Any) -> str:
     if plan.encode is not None:
         try:
             text = plan.encode(value)
-        except (ValueError, TypeError, RecursionError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise Misfit(plan.expected, str(error) or type(error).__name__) from error
     elif isinstance(value, str):
         text = value
@@ -130,18 +143,12 @@ def _text(plan: ColumnPlan, value: Any) -> str:
 
 
 def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
-    if isinstance(value, np.generic) or (as_ndarray(value) is not None and np.ndim(value) == 0):
-        array = np.asarray(value)
-    elif isinstance(value, float | int) and not isinstance(value, bool):
-        try:
-            array = np.asarray(value, dtype=np.float64 if isinstance(value, float) else np.int64)
-        except OverflowError:
-            if plan.kind not in ("float", "double"):
-                raise Misfit(plan.expected, describe(value)) from None
-            raise Misfit(plan.expected, "an integer beyond the range of float64") from None
+    found = np.asarray(value) if isinstance(value, np.generic) else as_ndarray(value)
+    if found is None:
+        array = _array_of_number(plan, value)
+    elif found.ndim == 0 and found.dtype.kind != "O":
+        array = found
     else:
-        raise Misfit(plan.expected, describe(value))
-    if array.dtype.kind == "O":
         raise Misfit(plan.expected, describe(value))
     try:
         encoded = encode_fixed(plan, array.reshape(1), _slot(plan))
@@ -149,3 +156,14 @@ def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
         raise Misfit(misfit.expected, describe(value) if array.dtype.kind != "f" else misfit.got) from None
     result: bool | int | float = encoded.view(plan.element).item()
     return result
+
+
+def _array_of_number(plan: ColumnPlan, value: Any) -> NDArray[Any]:
+    if isinstance(value, bool) or not (isinstance(value, float) or hasattr(value, "__index__")):
+        raise Misfit(plan.expected, describe(value))
+    number = value if isinstance(value, float) else operator.index(value)
+    try:
+        is_float = isinstance(number, float) or plan.kind in ("float", "double")
+        return np.asarray(number, dtype=np.float64 if is_float else np.int64)
+    except OverflowError:
+        raise Misfit(plan.expected, describe(value)) from None

@@ -195,7 +195,7 @@ class BulkWriter:
 
     def _release(self, *, abandon: bool) -> None:
         self._closed = True
-        self._pipeline.drop()
+        self._pipeline.close()
         self._publisher.close(abandon=abandon)
 
     def __enter__(self) -> Any:

@@ -34,11 +34,11 @@ class SegmentFiles(Protocol):
     def rollback(self, mark: Any) -> None:
         """Forget all spans since ``mark``."""
 
-    def seal(self) -> tuple[FileEntry, ...]:
-        """Finish and close the files, still unpublished. Entries name files relative to where they will be."""
+    def seal(self) -> None:
+        """Finish and close the files, still unpublished. A second call does nothing."""
 
-    def publish(self) -> None:
-        """Make the sealed files visible."""
+    def publish(self, number: int) -> tuple[FileEntry, ...]:
+        """Make the sealed files visible as segment ``number``. Return them, by paths in the writer's folder."""
 
     def drop(self) -> None:
         """Close and remove the files."""

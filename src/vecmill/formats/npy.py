@@ -41,6 +41,7 @@ class NpySegment:
     def __init__(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> None:
         self._folder = folder
         self.n_rows = 0
+        self._sealed: list[tuple[str, int, str]] = []  # (field, bytes, checksum)
         self._columns: list[_FixedFile | _TextFile] = [
             _TextFile(plan, folder) if plan.is_text else _FixedFile(plan, folder) for plan in plans
         ]
@@ -71,13 +72,18 @@ class NpySegment:
         for column, one in zip(self._columns, marks, strict=True):
             column.rollback(one)
 
-    def seal(self) -> tuple[FileEntry, ...]:
+    def seal(self) -> None:
         """Expand the text, write the headers, close the files."""
-        return tuple(column.seal(self._folder.number, self.n_rows) for column in self._columns)
+        if not self._sealed:
+            self._sealed = [(column.name, *column.seal(self.n_rows)) for column in self._columns]
 
-    def publish(self) -> None:
+    def publish(self, number: int) -> tuple[FileEntry, ...]:
         """Rename the folder."""
-        self._folder.publish_folder()
+        self._folder.publish_folder(str(number))
+        return tuple(
+            FileEntry(path=f"{number}/{name}.npy", rows=self.n_rows, bytes=n_bytes, checksum=checksum, field=name)
+            for name, n_bytes, checksum in self._sealed
+        )
 
     def drop(self) -> None:
         """Close and remove the files."""
@@ -86,15 +92,12 @@ class NpySegment:
         self._folder.drop()
 
 
-def _entry(number: int, name: str, n_rows: int, file: tuple[int, str]) -> FileEntry:
-    return FileEntry(path=f"{number}/{name}.npy", rows=n_rows, bytes=file[0], checksum=file[1], field=name)
-
-
 class _FixedFile:
     """A column of numbers or vectors."""
 
     def __init__(self, plan: ColumnPlan, folder: SegmentFolder) -> None:
         self._plan = plan
+        self.name = plan.name
         self._per_row = plan.width // plan.element.itemsize
         self._file = folder.create(f"{plan.name}.npy", len(self._header(0)))
 
@@ -119,8 +122,8 @@ class _FixedFile:
     def rollback(self, mark: Mark) -> None:
         self._file.rollback(mark)
 
-    def seal(self, number: int, n_rows: int) -> FileEntry:
-        return _entry(number, self._plan.name, n_rows, self._file.finish(self._header(n_rows)))
+    def seal(self, n_rows: int) -> tuple[int, str]:
+        return self._file.finish(self._header(n_rows))
 
     def close(self) -> None:
         self._file.close()
@@ -130,7 +133,7 @@ class _TextFile:
     """A column of text: UTF-8 in a scratch file, as PLAIN BYTE_ARRAY values, until its width is known."""
 
     def __init__(self, plan: ColumnPlan, folder: SegmentFolder) -> None:
-        self._plan = plan
+        self.name = plan.name
         self._folder = folder
         self._scratch = folder.scratch(plan.name)
         self._pieces: list[tuple[int, int]] = []  # (rows, bytes) of what was appended, in order
@@ -167,11 +170,11 @@ class _TextFile:
         del self._pieces[mark[1] :]
         self._longest = mark[2]
 
-    def seal(self, number: int, n_rows: int) -> FileEntry:
+    def seal(self, n_rows: int) -> tuple[int, str]:
         # numpy itself never writes <U0, and the server refuses it.
         width = max(1, self._longest)
         header = npy_header(f"<U{width}", (n_rows,))
-        self._file = self._folder.create(f"{self._plan.name}.npy", len(header))
+        self._file = self._folder.create(f"{self.name}.npy", len(header))
         step = max(1, _EXPAND_BYTES // (4 * width))
         ucs4 = np.empty((min(step, n_rows), width), np.uint32)
         at = 0
@@ -183,7 +186,7 @@ class _TextFile:
                 plain = plain[kernel.ucs4_from_plain_into(plain, out) :]
                 self._file.append(out)
         self._scratch.close()
-        return _entry(number, self._plan.name, n_rows, self._file.finish(header))
+        return self._file.finish(header)
 
     def close(self) -> None:
         self._scratch.close()

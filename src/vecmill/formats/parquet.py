@@ -25,7 +25,7 @@ from vecmill.sinks.local import Mark, SegmentFolder
 _TEXT_PAGE_BYTES = 1024 * 1024
 _TEXT_PAGE_ROWS = 64 * 1024
 _LIST_KINDS = meta.LISTS
-_NO_LEVELS = b""
+_NAME = "segment.parquet"
 
 
 class ParquetFormat:
@@ -62,9 +62,9 @@ class ParquetSegment:
         self._codec = codec
         self._compress = compress
         self._key_values = key_values
-        self._name = f"{folder.number}.parquet"
         self._groups: list[meta.RowGroup] = []
-        self._file = folder.create(self._name)
+        self._sealed: tuple[int, str] | None = None  # (bytes, checksum)
+        self._file = folder.create(_NAME)
         self._file.append(meta.MAGIC)
 
     @property
@@ -120,15 +120,18 @@ class ParquetSegment:
         self._file.rollback(mark[0])
         del self._groups[mark[1] :]
 
-    def seal(self) -> tuple[FileEntry, ...]:
+    def seal(self) -> None:
         """Write the footer and close the file."""
-        self._file.append(meta.footer(self._plans, self._groups, self._codec, self._key_values))
-        n_bytes, checksum = self._file.finish()
-        return (FileEntry(path=self._name, rows=self.n_rows, bytes=n_bytes, checksum=checksum),)
+        if self._sealed is None:
+            self._file.append(meta.footer(self._plans, self._groups, self._codec, self._key_values))
+            self._sealed = self._file.finish()
 
-    def publish(self) -> None:
+    def publish(self, number: int) -> tuple[FileEntry, ...]:
         """Rename the file."""
-        self._folder.publish_file(self._name)
+        assert self._sealed is not None
+        name = f"{number}.parquet"
+        self._folder.publish_file(_NAME, name)
+        return (FileEntry(path=name, rows=self.n_rows, bytes=self._sealed[0], checksum=self._sealed[1]),)
 
     def drop(self) -> None:
         """Close and remove the file."""

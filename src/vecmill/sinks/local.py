@@ -1,7 +1,7 @@
 """Files on local disk: written under a temporary name, checksummed on the way, renamed when whole.
 
-Every segment gets a hidden folder ``.<n>.tmp`` beside its final place; a rename publishes it. What a killed process
-leaves behind is therefore either published and whole, or hidden.
+Every segment gets a hidden folder ``.<token>.tmp`` beside its final place; a rename publishes it under its number. What
+a killed process leaves behind is therefore either published and whole, or hidden.
 """
 
 from __future__ import annotations
@@ -143,10 +143,9 @@ def _after(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
 class SegmentFolder:
     """The hidden folder in which the files of one segment are written."""
 
-    def __init__(self, root: Path, number: int) -> None:
-        self.number = number
+    def __init__(self, root: Path, token: int) -> None:
         self._root = root
-        self._folder = root / f".{number}.tmp"
+        self._folder = root / f".{token}.tmp"
         with store_errors(self._folder):
             self._folder.mkdir()
 
@@ -162,20 +161,18 @@ class SegmentFolder:
             path.unlink()
         return file
 
-    def publish_folder(self) -> Path:
-        """Make the segment visible as the folder ``<n>``. Return its path."""
-        final = self._root / str(self.number)
+    def publish_folder(self, name: str) -> None:
+        """Make the segment visible as the folder ``name``."""
+        final = self._root / name
         with store_errors(final):
             self._folder.rename(final)
-        return final
 
-    def publish_file(self, name: str) -> Path:
-        """Make the one file of the segment visible under ``name``. Return its path."""
-        final = self._root / name
+    def publish_file(self, name: str, final_name: str) -> None:
+        """Make the one file of the segment visible as ``final_name``."""
+        final = self._root / final_name
         with store_errors(final):
             (self._folder / name).rename(final)
             self._folder.rmdir()
-        return final
 
     def drop(self) -> None:
         """Remove what was written and not published."""

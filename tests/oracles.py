@@ -1,0 +1,237 @@
+"""Slow, obvious Python twins of the compiled kernels: what a kernel must do, told by code that anyone can check."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+# ---- Column buffers (native/columns.pyx) -----------------------------------------------------------------------------
+
+OK, FULL, REFUSED, MISSING, UNKNOWN_KEY = range(5)
+_INTEGERS = {"int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q"}
+# Bits of the mantissa with the hidden one, exponent of the smallest normal number (as math.frexp counts).
+_HALVES = {"float16_vector": (11, -13, 65536.0), "bfloat16_vector": (8, -125, 2.0**128)}
+
+
+@dataclass
+class Column:
+    """What ``ColumnBuffer`` is told about a column."""
+
+    name: str
+    kind: str
+    width: int = 0
+    dim: int = 0
+    max_bytes: int = -1
+    refuse_nul: bool = False
+    nullable: bool = False
+    default: Any = None
+    encode: Callable[[Any], str] | None = None
+
+
+def put_row(columns: Sequence[Column], has_meta: bool, row: Any) -> tuple[int, list[bytes | None]]:
+    """Encode one row dict: (0, the bytes of each column, None for null) or (status | column index << 8, [])."""
+    if not isinstance(row, dict):
+        return REFUSED | len(columns) << 8, []
+    encoded = []
+    for i, column in enumerate(columns):
+        whole_row = has_meta and i == len(columns) - 1
+        status, raw = put(column, row if whole_row else row.get(column.name))
+        if status:
+            return status | i << 8, []
+        encoded.append(raw)
+    if not has_meta and set(row) - {column.name for column in columns}:
+        return UNKNOWN_KEY | len(columns) << 8, []
+    return OK, encoded
+
+
+def put(column: Column, value: Any) -> tuple[int, bytes | None]:
+    """Encode one value: (status, bytes or None for null)."""
+    value = column.default if value is None else value
+    if value is None:
+        return (OK, None) if column.nullable else (MISSING, None)
+    try:
+        raw = _encoded(column, value)
+    except (TypeError, ValueError, OverflowError, struct.error):
+        raw = None
+    return (REFUSED, None) if raw is None else (OK, raw)
+
+
+def _encoded(column: Column, value: Any) -> bytes | None:
+    if column.encode is not None:
+        value = column.encode(value)
+    if column.kind in ("text", "json", "meta"):
+        if not isinstance(value, str):
+            return None
+        raw = value.encode("utf-8")
+        too_long = 0 <= column.max_bytes < len(raw)
+        return None if too_long or (column.refuse_nul and "\0" in value) else raw
+    if column.dim == 0:
+        return _scalar(column.kind, value)
+    if isinstance(value, bytes):
+        return _raw_vector(column, value)
+    if len(value) != column.dim:
+        return None
+    if column.kind == "binary_vector":
+        if any(item not in (0, 1) for item in value):
+            return None
+        return bytes(int("".join(str(int(b)) for b in value[i : i + 8]), 2) for i in range(0, column.dim, 8))
+    parts = [_element(column.kind, item) for item in value]
+    return None if None in parts else b"".join(parts)  # type: ignore[arg-type]
+
+
+def _raw_vector(column: Column, value: bytes) -> bytes | None:
+    if column.kind == "float_vector" or len(value) != column.width:
+        return None
+    if column.kind in _HALVES:
+        kind = "float16" if column.kind == "float16_vector" else "bfloat16"
+        for (bits,) in struct.iter_unpack("<H", value):
+            exponent = 0x7C00 if kind == "float16" else 0x7F80
+            if bits & exponent == exponent:
+                return None
+    return value
+
+
+def _element(kind: str, item: Any) -> bytes | None:
+    if kind == "float_vector":
+        return _scalar("float", item)
+    if kind == "int8_vector":
+        return _scalar("int8", item)
+    return None if isinstance(item, bool) else half_bytes(kind, float(item))
+
+
+def _scalar(kind: str, value: Any) -> bytes | None:
+    if kind == "bool":
+        return struct.pack("?", value) if isinstance(value, bool) else None
+    if isinstance(value, bool):
+        return None
+    if kind in _INTEGERS:
+        return struct.pack(_INTEGERS[kind], value) if isinstance(value, int) else None
+    if not isinstance(value, int | float) or not math.isfinite(float(value)):
+        return None
+    return struct.pack("<f" if kind == "float" else "<d", float(value))
+
+
+def half_bytes(kind: str, x: float) -> bytes | None:
+    """Round a float64 to float16 or bfloat16, once, to nearest even, by exact fractions; None if not finite then."""
+    digits, least, limit = _HALVES[kind]
+    if not math.isfinite(x):
+        return None
+    unit = Fraction(2) ** (max(math.frexp(x)[1], least) - digits)
+    rounded = math.copysign(float(round(Fraction(x) / unit) * unit), x)
+    if abs(rounded) >= limit:
+        return None
+    return struct.pack("<e", rounded) if kind == "float16_vector" else struct.pack("<f", rounded)[2:]
+
+
+# ---- Text (native/text.pyx) ------------------------------------------------------------------------------------------
+
+FINE, TOO_LONG, HAS_NUL, NOT_UTF8, SURROGATE, NO_ROOM = range(6)
+
+
+def values_of(offsets: Sequence[int], data: bytes) -> list[bytes]:
+    """Return the values of a text column."""
+    return [data[start:stop] for start, stop in pairwise(offsets)]
+
+
+def check_text(offsets: Sequence[int], data: bytes, max_bytes: int, refuse_nul: bool) -> tuple[int, int]:
+    """First value that is too long, holds U+0000 or is not UTF-8."""
+    for row, raw in enumerate(values_of(offsets, data)):
+        if 0 <= max_bytes < len(raw):
+            return row, TOO_LONG
+        if refuse_nul and b"\0" in raw:
+            return row, HAS_NUL
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return row, NOT_UTF8
+    return -1, FINE
+
+
+def longest_codepoints(offsets: Sequence[int], data: bytes) -> int:
+    """Code points of the longest value."""
+    return max((len(raw.decode()) for raw in values_of(offsets, data)), default=0)
+
+
+def plain_byte_array(values: Sequence[bytes], validity: Sequence[int] | None) -> bytes:
+    """Parquet's PLAIN BYTE_ARRAY: a uint32 length and the bytes, null rows left out."""
+    kept = [raw for i, raw in enumerate(values) if validity is None or validity[i]]
+    return b"".join(len(raw).to_bytes(4, "little") + raw for raw in kept)
+
+
+def ucs4_from_plain(plain: bytes, n: int, width: int) -> tuple[list[list[int]], int]:
+    """``n`` PLAIN values as zero-padded code points, and the bytes of ``plain`` consumed. Raises ValueError."""
+    rows, at = [], 0
+    for _ in range(n):
+        size = int.from_bytes(plain[at : at + 4], "little")
+        if at + 4 > len(plain) or at + 4 + size > len(plain):
+            raise ValueError("cut off")
+        points = [ord(c) for c in plain[at + 4 : at + 4 + size].decode()]
+        if len(points) > width:
+            raise ValueError("too wide")
+        rows.append(points + [0] * (width - len(points)))
+        at += 4 + size
+    return rows, at
+
+
+def utf8_from_ucs4(rows: Sequence[Sequence[int]], room: int, refuse_nul: bool) -> tuple[list[bytes], int]:
+    """Zero-padded code points as UTF-8, up to the first row that cannot be taken, and why it cannot."""
+    taken: list[bytes] = []
+    for points in rows:
+        text = list(points)
+        while text and text[-1] == 0:
+            text.pop()
+        raw, left = b"", room - sum(map(len, taken))
+        for point in text:
+            if 0xD800 <= point <= 0xDFFF or point > 0x10FFFF:
+                return taken, SURROGATE
+            raw += chr(point).encode()
+            if len(raw) > left:
+                return taken, NO_ROOM
+        if refuse_nul and 0 in text:
+            return taken, HAS_NUL
+        taken.append(raw)
+    return taken, FINE
+
+
+# ---- Parquet levels (native/pages.pyx) -------------------------------------------------------------------------------
+
+
+def hybrid_decode(data: bytes, bit_width: int, n: int) -> list[int]:
+    """Decode ``n`` values of the RLE / bit-packing hybrid (Parquet's Encodings.md); nothing may be left over."""
+    values: list[int] = []
+    at = 0
+    while len(values) < n:
+        header = shift = 0
+        while True:
+            header |= (data[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if not data[at - 1] & 0x80:
+                break
+        if header & 1:
+            size = (header >> 1) * bit_width
+            bits = int.from_bytes(data[at : at + size], "little")
+            values += [bits >> (i * bit_width) & ((1 << bit_width) - 1) for i in range((header >> 1) * 8)]
+            at += size
+        else:
+            size = (bit_width + 7) // 8
+            values += [int.from_bytes(data[at : at + size], "little")] * (header >> 1)
+            at += size
+    if at != len(data):
+        raise ValueError("bytes left over")
+    return values[:n]
+
+
+def vector_levels(validity: Sequence[int], dim: int) -> tuple[list[int], list[int]]:
+    """Repetition and definition levels of an optional list of ``dim`` optional elements a row."""
+    repetition: list[int] = []
+    definition: list[int] = []
+    for valid in validity:
+        repetition += [0] + [1] * (dim - 1 if valid else 0)
+        definition += [3] * dim if valid else [0]
+    return repetition, definition
