@@ -29,6 +29,7 @@ from rich.table import Table
 
 BatchFiles = list[list[str]]
 MIB = 1 << 20
+QUIET_CORES = 0.2  # more than this taken by other processes, and a figure is not to be trusted
 PACKAGES = ("vecmill", "numpy", "pyarrow", "pymilvus", "pandas", "ml_dtypes", "orjson", "zstandard")
 
 
@@ -67,10 +68,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One timed run: wall and CPU seconds, bytes on disk, and the reason if the output was wrong (else None)."""
+    """One timed run: seconds on the wall, of CPU, of CPU that others took; bytes on disk; what was wrong, if anything."""
 
     wall_s: float
     cpu_s: float
+    others_s: float
     out_bytes: int
     wrong: str | None
 
@@ -137,18 +139,19 @@ def run_interleaved(case: Case, rounds: int, folder: Path, *, fsync: bool = Fals
 def run_once(contender: Contender, folder: Path, expected_bytes: int, *, fsync: bool) -> Sample:
     """Time one run in a fresh folder, check its output, and leave nothing behind."""
     out = Path(tempfile.mkdtemp(prefix="bench-", dir=folder))
-    wall_s = cpu_s = float("nan")
+    wall_s = cpu_s = others_s = float("nan")
     wrong, n_bytes = None, 0
     try:
         state = contender.prepare()
         gc.collect()
         os.sync()
         touch_free_pages(folder, expected_bytes)
-        cpu, wall = time.process_time(), time.perf_counter()
+        busy, cpu, wall = machine_cpu_s(), time.process_time(), time.perf_counter()
         output = contender.run(state, out)
         if fsync:
             fsync_tree(out)
         wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+        others_s = max(0.0, machine_cpu_s() - busy - cpu_s)
         n_bytes = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
         contender.check(output, out)
     except Exception as error:  # a rival or a half-built writer may fail in any way: say so, and go on with the others
@@ -156,7 +159,23 @@ def run_once(contender: Contender, folder: Path, expected_bytes: int, *, fsync: 
     finally:
         shutil.rmtree(out)
         os.sync()
-    return Sample(wall_s, cpu_s, n_bytes, wrong)
+    return Sample(wall_s, cpu_s, others_s, n_bytes, wrong)
+
+
+def machine_cpu_s() -> float:
+    """Return the CPU seconds the whole machine has spent, stolen ones included; 0 where there is no /proc."""
+    try:
+        ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _iowait, irq, softirq, steal = ticks
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def others_cores(results: Sequence[Result]) -> float:
+    """Return how many cores other processes kept busy while the clock ran."""
+    samples = [s for r in results if not r.wrong for s in r.samples]
+    return sum(s.others_s for s in samples) / max(1e-9, sum(s.wall_s for s in samples))
 
 
 def touch_free_pages(folder: Path, n_bytes: int) -> None:
@@ -344,7 +363,15 @@ def report(console: Console, case: Case, results: Sequence[Result]) -> dict[str,
             }
         )
     console.print(table)
-    return {"name": case.name, "title": case.title, "targets": [asdict(t) for t in case.targets], "results": entries}
+    if (busy := others_cores(results)) > QUIET_CORES:
+        console.print(f"[yellow]not quiet: other processes kept {busy:.1f} cores busy while the clock ran")
+    return {
+        "name": case.name,
+        "title": case.title,
+        "others_cores": busy,
+        "targets": [asdict(t) for t in case.targets],
+        "results": entries,
+    }
 
 
 def ratio_text(value: Ratio | None) -> str:

@@ -7,7 +7,7 @@ cdef extern from "bits.h" nogil:
     Py_ssize_t vm_pack_bits(const uint8_t *src, uint8_t *dst, Py_ssize_t n_bytes_out) noexcept
 
 
-def pack_bits_into(const uint8_t[:, ::1] matrix, uint8_t[:, ::1] out):
+def pack_bits_into(const uint8_t[:, ::1] matrix not None, uint8_t[:, ::1] out not None):
     """Pack a matrix of 0 and 1 into bits, big bit order (column 0 is the highest bit of byte 0).
 
     ``matrix``: (n, dim) uint8 or bool, C-contiguous, may be read-only, dim a multiple of 8. ``out``: (n, dim // 8)

@@ -7,8 +7,8 @@ uint16: pass ``array.view(np.uint16)``.
 
 The ``*_into`` functions round once, to nearest, ties to even, subnormals exact. They return -1, or the index of the
 first element whose result is NaN or infinite: because it was, or because it overflows (float16: 65520 and up). From
-that element on ``out`` is unspecified. ``src`` and ``out`` must not overlap. The ``*_finite`` functions return the index
-of the first NaN or infinity, or -1. Slow twins, under the same names: ``tests/oracles.py``.
+that element on ``out`` is unspecified. ``src`` and ``out`` must not overlap. The ``*_finite`` functions return the
+index of the first NaN or infinity, or -1. Slow twins, under the same names: ``tests/oracles.py``.
 """
 
 from libc.stdint cimport uint16_t
@@ -31,7 +31,7 @@ cdef int _check_lengths(Py_ssize_t n_src, Py_ssize_t n_out) except -1:
     return 0
 
 
-def float32_to_float16_into(const float[::1] src, uint16_t[::1] out):
+def float32_to_float16_into(const float[::1] src not None, uint16_t[::1] out not None):
     """Narrow float32 ``src`` (n,) to float16 bits ``out`` (n,) uint16; -1 or the first index not finite."""
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
@@ -41,7 +41,7 @@ def float32_to_float16_into(const float[::1] src, uint16_t[::1] out):
     return bad
 
 
-def float32_to_bfloat16_into(const float[::1] src, uint16_t[::1] out):
+def float32_to_bfloat16_into(const float[::1] src not None, uint16_t[::1] out not None):
     """Narrow float32 ``src`` (n,) to bfloat16 bits ``out`` (n,) uint16; -1 or the first index not finite."""
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
@@ -51,7 +51,7 @@ def float32_to_bfloat16_into(const float[::1] src, uint16_t[::1] out):
     return bad
 
 
-def float64_to_float16_into(const double[::1] src, uint16_t[::1] out):
+def float64_to_float16_into(const double[::1] src not None, uint16_t[::1] out not None):
     """Narrow float64 ``src`` (n,) to float16 bits ``out`` (n,) uint16; -1 or the first index not finite."""
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
@@ -61,7 +61,7 @@ def float64_to_float16_into(const double[::1] src, uint16_t[::1] out):
     return bad
 
 
-def float64_to_bfloat16_into(const double[::1] src, uint16_t[::1] out):
+def float64_to_bfloat16_into(const double[::1] src not None, uint16_t[::1] out not None):
     """Narrow float64 ``src`` (n,) to bfloat16 bits ``out`` (n,) uint16; -1 or the first index not finite.
 
     Rounds once; ``ml_dtypes`` goes by way of float32 and is one unit off for some values next to a tie.
@@ -74,7 +74,7 @@ def float64_to_bfloat16_into(const double[::1] src, uint16_t[::1] out):
     return bad
 
 
-def float64_to_float32_into(const double[::1] src, float[::1] out):
+def float64_to_float32_into(const double[::1] src not None, float[::1] out not None):
     """Narrow float64 ``src`` (n,) to float32 ``out`` (n,); -1 or the first index not finite."""
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
@@ -84,7 +84,7 @@ def float64_to_float32_into(const double[::1] src, float[::1] out):
     return bad
 
 
-def float16_finite(const uint16_t[::1] values):
+def float16_finite(const uint16_t[::1] values not None):
     """Index of the first NaN or infinity among float16 bits ``values`` (n,) uint16, or -1."""
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
@@ -93,7 +93,7 @@ def float16_finite(const uint16_t[::1] values):
     return bad
 
 
-def bfloat16_finite(const uint16_t[::1] values):
+def bfloat16_finite(const uint16_t[::1] values not None):
     """Index of the first NaN or infinity among bfloat16 bits ``values`` (n,) uint16, or -1."""
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
@@ -102,7 +102,7 @@ def bfloat16_finite(const uint16_t[::1] values):
     return bad
 
 
-def float32_finite(const float[::1] values):
+def float32_finite(const float[::1] values not None):
     """Index of the first NaN or infinity in float32 ``values`` (n,), or -1."""
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
@@ -111,7 +111,7 @@ def float32_finite(const float[::1] values):
     return bad
 
 
-def float64_finite(const double[::1] values):
+def float64_finite(const double[::1] values not None):
     """Index of the first NaN or infinity in float64 ``values`` (n,), or -1."""
     cdef Py_ssize_t bad = -1
     if values.shape[0]:

@@ -10,7 +10,7 @@ _ROW_COUNT_DIGITS = 21  # numpy.lib.format.GROWTH_AXIS_MAX_DIGITS
 _SHAPE_KEY = b"'shape': ("
 
 
-def npy_header(str descr, tuple shape, Py_ssize_t reserve=21):
+def npy_header(str descr, tuple shape, Py_ssize_t reserve=_ROW_COUNT_DIGITS):
     """Build the header of an NPY file: everything before the data.
 
     ``descr``: dtype as ``dtype.str`` gives it, such as ``'<f4'``. ``shape``: non-negative integers, C order.

@@ -63,13 +63,49 @@ static inline int vm_utf8_put(uint8_t *out, uint32_t c)
     return 4;
 }
 
-static inline uint32_t vm_unit(const void *data, int kind, Py_ssize_t i)
+/* With `kind` a constant, this is three loops without a choice in them. */
+static inline __attribute__((always_inline)) Py_ssize_t vm_utf8_encode_kind(const void *data, const int kind,
+                                                                            Py_ssize_t n, uint8_t *out,
+                                                                            Py_ssize_t room, int refuse_nul)
 {
-    if (kind == 1)
-        return ((const uint8_t *)data)[i];
-    if (kind == 2)
-        return ((const uint16_t *)data)[i];
-    return ((const uint32_t *)data)[i];
+    Py_ssize_t used = 0, i = 0;
+    int nul = 0;
+    while (i < n) {
+        uint32_t c;
+        uint8_t tail[4];
+        int k;
+        if (kind == 2 && i + 4 <= n && used + 4 <= room) { /* four ASCII characters at once: text is runs of them */
+            uint64_t four;
+            memcpy(&four, (const uint16_t *)data + i, 8);
+            if ((four & 0xFF80FF80FF80FF80ULL) == 0 && (four & 0x00FF) && (four & 0x00FF0000) &&
+                (four & 0x00FF00000000ULL) && (four >> 48)) {
+                out[used] = (uint8_t)four;
+                out[used + 1] = (uint8_t)(four >> 16);
+                out[used + 2] = (uint8_t)(four >> 32);
+                out[used + 3] = (uint8_t)(four >> 48);
+                used += 4;
+                i += 4;
+                continue;
+            }
+        }
+        c = kind == 1   ? ((const uint8_t *)data)[i]
+            : kind == 2 ? ((const uint16_t *)data)[i]
+                        : ((const uint32_t *)data)[i];
+        nul |= c == 0;
+        if (used + 4 <= room) {
+            k = vm_utf8_put(out + used, c);
+        } else {
+            k = vm_utf8_put(tail, c);
+            if (used + k > room)
+                return VM_TEXT_NO_ROOM;
+            memcpy(out + used, tail, (size_t)k);
+        }
+        if (k == 0)
+            return VM_TEXT_SURROGATE;
+        used += k;
+        i++;
+    }
+    return nul && refuse_nul ? VM_TEXT_NUL : used;
 }
 
 /* Encode n units of `kind` bytes each (1 Latin-1, 2 UCS-2, 4 UCS-4) as UTF-8 into out[0:room].
@@ -77,28 +113,11 @@ static inline uint32_t vm_unit(const void *data, int kind, Py_ssize_t i)
 static inline Py_ssize_t vm_utf8_encode(const void *data, int kind, Py_ssize_t n, uint8_t *out, Py_ssize_t room,
                                         int refuse_nul)
 {
-    Py_ssize_t used = 0;
-    int nul = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        uint32_t c = vm_unit(data, kind, i);
-        uint8_t tail[4];
-        nul |= c == 0;
-        if (used + 4 <= room) {
-            int k = vm_utf8_put(out + used, c);
-            if (k == 0)
-                return VM_TEXT_SURROGATE;
-            used += k;
-        } else {
-            int k = vm_utf8_put(tail, c);
-            if (k == 0)
-                return VM_TEXT_SURROGATE;
-            if (used + k > room)
-                return VM_TEXT_NO_ROOM;
-            memcpy(out + used, tail, (size_t)k);
-            used += k;
-        }
-    }
-    return nul && refuse_nul ? VM_TEXT_NUL : used;
+    if (kind == 1)
+        return vm_utf8_encode_kind(data, 1, n, out, room, refuse_nul);
+    if (kind == 2)
+        return vm_utf8_encode_kind(data, 2, n, out, room, refuse_nul);
+    return vm_utf8_encode_kind(data, 4, n, out, room, refuse_nul);
 }
 
 /* Encode one str object (any kind); the ASCII case is one memcpy. */
@@ -178,7 +197,19 @@ static inline Py_ssize_t vm_ucs4_from_utf8(const uint8_t *s, Py_ssize_t n, uint3
     }
     while (i < n) {
         uint32_t c;
-        int k = vm_utf8_get(s + i, n - i, &c);
+        int k;
+        if (i + 4 <= n && used + 4 <= width) { /* four ASCII bytes at once */
+            uint32_t four;
+            memcpy(&four, s + i, 4);
+            if ((four & 0x80808080u) == 0) {
+                for (k = 0; k < 4; k++)
+                    out[used + k] = s[i + k];
+                used += 4;
+                i += 4;
+                continue;
+            }
+        }
+        k = vm_utf8_get(s + i, n - i, &c);
         if (k == 0)
             return VM_TEXT_INVALID;
         if (used == width)

@@ -235,3 +235,135 @@ def vector_levels(validity: Sequence[int], dim: int) -> tuple[list[int], list[in
         repetition += [0] + [1] * (dim - 1 if valid else 0)
         definition += [3] * dim if valid else [0]
     return repetition, definition
+
+
+# ---- Bits (native/bits.pyx) ------------------------------------------------------------------------------------------
+# This section and the next three: same names, arguments and results as the kernels.
+
+
+def pack_bits_into(matrix: Any, out: Any) -> int:
+    """Pack (n, dim) zeros and ones, first column highest; -1 or the flat index of the first that is neither."""
+    for row in range(matrix.shape[0]):
+        for column in range(0, matrix.shape[1], 8):
+            byte = 0
+            for k in range(8):
+                bit = int(matrix[row, column + k])
+                if bit > 1:
+                    return row * matrix.shape[1] + column + k
+                byte = byte << 1 | bit
+            out[row, column // 8] = byte
+    return -1
+
+
+# ---- CRC-64/NVME (native/crc64.pyx) ----------------------------------------------------------------------------------
+
+_ONES = 2**64 - 1
+_POLYNOMIAL = 0x9A6C9329AC4BC9B5  # reflected
+
+
+def _shift_one_bit(crc: int) -> int:
+    return crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
+
+
+def crc64nvme(data: Any, crc: int = 0) -> int:
+    """Go on from ``crc`` one bit at a time, the register inverted before and after."""
+    crc ^= _ONES
+    for byte in memoryview(data).tobytes():
+        crc ^= byte
+        for _ in range(8):
+            crc = _shift_one_bit(crc)
+    return crc ^ _ONES
+
+
+def crc64nvme_combine(crc_a: int, crc_b: int, len_b: int) -> int:
+    """Carry ``crc_a`` over ``len_b`` zero bytes."""
+    for _ in range(8 * len_b):
+        crc_a = _shift_one_bit(crc_a)
+    return crc_a ^ crc_b
+
+
+# ---- Narrow floats (native/half.pyx) ---------------------------------------------------------------------------------
+
+
+def round_float(value: float, exponent_bits: int, mantissa_bits: int) -> int:
+    """Bits of the IEEE float of that layout nearest to ``value`` (ties to even), computed with exact fractions."""
+    sign = int(math.copysign(1, value) < 0) << (exponent_bits + mantissa_bits)
+    infinity = (2**exponent_bits - 1) << mantissa_bits
+    if math.isnan(value):
+        return sign | infinity | 1 << (mantissa_bits - 1)
+    if math.isinf(value):
+        return sign | infinity
+    lowest_exponent = 2 - 2 ** (exponent_bits - 1)  # of the normal numbers, and of all subnormal ones
+    exponent = max(math.frexp(value)[1] - 1, lowest_exponent) if value else lowest_exponent
+    steps = round(abs(Fraction(value)) / Fraction(2) ** (exponent - mantissa_bits))  # of a Fraction: half to even
+    return sign | min(((exponent - lowest_exponent) << mantissa_bits) + steps, infinity)
+
+
+def _round_into(src: Any, out: Any, exponent_bits: int, mantissa_bits: int) -> int:
+    infinity = (2**exponent_bits - 1) << mantissa_bits
+    for i, value in enumerate(src):
+        bits = round_float(float(value), exponent_bits, mantissa_bits)
+        if bits & infinity == infinity:
+            return i
+        out[i] = bits if mantissa_bits < 23 else struct.unpack("<f", struct.pack("<I", bits))[0]
+    return -1
+
+
+def float32_to_float16_into(src: Any, out: Any) -> int:
+    return _round_into(src, out, 5, 10)
+
+
+def float32_to_bfloat16_into(src: Any, out: Any) -> int:
+    return _round_into(src, out, 8, 7)
+
+
+def float64_to_float16_into(src: Any, out: Any) -> int:
+    return _round_into(src, out, 5, 10)
+
+
+def float64_to_bfloat16_into(src: Any, out: Any) -> int:
+    return _round_into(src, out, 8, 7)
+
+
+def float64_to_float32_into(src: Any, out: Any) -> int:
+    return _round_into(src, out, 8, 23)
+
+
+def float16_finite(values: Any) -> int:
+    return next((i for i, bits in enumerate(values) if int(bits) & 0x7C00 == 0x7C00), -1)
+
+
+def bfloat16_finite(values: Any) -> int:
+    return next((i for i, bits in enumerate(values) if int(bits) & 0x7F80 == 0x7F80), -1)
+
+
+def float32_finite(values: Any) -> int:
+    return next((i for i, value in enumerate(values) if not math.isfinite(value)), -1)
+
+
+def float64_finite(values: Any) -> int:
+    return float32_finite(values)
+
+
+# ---- NPY headers (native/npy.pyx) ------------------------------------------------------------------------------------
+
+
+def npy_header(descr: str, shape: Sequence[int], reserve: int = 21) -> bytes:
+    """Write version 1.0; the spaces leave room for the row count to grow, then for the data to start at a 64th byte."""
+    shape = tuple(int(dim) for dim in shape)
+    text = str({"descr": descr, "fortran_order": False, "shape": shape})[:-1] + ", }"
+    if shape:
+        text += " " * (reserve - len(str(shape[0])))
+    text += " "  # NumPy pads a header that is aligned already by another 64
+    while (10 + len(text) + 1) % 64:
+        text += " "
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n"
+
+
+def patch_row_count(header: Any, n_rows: int) -> None:
+    """Replace the first number of the shape, and keep the length."""
+    view = memoryview(header).cast("B")
+    length = struct.unpack_from("<H", view, 8)[0]
+    before, key, after = bytes(view[10 : 10 + length]).decode("latin1").rpartition("'shape': (")
+    rest = after[after.index(",") :].rstrip()
+    view[10 : 10 + length] = f"{before}{key}{n_rows}{rest}".ljust(length - 1).encode("latin1") + b"\n"

@@ -1,15 +1,13 @@
-"""Single values and rows: what is taken beside the plain types, what is refused and in which words, and what never
-happens: a value altered, a caller's object changed, a good row lost to a bad one."""
+"""Single values: what is taken beside the plain types, what is refused and in which words."""
 
 from __future__ import annotations
 
 import array
 import collections
-import copy
 import datetime as dt
 import enum
 import json
-import types
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -22,8 +20,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import FORMATS, D, columns, exact, refusal, schema_of, write
 
+from reading import FORMATS, D, columns, exact, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 from vecmill.errors import DataError
 
@@ -98,6 +96,7 @@ class Unprintable:
 
 F32 = np.array([1.5, -0.0], np.float32)
 PAIR = F32.tolist()
+F16 = F32.astype(np.float16)
 BF16 = F32.astype(ml_dtypes.bfloat16)
 UNALIGNED = np.ndarray(2, np.float32, bytearray(b"x" + F32.tobytes()), offset=1)
 READ_ONLY = np.frombuffer(F32.tobytes(), np.float32)
@@ -135,29 +134,29 @@ TAKEN = [
     *(
         (D.FLOAT_VECTOR, value, PAIR)
         for value in (
-            PAIR, tuple(PAIR), Floats(PAIR), collections.deque(PAIR), array.array("f", PAIR), array.array("d", PAIR), F32,
-            F32.astype("f2"), F32.astype("f8"), F32.astype(">f4"), F32.astype(">f8"), BF16, UNALIGNED, READ_ONLY,
+            PAIR, tuple(PAIR), Floats(PAIR), collections.deque(PAIR), array.array("f", PAIR), array.array("d", PAIR),
+            F32, F32.astype("f2"), F32.astype("f8"), F32.astype(">f4"), F32.astype(">f8"), BF16, UNALIGNED, READ_ONLY,
             np.repeat(F32, 2)[::2], F32[::-1].copy()[::-1], np.array(PAIR, object), memoryview(F32), Tensor(F32),
             pd.Series(PAIR), pl.Series(PAIR), pa.array(PAIR), [np.float32(1.5), np.float16(-0.0)], list(BF16),
-            [Fraction(3, 2), -0.0], memoryview(b"x" + F32.tobytes())[1:].cast("f"), np.ma.array(F32), F32.view(np.ndarray),
+            [Fraction(3, 2), -0.0], memoryview(b"x" + F32.tobytes())[1:].cast("f"), np.ma.array(F32),
         )
     ),
     (D.FLOAT_VECTOR, range(2), [0.0, 1.0]),
     (D.FLOAT_VECTOR, [2, np.int8(-3)], [2.0, -3.0]),
     (D.FLOAT_VECTOR, np.array([2, 3], np.uint64), [2.0, 3.0]),
-    *((D.FLOAT16_VECTOR, value, F32.astype("f2").tobytes()) for value in (
-        PAIR, F32, F32.astype("f2"), F32.astype(">f2"), F32.astype("f8"), BF16, F32.astype("f2").tobytes(), Tensor(F32.astype("f2")),
-        bytearray(F32.astype("f2").tobytes()), F32.astype("f2").view("u1"), [np.float16(1.5), np.float16(-0.0)], UNALIGNED)),
+    *((D.FLOAT16_VECTOR, value, F16.tobytes()) for value in (
+        PAIR, F32, F16, F16.astype(">f2"), F32.astype("f8"), BF16, F16.tobytes(), Tensor(F16), bytearray(F16.tobytes()),
+        F16.view("u1"), list(F16), UNALIGNED)),
     *((D.BFLOAT16_VECTOR, value, BF16.tobytes()) for value in (
-        PAIR, F32, F32.astype("f2"), F32.astype("f8"), BF16, BF16.tobytes(), BF16.view("u1"), list(BF16), BF16[::-1].copy()[::-1])),
+        PAIR, F32, F16, F32.astype("f8"), BF16, BF16.tobytes(), BF16.view("u1"), list(BF16), BF16[::-1].copy()[::-1])),
     (D.BFLOAT16_VECTOR, [1 + 2**-8, 1 + 3 * 2**-8], np.array([0x3F80, 0x3F82], "u2").tobytes()),  # ties to even
     (D.FLOAT16_VECTOR, [1 + 2**-11 + 2**-40, 65519.9], np.array([0x3C01, 0x7BFF], "u2").tobytes()),  # rounded once
     *((D.INT8_VECTOR, value, [-128, 127]) for value in (
         [-128, 127], (-128, 127), np.array([-128, 127], "i1"), np.array([-128, 127], ">i8"), bytes([128, 127]),
         [np.int64(-128), np.uint8(127)])),
     *((D.BINARY_VECTOR, value, b"\xab") for value in (
-        BITS, tuple(BITS), [bool(b) for b in BITS], np.array(BITS, "u1"), np.array(BITS, bool), np.array(BITS, "i8"), b"\xab",
-        bytearray(b"\xab"), np.array([0xAB], "u1"), [np.uint8(b) for b in BITS], [np.bool_(b) for b in BITS])),
+        BITS, tuple(BITS), [bool(b) for b in BITS], np.array(BITS, "u1"), np.array(BITS, bool), np.array(BITS, "i8"),
+        b"\xab", bytearray(b"\xab"), np.array([0xAB], "u1"), [np.uint8(b) for b in BITS], [np.bool_(b) for b in BITS])),
 ]  # fmt: skip
 
 
@@ -189,7 +188,7 @@ REFUSED = [
     (D.INT32, np.timedelta64(5, "s"), "an integer", "timedelta64"),
     (D.INT32, np.datetime64("2020"), "an integer", "datetime64"),
     (D.INT32, dt.datetime(2020, 1, 1), "an integer", "datetime"),
-    (D.INT32, np.ma.masked, "masked", "masked|shape"),
+    (D.INT32, np.ma.masked, "masked", "shape"),
     (D.INT32, np.ma.array(5, mask=True), "masked", "shape"),
     (D.INT32, [5], "an integer", "a list of length 1"),
     (D.INT32, np.array([5]), "an integer", r"shape \(1,\)"),
@@ -267,12 +266,70 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "value", "expected", "got"), REFUSED, ids=lambda one: getattr(one, "name", type(one).__name__))
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected", "got"), REFUSED, ids=lambda one: getattr(one, "name", type(one).__name__)
+)
 def test_values_that_are_refused(tmp_path, dtype, value, expected, got):
     for schema in (schema_with(dtype), schema_with(dtype, nullable=True)):
         for way in ways(schema, value):
             error = refusal(tmp_path, schema, way)
             assert (error.field, error.row) == ("x", 0)
             assert str(error) == f"field 'x', row 0: expected {error.expected}, got {error.got}"
-            pytest.raises(ValueError, match=expected, check=None) if False else None
-            assert pytest.importorskip
+            assert re.search(expected, error.expected), error
+            assert re.search(got, error.got), error
+
+
+@pytest.mark.parametrize(
+    "dtype", [*PARAMS, D.BOOL, D.INT8, D.INT64, D.FLOAT, D.DOUBLE, D.JSON], ids=lambda one: one.name
+)
+def test_a_missing_value_is_refused_with_its_reason(tmp_path, dtype):
+    for file_type, nullable, reason in (
+        ("npy", False, "not nullable"), ("parquet", False, "not nullable"), ("npy", True, "NPY cannot carry a null"),
+    ):  # fmt: skip
+        schema = schema_with(dtype, nullable=nullable)
+        for way in ways(schema, None):
+            error = refusal(tmp_path, schema, way, file_type=file_type)
+            assert (error.field, error.row) == ("x", 0)
+            assert reason in str(error)
+            assert "None" in error.got
+        bare = row_of(schema)
+        without = {key: [value] for key, value in bare.items()}
+        error = refusal(tmp_path, schema, lambda w, row=bare: w.append_row(row), file_type=file_type)
+        assert (error.field, error.row, error.got) == ("x", 0, "no value")
+        error = refusal(tmp_path, schema, lambda w, batch=without: w.append_batch(batch), file_type=file_type)
+        assert (error.field, error.row, error.got) == ("x", None, "no such column")
+
+
+def test_npy_refuses_nul_in_text_and_parquet_takes_it(tmp_path):
+    schema = schema_with(D.VARCHAR)
+    for way in ways(schema, "a\0b"):
+        error = refusal(tmp_path, schema, way, file_type="npy")
+        assert (error.field, error.row) == ("x", 0)
+        assert "U+0000" in str(error)
+        assert columns(write(tmp_path, schema, way))["x"] == ["a\0b"]
+    in_json = {"a": "\0"}
+    for way in ways(schema_with(D.JSON), in_json):
+        assert columns(write(tmp_path, schema_with(D.JSON), way, file_type="npy"))["x"] == ['{"a":"\\u0000"}']
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**70), 2**70) | st.floats() | st.booleans() | st.none() | st.text(max_size=2)),
+        max_size=8,
+    )
+)
+def test_whatever_is_offered_is_stored_as_it_is_or_refused(tmp_path, offered):
+    """The one law: what is read back equals what was offered, and what cannot is refused."""
+    for dtype in (D.INT8, D.INT64, D.DOUBLE, D.BOOL):
+        taken = []
+        with LocalBulkWriter(schema_with(dtype), tmp_path) as writer:
+            for (value,) in offered:
+                try:
+                    writer.append_row({"id": 0, "v": PAIR, "x": value})
+                except DataError:
+                    continue
+                taken.append(value)
+        found = columns(writer).get("x", [])
+        # DOUBLE is the one type that may round: an int beyond 2**53 to the nearest float64.
+        assert found == [float(value) if dtype is D.DOUBLE else value for value in taken]

@@ -30,7 +30,8 @@ def plain_storage(array: PaArray) -> PaArray:
 
         array = run_end_decode(array)
     if pt.is_dictionary(array.type):
-        array = array.dictionary_decode()
+        # Not dictionary_decode: Arrow cannot decode a dictionary of string_view, which Polars gives for categories.
+        array = plain_storage(array.dictionary).take(array.indices)
     if pt.is_string_view(array.type):
         array = array.cast(pa.large_string())
     elif pt.is_binary_view(array.type):

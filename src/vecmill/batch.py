@@ -5,6 +5,8 @@ Nothing is copied: columns stay the caller's memory. pyarrow is imported only fo
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +17,10 @@ import numpy as np
 from vecmill.errors import DataError
 from vecmill.misfit import Misfit, describe
 from vecmill.values import as_ndarray
+
+# pandas' own arrays have only the last.
+_ARROW_PROTOCOLS = ("__arrow_c_array__", "__arrow_c_stream__", "__arrow_array__")
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 Column = Any  # numpy.ndarray | pyarrow.Array | list
 
@@ -36,6 +42,8 @@ def iter_batches(data: Any) -> Iterator[Batch]:
     """
     if isinstance(data, Mapping):
         yield from _from_mapping(data)
+    elif _is_pandas(data, "DataFrame"):
+        yield from _from_mapping(_columns_of_pandas(data))
     elif hasattr(data, "__arrow_c_array__") or hasattr(data, "__arrow_c_stream__"):
         for part in _record_batches(data):
             yield _from_record_batch(part)
@@ -48,6 +56,35 @@ def iter_batches(data: Any) -> Iterator[Batch]:
         )
 
 
+def _is_pandas(value: object, kind: str) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, getattr(pandas, kind))
+
+
+def _columns_of_pandas(frame: Any) -> dict[str, Any]:
+    """Return the columns and the named levels of the index, as Series."""
+    named = [name for name in frame.index.names if name is not None]
+    if named:
+        frame = frame.reset_index(level=named)
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(field=str(twice), expected="one column of that name", got="more")
+    return {name: frame[name] for name in frame.columns}
+
+
+def _chunks_of_pandas(series: Any) -> list[Column]:
+    if series.dtype == object:
+        # Not by Arrow, which gives dicts of different keys one type: {"a": 1} would become {"a": 1, "b": null}.
+        return [series.where(series.notna(), None).tolist()]
+    import pyarrow as pa
+
+    try:
+        array = pa.array(series, from_pandas=True)  # NaN is a missing value
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise Misfit("a column that Arrow can read", f"one of dtype {series.dtype}: {error}") from error
+    return _arrow_chunks(array)
+
+
 def _record_batches(data: Any) -> Iterable[Any]:
     import pyarrow as pa
 
@@ -56,12 +93,16 @@ def _record_batches(data: Any) -> Iterable[Any]:
             return [pa.record_batch(data)]
         reader: Iterable[Any] = pa.RecordBatchReader.from_stream(data)
         return reader
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # an array, not columns; pandas columns of mixed types
+    except (ValueError, TypeError, NotImplementedError) as error:  # an array, say, and no columns
         raise DataError(expected="columns that Arrow can read", got=f"a {type(data).__name__}: {error}") from error
 
 
 def _from_record_batch(part: Any) -> Batch:
     names = part.schema.names
+    if b"pandas" in (part.schema.metadata or {}):
+        # The row labels of a filtered frame come along under these names; they are no column of the user's.
+        part = part.select([name for name in names if not _PANDAS_INDEX.fullmatch(name)])
+        names = part.schema.names
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(field=twice, expected="one column of that name", got=f"{names.count(twice)}")
@@ -113,9 +154,13 @@ def _as_chunks(value: Any) -> list[Column]:
         return [value]
     if isinstance(value, str | bytes | bytearray | Mapping | set | frozenset):  # a set has no order
         raise Misfit("a column of values", describe(value))
-    if hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__"):
+    if _is_pandas(value, "Series"):
+        return _chunks_of_pandas(value)
+    if any(hasattr(value, name) for name in _ARROW_PROTOCOLS):
         return _arrow_chunks(value)
-    array = as_ndarray(value)
+    # A masked value is a null in a column, so that it stays what it is.
+    is_masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
+    array = value if is_masked else as_ndarray(value)
     if array is not None:
         if array.ndim == 0:
             raise Misfit("a column of values", describe(value))
@@ -130,7 +175,7 @@ def _arrow_chunks(value: Any) -> list[Column]:
 
     if isinstance(value, pa.Array):
         return [value]
-    if hasattr(value, "__arrow_c_array__"):
+    if not hasattr(value, "__arrow_c_stream__"):
         return [pa.array(value)]
     chunked = value if isinstance(value, pa.ChunkedArray) else pa.chunked_array(value)
     return list(chunked.chunks) or [pa.array([], type=chunked.type)]

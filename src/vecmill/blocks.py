@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
+# Bytes that a text is taken to have where room is laid out before any is seen.
+TEXT_GUESS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class FixedBlock:
@@ -62,6 +65,9 @@ class FixedColumn(Protocol):
     def blocks(self) -> Iterator[FixedBlock]:
         """Yield the rows in order, each block valid until the next is asked for."""
 
+    def rows(self, start: int, stop: int) -> FixedColumn:
+        """Return rows ``start`` to ``stop`` as a column of their own; nothing is encoded yet."""
+
 
 SpanColumn = FixedColumn | TextBlock
 
@@ -72,3 +78,7 @@ class Span:
 
     n_rows: int
     columns: Sequence[SpanColumn]
+
+    def rows(self, start: int, stop: int) -> Span:
+        """Return rows ``start`` to ``stop`` as a span of their own."""
+        return Span(stop - start, [column.rows(start, stop) for column in self.columns])

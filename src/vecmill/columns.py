@@ -218,7 +218,10 @@ def _python_values(column: Any, start: int, stop: int) -> list[Any]:
     part = column[start:stop]
     if isinstance(part, list):
         return part
-    values: list[Any] = part.to_pylist() if hasattr(part, "to_pylist") else part.tolist()
+    if hasattr(part, "to_pylist"):
+        values: list[Any] = part.to_pylist()
+    else:  # a date is left as it is, to be refused: tolist would give some as a bare count of nanoseconds
+        values = list(part) if part.dtype.kind in "mM" else part.tolist()
     return values
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from bisect import bisect_right
 from collections.abc import Callable
 
 from vecmill.blocks import Span
 from vecmill.formats.base import SegmentFiles
+
+# A segment that is filled so far is closed rather than given a part of the next span: small row groups cost readers.
+_WELL_FILLED = 0.9
 
 
 class Lane:
@@ -24,12 +29,30 @@ class Lane:
         self.full: list[SegmentFiles] = []
 
     def write(self, span: Span) -> None:
-        """Append a span to the open segment, or to a new one if it does not fit."""
-        if self.open is not None and self.open.n_rows and self.open.grown_nbytes(span) > self._chunk_size:
-            self.roll()
-        if self.open is None:
-            self.open = self._open_segment()
-        self.open.write(span)
+        """Append a span to the open segment, and to new ones what would take that beyond the chunk size."""
+        while span.n_rows:
+            if self.open is None:
+                self.open = self._open_segment()
+            n = self._fitting(self.open, span)
+            if n == 0:
+                self.roll()
+            elif n == span.n_rows:
+                self.open.write(span)
+                return
+            else:
+                self.open.write(span.rows(0, n))
+                span = span.rows(n, span.n_rows)
+
+    def _fitting(self, segment: SegmentFiles, span: Span) -> int:
+        """Return how many rows of a span the segment takes: at least one if it is empty, 0 if it is full."""
+        if segment.grown_nbytes(span) <= self._chunk_size:
+            return span.n_rows
+        if segment.n_rows and segment.n_bytes >= _WELL_FILLED * self._chunk_size:
+            return 0
+        # One long text can make a whole NPY column wide: the rows before it go first.
+        counts = range(1, span.n_rows + 1)
+        fitting = bisect_right(counts, self._chunk_size, key=lambda n: segment.grown_nbytes(span.rows(0, n)))
+        return fitting or (0 if segment.n_rows else 1)
 
     def roll(self) -> None:
         """Close the open segment, if it holds rows."""
@@ -46,6 +69,7 @@ class Lane:
         if self.open is not None:
             segments.append(self.open)
             self.open = None
-        for segment in segments:
-            if segment is not but:
-                segment.drop()
+        with contextlib.ExitStack() as stack:  # all of them, whatever one of them raises
+            for segment in segments:
+                if segment is not but:
+                    stack.callback(segment.drop)

@@ -45,6 +45,8 @@ class Manifest:
     file_type: str
     schema: Mapping[str, Any]
     segments: list[Segment] = field(default_factory=list)
+    # Segments never change: each is encoded once, though the text is written anew for every segment.
+    _lines: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
@@ -61,18 +63,20 @@ class Manifest:
         """Published bytes."""
         return sum(entry.bytes for entry in self.files)
 
-    def to_json(self) -> str:
-        """Return the text of ``manifest.json``."""
+    def to_json(self, *more: Segment) -> str:
+        """Return the text of ``manifest.json``, with ``more`` segments after its own. One segment a line."""
+        del self._lines[len(self.segments) :]
+        self._lines += map(_line, self.segments[len(self._lines) :])
         head = {
             "vecmill_manifest": FORMAT_VERSION,
             "uuid": self.uuid,
             "file_type": self.file_type,
-            "rows": self.n_rows,
-            "bytes": self.n_bytes,
+            "rows": self.n_rows + sum(segment.rows for segment in more),
+            "bytes": self.n_bytes + sum(entry.bytes for segment in more for entry in segment.files),
             "schema": self.schema,
-            "segments": [asdict(segment) for segment in self.segments],
         }
-        return json.dumps(head, ensure_ascii=False, indent=1)
+        lines = ",\n".join([*self._lines, *map(_line, more)])
+        return f'{json.dumps(head, ensure_ascii=False, indent=1)[:-2]},\n "segments": [\n{lines}\n]\n}}'
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -86,6 +90,10 @@ class Manifest:
             schema=raw["schema"],
             segments=[_segment(one) for one in raw["segments"]],
         )
+
+
+def _line(segment: Segment) -> str:
+    return json.dumps(asdict(segment), ensure_ascii=False)
 
 
 def _segment(raw: Mapping[str, Any]) -> Segment:

@@ -7,6 +7,7 @@ begun since are dropped. Until the batch is whole, nothing that holds its rows i
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vecmill.batch import Batch
-from vecmill.blocks import FixedBlock, Span, SpanColumn, TextBlock
+from vecmill.blocks import TEXT_GUESS, FixedBlock, Span, SpanColumn, TextBlock
 from vecmill.columns import FixedSource, MetaText, Source, TextSource, open_column
 from vecmill.formats.base import Format, SegmentFiles
 from vecmill.lane import Lane
@@ -26,8 +27,8 @@ from vecmill.plan import ColumnPlan
 from vecmill.publisher import Callback, Publisher
 from vecmill.refusals import unknown_field
 from vecmill.schema import CollectionSchema
-from vecmill.segment import TEXT_GUESS, Stage
-from vecmill.sinks.local import SegmentFolder
+from vecmill.segment import Stage
+from vecmill.sinks.local import SegmentFolder, undoing
 from vecmill.textjson import DYNAMIC_FIELD
 
 # Segments that a large batch fills at the same time. Each lane holds a few blocks and the text of a span.
@@ -66,6 +67,9 @@ class _Part:
         except Misfit as misfit:
             raise _FieldMisfit(self.plan, misfit) from misfit.__cause__
 
+    def rows(self, start: int, stop: int) -> _Part:
+        return _Part(self.plan, self.source, self.start + start, self.start + stop)
+
 
 class _FieldMisfit(Exception):  # noqa: N818  a Misfit on its way up, with its field
     def __init__(self, plan: ColumnPlan, misfit: Misfit) -> None:
@@ -92,9 +96,11 @@ class Pipeline:
         self._chunk_size = chunk_size
         self._publisher = publisher
         self._fields = {one.name for one in schema.fields}
-        self._row_bytes = sum(plan.width or TEXT_GUESS for plan in plans)
+        self._row_bytes = form.row_nbytes(plans)
         self._span_bytes = _even_share(chunk_size, form.span_bytes)
-        self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes))
+        in_memory = sum(plan.width or TEXT_GUESS for plan in plans)
+        self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self._row_bytes)
+        self._n_drained = 0
         self._tokens = itertools.count(1)
         self._lane = Lane(self._open_segment, chunk_size, self._seal_later)
         self._cores = min(_MAX_CORES, os.cpu_count() or 1)
@@ -105,12 +111,19 @@ class Pipeline:
     @property
     def n_rows(self) -> int:
         """Rows in the stage and in the open segment."""
-        return self.stage.n_rows + (self._lane.open.n_rows if self._lane.open else 0)
+        segment = self._lane.open  # read once: another thread may hand it over meanwhile
+        return self.stage.n_rows + (segment.n_rows if segment else 0)
 
     @property
     def n_bytes(self) -> int:
         """Their encoded bytes."""
-        return self.stage.n_bytes + (self._lane.open.n_bytes if self._lane.open else 0)
+        segment = self._lane.open
+        return self.stage.n_bytes + (segment.n_bytes if segment else 0)
+
+    @property
+    def n_staged(self) -> int:
+        """Rows that were ever put into the stage: for a caller who wants to know how many of his were."""
+        return self._n_drained + self.stage.n_rows
 
     @staticmethod
     def new_tally() -> Tally:
@@ -121,10 +134,13 @@ class Pipeline:
 
     def drain(self) -> None:
         """Write the rows of the stage to the open segment."""
-        if self.stage.n_rows:
-            self._lane.write(self.stage.span())
-            self.stage.clear()
-            self._hand_over()
+        n = self.stage.n_rows
+        if n:
+            with self._breaking():
+                self._lane.write(self.stage.span())
+                self.stage.clear()
+                self._n_drained += n
+                self._hand_over()
 
     # -- batches
 
@@ -217,8 +233,10 @@ class Pipeline:
         self._write_rows(self._lane, batch, (0, head), first_row)
         assert self._lane.open is not None
         # What a row takes is now known, as far as the text so far tells; a lane that runs full begins a new segment.
-        row_bytes = 1.02 * self._lane.open.n_bytes / self._lane.open.n_rows
-        whole = max(head, int(self._chunk_size / row_bytes))
+        # The margin is for what it may take more: a few rows too many would be a segment of their own.
+        row_bytes = self._lane.open.n_bytes / self._lane.open.n_rows
+        row_bytes *= min(1.1, 1.02 + 32 * len(self._plans) / row_bytes)
+        whole = max(1, int(self._chunk_size / row_bytes))
         rest = max(0, int((self._chunk_size - self._lane.open.n_bytes) / row_bytes))
         cuts = [head, *range(min(head + rest, batch.n_rows), batch.n_rows, whole), batch.n_rows]
         ranges = [(start, stop) for start, stop in pairwise(cuts) if start < stop]
@@ -281,21 +299,33 @@ class Pipeline:
 
     # -- segments
 
-    def _open_segment(self) -> SegmentFiles:
-        return self._form.open(self._plans, SegmentFolder(self._root, next(self._tokens)))
+    @contextlib.contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """Between begin and end, nobody can say which rows the files hold: an error there, of any kind, is the end."""
+        self.is_broken = True
+        yield
+        self.is_broken = False
 
-    def commit(self, callback: Callback | None) -> None:
-        """Hand over all rows for publishing."""
+    def _open_segment(self) -> SegmentFiles:
+        folder = SegmentFolder(self._root, next(self._tokens))
+        with undoing(folder.drop):
+            return self._form.open(self._plans, folder)
+
+    def commit(self, callback: Callback | None) -> bool:
+        """Hand over all rows for publishing. Return whether there were any. ``callback``: see ``Publisher.publish``."""
         self.drain()
-        self._lane.roll()
-        self._hand_over(callback)
+        with self._breaking():
+            self._lane.roll()
+            had_rows = bool(self._lane.full)
+            self._hand_over(callback)
+        return had_rows
 
     def _hand_over(self, callback: Callback | None = None) -> None:
         """Publish the full segments, unless they hold rows of a batch that is not whole yet."""
-        if self._transaction is None:
-            full, self._lane.full = self._lane.full, []
-            for segment in full:
-                self._publisher.publish(segment, callback)
+        if self._transaction is None and self._lane.full:
+            self._publisher.raise_failure()
+            while self._lane.full:
+                self._publisher.publish(self._lane.full.pop(0), callback)
 
     def _may_go_back(self, segment: SegmentFiles) -> bool:
         return self._transaction is not None and segment is self._transaction.first
@@ -315,22 +345,22 @@ class Pipeline:
 
     def _keep(self) -> None:
         self._transaction = None
-        self._hand_over()
+        with self._breaking():
+            self._hand_over()
 
     def _undo(self) -> None:
         """Go back to the mark. If that fails too, the writer is broken."""
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
-        self.is_broken = True
-        wait(transaction.running)
-        self._publisher.wait()
-        self.stage.clear()
-        for lane in [self._lane, *transaction.lanes]:
-            lane.drop(but=transaction.first)
-        self._lane.open = transaction.first
-        if transaction.first is not None:
-            transaction.first.rollback(transaction.mark)
-        self.is_broken = False
+        with self._breaking(), contextlib.ExitStack() as stack:  # all of it, whatever a part of it raises
+            wait(transaction.running)
+            self._publisher.pause()
+            self.stage.clear()
+            if transaction.first is not None:
+                stack.callback(transaction.first.rollback, transaction.mark)
+            stack.callback(setattr, self._lane, "open", transaction.first)
+            for lane in [self._lane, *transaction.lanes]:
+                stack.callback(lane.drop, but=transaction.first)
 
     def drop(self) -> None:
         """Forget all rows that were not handed over, and remove their files."""
@@ -339,9 +369,11 @@ class Pipeline:
 
     def close(self) -> None:
         """Drop what was not handed over, and end the threads."""
-        self.drop()
-        if self._pool is not None:
-            self._pool.shutdown()
+        try:
+            self.drop()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
 
 
 def _staged(plan: ColumnPlan, one: Source | TextBlock, n_rows: int) -> Any:

@@ -1,6 +1,7 @@
 """Segments from full to visible: sealed and published in the background, in order, and recorded in the manifest.
 
 One worker thread: two would only race for the same disk. At most two segments wait for it; after that the caller waits.
+After the first failure nothing more is published, so that what is published is always the first rows, without a gap.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from vecmill.errors import StoreError, VecmillError
+from vecmill.errors import StoreError
 from vecmill.formats.base import SegmentFiles
-from vecmill.manifest import FileEntry, Manifest, Segment
-from vecmill.sinks.local import replace_text, store_errors
+from vecmill.manifest import Manifest, Segment
+from vecmill.sinks.local import replace_text, store_errors, undoing
 
 MANIFEST_NAME = "manifest.json"
 _MAX_WAITING = 2
@@ -30,7 +31,6 @@ class Publisher:
         self._root = root
         self._pool: ThreadPoolExecutor | None = None
         self._jobs: deque[Future[None]] = deque()
-        self._next_number = 1  # the worker's own
         self._abandoned = threading.Event()
         self.failed = False  # a job has ended badly: read without a lock, set before its future is done
 
@@ -53,29 +53,30 @@ class Publisher:
         self._submit(segment.seal)
 
     def publish(self, segment: SegmentFiles, callback: Callback | None = None) -> None:
-        """Seal and publish a segment in the background, as the next number. Raises an earlier job's error."""
+        """Seal and publish a segment in the background, as the next number; then call ``callback`` there."""
 
         def job() -> None:
-            try:
-                segment.seal()
-                if self._abandoned.is_set():
+            with undoing(segment.drop):
+                if self.failed or self._abandoned.is_set():
                     segment.drop()
                     return
-                number = self._next_number
+                segment.seal()
+                number = len(self.manifest.segments) + 1
                 entries = segment.publish(number)
-                self._next_number += 1
-            except BaseException as error:
-                discard(segment, error)
-                raise
-            self._record(number, entries)
+                with undoing(lambda: segment.withdraw(number)):
+                    self._record(Segment(number=number, rows=entries[0].rows, files=entries))
             if callback is not None:
                 callback([str(self._root / entry.path) for entry in entries])
 
-        self._submit(job)
+        with undoing(segment.drop):
+            self._submit(job)
 
     def _submit(self, job: Callable[[], object]) -> None:
-        while len(self._jobs) > _MAX_WAITING or (self._jobs and self._jobs[0].done()):
-            self._jobs.popleft().result()
+        """Queue a job; wait while too many are queued. If one of them fails, that is left to ``raise_failure``."""
+        while self._jobs and not self.failed and (len(self._jobs) > _MAX_WAITING or self._jobs[0].done()):
+            wait([self._jobs[0]])
+            if not self.failed:
+                self._jobs.popleft()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="vecmill-publish")
         self._jobs.append(self._pool.submit(self._watched, job))
@@ -87,19 +88,25 @@ class Publisher:
             self.failed = True
             raise
 
-    def _record(self, number: int, entries: tuple[FileEntry, ...]) -> None:
-        segment = Segment(number=number, rows=entries[0].rows, files=entries)
+    def _record(self, segment: Segment) -> None:
+        """Add a published segment to the manifest: first on disk, then for callers to see."""
+        replace_text(self._root / MANIFEST_NAME, self.manifest.to_json(segment))
         self.manifest.segments.append(segment)
-        try:
-            replace_text(self._root / MANIFEST_NAME, self.manifest.to_json())
-        except VecmillError:
-            self.manifest.segments.remove(segment)
-            raise
 
     def raise_failure(self) -> None:
         """Raise the error of a job that has ended badly, if one has; else do not wait."""
         while self._jobs and (self.failed or self._jobs[0].done()):
             self._jobs.popleft().result()
+
+    def pause(self) -> None:
+        """Wait until nothing is under way. Errors are left to ``raise_failure``."""
+        wait(self._jobs)
+
+    def settle(self) -> BaseException | None:
+        """Wait until nothing is under way. Return the first error that was not raised before."""
+        errors = [future.exception() for future in self._jobs]
+        self._jobs.clear()
+        return next((error for error in errors if error is not None), None)
 
     def wait(self) -> None:
         """Wait until all is published. Raises the first error."""
@@ -118,18 +125,10 @@ class Publisher:
                     self._root.rmdir()
 
 
-def discard(segment: SegmentFiles, error: BaseException) -> None:
-    """Remove the files of a segment that failed; what cannot be removed is noted on the error that is on its way."""
-    try:
-        segment.drop()
-    except StoreError as second:
-        error.add_note(f"and its temporary files could not be removed: {second}")
-
-
 def with_safe_words(error: StoreError, safe: str) -> StoreError:
-    """Return the error with what is safe, keeping its cause."""
-    if error.safe:
-        return error
+    """Return a new error like this one that says what is safe."""
     told = StoreError(error.reason, path=error.path, safe=safe, errno=error.errno)
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(note)
     told.__cause__ = error.__cause__
     return told

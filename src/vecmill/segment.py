@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 
 from vecmill._native.columns import ColumnBuffer, RowScatter
-from vecmill.blocks import Bytes, FixedBlock, FixedColumn, Span, SpanColumn, TextBlock
+from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, TextBlock
 from vecmill.columns import BLOCK_BYTES
 from vecmill.plan import ColumnPlan
 
 _ALIGN = 64
-# Bytes of text that a row is taken to have when a stage is laid out; a stage whose text fills early leaves early.
-TEXT_GUESS = 64
 # A stage of more rows than this gains nothing.
 _MAX_ROWS = 256 * 1024
 
@@ -48,6 +46,9 @@ class _StagedFixed:
         for low in range(0, len(self.values), step):
             validity = None if self.validity is None else self.validity[low : low + step]
             yield FixedBlock(self.values[low : low + step], validity)
+
+    def rows(self, start: int, stop: int) -> _StagedFixed:
+        return _StagedFixed(self.values[start:stop], None if self.validity is None else self.validity[start:stop])
 
 
 class Stage:

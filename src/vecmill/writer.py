@@ -22,10 +22,10 @@ from vecmill.formats import open_format
 from vecmill.manifest import Manifest
 from vecmill.pipeline import Pipeline
 from vecmill.plan import plan_columns
-from vecmill.publisher import Callback, Publisher, with_safe_words
+from vecmill.publisher import Publisher, with_safe_words
 from vecmill.rows import RowTaker
 from vecmill.schema_io import as_schema
-from vecmill.sinks.local import store_errors
+from vecmill.sinks.local import store_errors, undoing
 
 MB = 1024 * 1024
 _ROWS_AT_ONCE = 1024
@@ -60,9 +60,8 @@ class BulkWriter:
         self._put = self._rows.put
         self._lock = threading.RLock()
         self._offered = 0
-        self._refused = 0
+        self._taken = 0
         self._failure: BaseException | None = None
-        self._told = False
         self._closed = False
         with store_errors(root):
             root.mkdir(parents=True)
@@ -80,11 +79,12 @@ class BulkWriter:
                 self._check()
             try:
                 self._put(row, self._offered)
-            except DataError:
-                self._refused += 1
-                raise
             except BaseException as error:
-                self._fail(error)
+                if self._is_fatal(error):
+                    self._fail(error)
+                raise
+            else:
+                self._taken += 1
             finally:
                 self._offered += 1
 
@@ -98,10 +98,13 @@ class BulkWriter:
         n_refused = 0
         if isinstance(rows, Mapping):
             raise DataError(expected="an iterable of row dicts", got="one dict; use append_row")
-        for chunk in _chunks(rows):
-            errors, n = self._append_chunk(chunk, _MAX_REFUSED_KEPT - len(refused))
-            refused += errors
-            n_refused += n
+        try:
+            for chunk in _chunks(rows):
+                n_refused += self._append_chunk(chunk, refused)
+        except BaseException as error:
+            if refused:
+                error.add_note(f"rows refused before that: {n_refused}, the first: {refused[0]}")
+            raise
         if refused:
             first = refused[0]
             raise DataError(
@@ -109,26 +112,34 @@ class BulkWriter:
                 refused=refused, n_refused=n_refused,
             ) from first.__cause__  # fmt: skip
 
-    def _append_chunk(self, chunk: list[Mapping[str, Any]], keep: int) -> tuple[list[DataError], int]:
-        refused: list[DataError] = []
+    def _append_chunk(self, chunk: list[Mapping[str, Any]], refused: list[DataError]) -> int:
+        """Take the good rows of a list. Return how many were refused, and add their errors to ``refused``."""
         n_refused = 0
         with self._lock:
             self._check()
             at = 0
             while at < len(chunk):
+                before = self._pipeline.n_staged
+                failure: BaseException | None = None
                 try:
-                    taken = self._rows.put_many(chunk, at, self._offered)
-                except DataError as error:
-                    taken = error_index(error, self._offered) + 1
-                    self._refused += 1
-                    n_refused += 1
-                    if len(refused) < keep:
-                        refused.append(error)
+                    self._rows.put_many(chunk, at, self._offered)
                 except BaseException as error:
-                    self._fail(error)
-                at += taken
+                    failure = error
+                taken = self._pipeline.n_staged - before
+                at += taken + 1
+                self._taken += taken
                 self._offered += taken
-        return refused, n_refused
+                if failure is None:
+                    break
+                self._offered += 1
+                if not isinstance(failure, DataError):
+                    if self._is_fatal(failure):
+                        self._fail(failure)
+                    raise failure
+                n_refused += 1
+                if len(refused) < _MAX_REFUSED_KEPT:
+                    refused.append(failure)
+        return n_refused
 
     def append_batch(self, batch: Any) -> None:
         """Take columns: a mapping of field name to array, or Arrow data, or a pandas DataFrame.
@@ -145,14 +156,12 @@ class BulkWriter:
             seen = self._pipeline.new_tally()
             try:
                 self._pipeline.append(iter_batches(batch), self._offered, seen)
-            except DataError:
-                self._refused += seen.n_rows
-                raise
             except BaseException as error:
-                if isinstance(error, StoreError | MemoryError | AssertionError) or self._pipeline.is_broken:
+                if self._is_fatal(error):
                     self._fail(error)
-                self._refused += seen.n_rows  # the caller's own stream failed: nothing of it was taken
                 raise
+            else:
+                self._taken += seen.n_rows
             finally:
                 self._offered += seen.n_rows
 
@@ -161,18 +170,25 @@ class BulkWriter:
     def commit(self, **kwargs: Any) -> None:
         """Seal the current segment and wait until all segments are published.
 
-        ``call_back`` (a function of the list of files) and ``_async=True`` (do not wait) are taken as in pymilvus.
+        ``call_back`` (a function of the list of files) and ``_async=True`` (do not wait) are taken as in pymilvus. The
+        function is called once the files are published, if there were rows to commit; with ``_async``, in the
+        background thread, where it may ask for properties but must not append or commit, and where an exception of
+        its own ends the writer like any other: the next call raises it.
+
         Raises StoreError; what is published stays and is named in the message.
         """
-        callback: Callback | None = kwargs.get("call_back")
+        callback, wait = kwargs.get("call_back"), not kwargs.get("_async", False)
         with self._lock:
             self._check()
             try:
-                self._pipeline.commit(callback)
-                if not kwargs.get("_async", False):
+                had_rows = self._pipeline.commit(None if wait else callback)
+                if wait:
                     self._publisher.wait()
             except BaseException as error:
                 self._fail(error)
+            files = self.batch_files[-1] if callback is not None and wait and had_rows else []
+        if callback is not None and files:
+            callback(files)
 
     def close(self) -> None:
         """Commit and release everything. A second call does nothing. Raises StoreError as ``commit`` does."""
@@ -180,10 +196,8 @@ class BulkWriter:
             if self._closed:
                 return
             try:
-                if self._failure is None:
+                if self._failure is None:  # else it was raised when it was found
                     self.commit()
-                elif not self._told:
-                    self._raise_failure()
             finally:
                 self._release(abandon=False)
 
@@ -195,19 +209,27 @@ class BulkWriter:
 
     def _release(self, *, abandon: bool) -> None:
         self._closed = True
-        self._pipeline.close()
-        self._publisher.close(abandon=abandon)
+        try:
+            self._pipeline.close()
+        finally:
+            self._publisher.close(abandon=abandon)
 
     def __enter__(self) -> Any:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if error is None:
             self.close()
-        else:
+            return
+        try:
             self.abort()
+        except StoreError as second:
+            error.add_note(f"and temporary files could not be removed: {second}")
+        unseen = self._publisher.settle()
+        if unseen is not None:
+            error.add_note(f"and before that, publishing had failed: {unseen}")
 
     # -- failing
 
@@ -215,25 +237,38 @@ class BulkWriter:
         if self._closed:
             raise ValueError("the writer is closed")
         if self._failure is not None:
-            self._raise_failure()
+            self._raise_failure(self._failure)
         try:
             self._publisher.raise_failure()
         except BaseException as error:
             self._fail(error)
 
+    def _is_fatal(self, error: BaseException) -> bool:
+        """Whether the writer ends with it; else the caller's data are to blame, and nothing of them was taken."""
+        return (
+            self._pipeline.is_broken
+            or isinstance(error, StoreError | MemoryError | AssertionError)
+            or not isinstance(error, Exception)
+        )
+
     def _fail(self, error: BaseException) -> NoReturn:
         """Take no more rows: after a failed write nobody knows what is on disk of the current segment."""
-        if self._failure is None:
-            if isinstance(error, StoreError):
-                error = with_safe_words(error, self._publisher.safe_words())
-            self._failure = error
-            self._pipeline.drop()
-        self._raise_failure()
+        unseen = self._publisher.settle()  # what was handed over is published still: then it is known what is safe
+        if unseen is not None:
+            for note in (f"and publishing failed: {unseen}", *getattr(unseen, "__notes__", ())):
+                error.add_note(note)
+        if isinstance(error, StoreError):
+            error = with_safe_words(error, self._publisher.safe_words())
+        self._failure = error
+        with undoing(self._pipeline.drop):
+            raise error
 
-    def _raise_failure(self) -> NoReturn:
-        assert self._failure is not None
-        self._told = True
-        raise self._failure
+    def _raise_failure(self, failure: BaseException) -> NoReturn:
+        """Raise the failure again, as a new exception: one that is raised often gathers tracebacks."""
+        if isinstance(failure, StoreError):
+            raise with_safe_words(failure, failure.safe)
+        reason = f"the writer has failed before ({type(failure).__name__}: {failure})"
+        raise StoreError(reason, path=str(self._root), safe=self._publisher.safe_words()) from failure
 
     # -- what a caller may ask
 
@@ -265,7 +300,7 @@ class BulkWriter:
     @property
     def total_row_count(self) -> int:
         """Rows taken since the start, published or not; refused rows do not count."""
-        return self._offered - self._refused
+        return self._taken
 
     @property
     def buffer_row_count(self) -> int:
@@ -331,12 +366,6 @@ class LocalBulkWriter(BulkWriter):
 
     def __enter__(self) -> LocalBulkWriter:
         return self
-
-
-def error_index(error: DataError, first_row: int) -> int:
-    """Return the index of a refused row in its chunk."""
-    assert error.row is not None
-    return error.row - first_row
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:

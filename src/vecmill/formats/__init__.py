@@ -10,7 +10,7 @@ from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
 from vecmill.formats.base import Format
 from vecmill.formats.npy import NpyFormat
-from vecmill.formats.parquet import ParquetFormat, compressor
+from vecmill.formats.parquet import ParquetFormat
 from vecmill.formats.parquet_meta import CODECS
 from vecmill.schema import CollectionSchema
 
@@ -36,5 +36,5 @@ def open_format(file_type: BulkFileType, schema: CollectionSchema, config: Mappi
         if codec not in CODECS:
             raise SchemaError(f"config 'compression' is {codec!r}, expected one of {', '.join(CODECS)}")
         text = json.dumps(schema.to_dict(), ensure_ascii=False)
-        return ParquetFormat(codec, compressor(codec, options.get("compression_level")), {"vecmill.schema": text})
+        return ParquetFormat(codec, options.get("compression_level"), {"vecmill.schema": text})
     raise SchemaError(f"{file_type.name} is not written by this release of vecmill; use PARQUET or NUMPY")

@@ -23,7 +23,7 @@ class SegmentFiles(Protocol):
         """Encoded bytes of the rows written so far."""
 
     def grown_nbytes(self, span: Span) -> int:
-        """Return the encoded bytes that the segment would have with the span, as far as its text tells."""
+        """Return the encoded bytes that the segment would have with the span, without compression: never too few."""
 
     def write(self, span: Span) -> None:
         """Encode and write the rows of a span. On any error the caller rolls back to a mark, or drops the segment."""
@@ -40,6 +40,9 @@ class SegmentFiles(Protocol):
     def publish(self, number: int) -> tuple[FileEntry, ...]:
         """Make the sealed files visible as segment ``number``. Return them, by paths in the writer's folder."""
 
+    def withdraw(self, number: int) -> None:
+        """Take back ``publish``: nothing is visible any more. ``drop`` then removes what is left."""
+
     def drop(self) -> None:
         """Close and remove the files."""
 
@@ -51,6 +54,9 @@ class Format(Protocol):
     rules: FormatRules
     stage_bytes: int
     span_bytes: int
+
+    def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
+        """Return the encoded bytes of a row whose texts have ``TEXT_GUESS`` bytes."""
 
     def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> SegmentFiles:
         """Start the files of a segment."""

@@ -7,6 +7,7 @@ scratch file (4 to 16 times smaller than what it becomes), so that memory does n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +15,14 @@ import numpy as np
 
 from vecmill._native import text as kernel
 from vecmill._native.npy import npy_header
-from vecmill.blocks import FixedColumn, Span, TextBlock
+from vecmill.blocks import TEXT_GUESS, FixedColumn, Span, TextBlock
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.local import Mark, OutputFile, SegmentFolder
+from vecmill.sinks.local import Mark, OutputFile, SegmentFolder, undoing
 
 _EXPAND_BYTES = 512 * 1024
+# npy_header makes 128 bytes for any width and row count there can be.
+_TEXT_HEADER_BYTES = 128
 
 
 class NpyFormat:
@@ -29,6 +32,10 @@ class NpyFormat:
     rules = FormatRules(name="NPY", carries_null=False, carries_nul=False)
     stage_bytes = 512 * 1024
     span_bytes = 8 * 1024 * 1024
+
+    def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
+        """Return the bytes of a row; its texts are taken to be short."""
+        return sum(plan.width or TEXT_GUESS for plan in plans)
 
     def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> NpySegment:
         """Start a column set."""
@@ -42,9 +49,10 @@ class NpySegment:
         self._folder = folder
         self.n_rows = 0
         self._sealed: list[tuple[str, int, str]] = []  # (field, bytes, checksum)
-        self._columns: list[_FixedFile | _TextFile] = [
-            _TextFile(plan, folder) if plan.is_text else _FixedFile(plan, folder) for plan in plans
-        ]
+        self._columns: list[_FixedFile | _TextFile] = []
+        with undoing(self._close):
+            for plan in plans:
+                self._columns.append(_TextFile(plan, folder) if plan.is_text else _FixedFile(plan, folder))
 
     @property
     def n_bytes(self) -> int:
@@ -85,11 +93,19 @@ class NpySegment:
             for name, n_bytes, checksum in self._sealed
         )
 
+    def withdraw(self, number: int) -> None:
+        """Hide the folder again."""
+        self._folder.withdraw_folder(str(number))
+
     def drop(self) -> None:
         """Close and remove the files."""
-        for column in self._columns:
-            column.close()
+        self._close()
         self._folder.drop()
+
+    def _close(self) -> None:
+        with contextlib.ExitStack() as stack:  # all of them, whatever one of them raises
+            for column in self._columns:
+                stack.callback(column.close)
 
 
 class _FixedFile:
@@ -99,17 +115,18 @@ class _FixedFile:
         self._plan = plan
         self.name = plan.name
         self._per_row = plan.width // plan.element.itemsize
-        self._file = folder.create(f"{plan.name}.npy", len(self._header(0)))
+        self._header_bytes = len(self._header(0))
+        self._file = folder.create(f"{plan.name}.npy", self._header_bytes)
 
     def _header(self, n_rows: int) -> bytes:
         shape = (n_rows, self._per_row) if self._plan.is_vector else (n_rows,)
         return npy_header(self._plan.element.str, shape)
 
     def nbytes(self, n_rows: int) -> int:
-        return n_rows * self._plan.width
+        return self._header_bytes + n_rows * self._plan.width
 
     def grown_nbytes(self, n_rows: int, _column: object) -> int:
-        return n_rows * self._plan.width
+        return self.nbytes(n_rows)
 
     def write(self, column: FixedColumn | TextBlock) -> None:
         assert not isinstance(column, TextBlock)
@@ -142,10 +159,10 @@ class _TextFile:
         self._file: OutputFile | None = None
 
     def nbytes(self, n_rows: int) -> int:
-        return n_rows * 4 * max(1, self._longest)
+        return _TEXT_HEADER_BYTES + n_rows * 4 * max(1, self._longest)
 
     def grown_nbytes(self, n_rows: int, column: object) -> int:
-        return n_rows * 4 * max(1, self._longest, self._longest_of(column))
+        return _TEXT_HEADER_BYTES + n_rows * 4 * max(1, self._longest, self._longest_of(column))
 
     def _longest_of(self, column: object) -> int:
         assert isinstance(column, TextBlock)
@@ -186,6 +203,7 @@ class _TextFile:
                 plain = plain[kernel.ucs4_from_plain_into(plain, out) :]
                 self._file.append(out)
         self._scratch.close()
+        self._pieces.clear()
         return self._file.finish(header)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ encoder for all columns is less code than splicing ours into another writer's fi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,13 +16,15 @@ import numpy as np
 
 from vecmill._native import text as kernel
 from vecmill._native.pages import vector_levels
-from vecmill.blocks import Bytes, FixedBlock, FixedColumn, Span, TextBlock
+from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, TextBlock
 from vecmill.formats import parquet_meta as meta
 from vecmill.formats.thrift import varint
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.local import Mark, SegmentFolder
+from vecmill.sinks.local import Mark, SegmentFolder, undoing
 
+# A page of vectors or numbers is a block of a column (vecmill.columns).
+_PAGE_BYTES = 512 * 1024
 _TEXT_PAGE_BYTES = 1024 * 1024
 _TEXT_PAGE_ROWS = 64 * 1024
 _LIST_KINDS = meta.LISTS
@@ -36,14 +39,20 @@ class ParquetFormat:
     stage_bytes = 24 * 1024 * 1024
     span_bytes = 24 * 1024 * 1024
 
-    def __init__(self, codec: str, compress: Callable[[bytes], bytes] | None, key_values: Mapping[str, str]) -> None:
+    def __init__(self, codec: str, level: int | None, key_values: Mapping[str, str]) -> None:
         self._codec = codec
-        self._compress = compress
+        self._level = level
         self._key_values = key_values
+
+    def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
+        """Return the bytes of a row, uncompressed."""
+        return sum(_value_nbytes(plan) + (TEXT_GUESS if plan.is_text else 0) for plan in plans)
 
     def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> ParquetSegment:
         """Start a file."""
-        return ParquetSegment(plans, folder, meta.CODECS[self._codec], self._compress, self._key_values)
+        # A compressor of its own: Zstandard's must not be used by two lanes at once.
+        compress = compressor(self._codec, self._level)
+        return ParquetSegment(plans, folder, meta.CODECS[self._codec], compress, self._key_values)
 
 
 class ParquetSegment:
@@ -64,8 +73,10 @@ class ParquetSegment:
         self._key_values = key_values
         self._groups: list[meta.RowGroup] = []
         self._sealed: tuple[int, str] | None = None  # (bytes, checksum)
+        self._footer_nbytes, self._group_nbytes = _footer_sizes(plans, codec, key_values)
         self._file = folder.create(_NAME)
-        self._file.append(meta.MAGIC)
+        with undoing(self._file.close):
+            self._file.append(meta.MAGIC)
 
     @property
     def n_rows(self) -> int:
@@ -79,10 +90,10 @@ class ParquetSegment:
 
     def grown_nbytes(self, span: Span) -> int:
         """Return the bytes with the span, before compression."""
-        return self._file.n_bytes + sum(
-            span.n_rows * 4 + column.n_bytes if isinstance(column, TextBlock) else span.n_rows * plan.width
-            for plan, column in zip(self._plans, span.columns, strict=True)
-        )
+        values = sum(span.n_rows * _value_nbytes(plan) for plan in self._plans)
+        values += sum(column.n_bytes for column in span.columns if isinstance(column, TextBlock))
+        pages = len(self._plans) + values // _PAGE_BYTES
+        return self._file.n_bytes + self._footer_nbytes + len(self._groups) * self._group_nbytes + values + pages * 64
 
     def write(self, span: Span) -> None:
         """Write a row group."""
@@ -133,10 +144,34 @@ class ParquetSegment:
         self._folder.publish_file(_NAME, name)
         return (FileEntry(path=name, rows=self.n_rows, bytes=self._sealed[0], checksum=self._sealed[1]),)
 
+    def withdraw(self, number: int) -> None:
+        """Remove the published file."""
+        self._folder.withdraw_file(f"{number}.parquet")
+
     def drop(self) -> None:
         """Close and remove the file."""
-        self._file.close()
-        self._folder.drop()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._folder.drop)
+            stack.callback(self._file.close)
+
+
+def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[str, str]) -> tuple[int, int]:
+    """Return the bytes of a footer of one row group, and of each further one, for the largest numbers there can be."""
+    most = 2**50
+    chunks = [meta.ColumnChunk(plan, most, most, most, most, most, 0, 0) for plan in plans]
+    one, two = (len(meta.footer(plans, [meta.RowGroup(most, chunks)] * n, codec, key_values)) for n in (1, 2))
+    return one, two - one
+
+
+def _value_nbytes(plan: ColumnPlan) -> int:
+    """Return what a value takes in a page, levels included and rounded up; of a text, all but its bytes."""
+    if plan.is_text:
+        return 4 + 1
+    if plan.kind in meta.LISTS:
+        return 4 * plan.dim + (14 if plan.nullable else 8)
+    if plan.is_vector:
+        return 4 + plan.width + 1
+    return max(4, plan.width) + 1
 
 
 # A page: level entries, how many of them are nulls, level bytes, PLAIN values.

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,19 @@ def store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise StoreError(error.strerror or str(error), path=os.fspath(path), errno=error.errno) from error
 
 
+@contextlib.contextmanager
+def undoing(undo: Callable[[], object]) -> Iterator[None]:
+    """Call ``undo`` if the body fails. What goes wrong in that too is noted on the error that is on its way."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            undo()
+        except OSError as second:
+            error.add_note(f"and what was begun could not be removed: {second}")
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place in a file to come back to: the bytes behind the header and their checksum."""
@@ -52,7 +65,9 @@ class OutputFile:
         self._crc = 0
         self._reserved = 0
         with store_errors(path):
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            # A file object, not a bare descriptor: of a writer that is never closed, it is closed with the object.
+            self._file = path.open("x+b", buffering=0)
+        self._fd = self._file.fileno()
 
     @property
     def n_bytes(self) -> int:
@@ -87,7 +102,13 @@ class OutputFile:
     def read(self, start: int, n_bytes: int) -> bytes:
         """Read back from the body of the file."""
         with store_errors(self.path):
-            return os.pread(self._fd, n_bytes, self._header_bytes + start)
+            data = os.pread(self._fd, n_bytes, self._header_bytes + start)
+            while len(data) < n_bytes:
+                more = os.pread(self._fd, n_bytes - len(data), self._header_bytes + start + len(data))
+                if not more:
+                    raise OSError(errno.EIO, "the file ends before what was written to it")
+                data += more
+            return data
 
     def finish(self, header: bytes = b"") -> tuple[int, str]:
         """Write the header, cut the file to its length and close it. Return (bytes, checksum) of the whole file."""
@@ -103,9 +124,8 @@ class OutputFile:
 
     def close(self) -> None:
         """Close the file as it is. Safe to call twice."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self._fd = -1
+        self._file.close()
 
     def _reserve(self, end: int) -> None:
         if end <= self._reserved or not hasattr(os, "posix_fallocate"):
@@ -115,8 +135,8 @@ class OutputFile:
         try:
             os.posix_fallocate(self._fd, self._reserved, target - self._reserved)
         except OSError as error:
-            # Not every file system can; and a nearly full one may still have room for what is really written.
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSPC, errno.EDQUOT):
+            # Not every file system can; and where room ends soon, there may still be some for what is really written.
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             return
         self._reserved = target
@@ -157,7 +177,7 @@ class SegmentFolder:
         """Open a file that has no name: it is gone when it is closed."""
         path = self._folder / f".{name}.scratch"
         file = OutputFile(path)
-        with store_errors(path):
+        with store_errors(path), undoing(file.close):
             path.unlink()
         return file
 
@@ -172,7 +192,20 @@ class SegmentFolder:
         final = self._root / final_name
         with store_errors(final):
             (self._folder / name).rename(final)
+        with contextlib.suppress(OSError):  # the file is there: an empty hidden folder is no reason to fail
             self._folder.rmdir()
+
+    def withdraw_folder(self, name: str) -> None:
+        """Hide again what ``publish_folder`` made visible."""
+        final = self._root / name
+        with store_errors(final):
+            final.rename(self._folder)
+
+    def withdraw_file(self, final_name: str) -> None:
+        """Remove what ``publish_file`` made visible."""
+        final = self._root / final_name
+        with store_errors(final):
+            final.unlink()
 
     def drop(self) -> None:
         """Remove what was written and not published."""
@@ -184,6 +217,8 @@ class SegmentFolder:
 def replace_text(path: Path, text: str) -> None:
     """Write a small file so that readers see the old one or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with store_errors(path):
-        temporary.write_text(text, encoding="utf-8")
+    file = OutputFile(temporary)
+    with store_errors(path), undoing(temporary.unlink), contextlib.closing(file):
+        file.append(text.encode())
+        file.finish()
         temporary.replace(path)

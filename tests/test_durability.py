@@ -1,0 +1,97 @@
+"""kill -9 at any moment leaves whole, published segments and a manifest that is true; and what is hidden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faults import FORMATS, check_folder, run_python
+
+# One process that imports once, then forks a child for every moment: the child is killed by its own k-th system call
+# (before it is made; of those beyond the 50th by every third), or by its parent after some milliseconds.
+AT_CALL = """
+import os, signal, sys
+from pathlib import Path
+from faults import Faults, columns_of, failing, row_of, small_schema
+from vecmill import LocalBulkWriter
+
+def work(root, faults):
+    with failing(faults):
+        writer = LocalBulkWriter(small_schema(), root, 16 * 1024, sys.argv[2])
+        writer.append_batch(columns_of(range(700)))
+        writer.append_rows([row_of(i) for i in range(700, 900)])
+        writer.commit()
+        writer.append_batch(columns_of(range(900, 1700)))
+        writer.close()
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+k = 0
+while True:
+    k += 1 if k < 50 else 3
+    child = os.fork()
+    if not child:
+        faults = Faults(die, k)
+        try:
+            work(Path(sys.argv[1]) / str(k), faults)
+        finally:
+            os._exit(0 if faults.n_calls < k else 3)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFEXITED(status):
+        print(k, os.WEXITSTATUS(status))
+        break
+"""
+
+AT_TIME = """
+import os, random, signal, sys, time
+from pathlib import Path
+from faults import columns_of, row_of, small_schema
+from vecmill import LocalBulkWriter
+
+random.seed(7)
+rows = [row_of(i) for i in range(300)]
+for k in range(int(sys.argv[3])):
+    child = os.fork()
+    if not child:
+        writer = LocalBulkWriter(small_schema(), Path(sys.argv[1]) / str(k), 64 * 1024, sys.argv[2])
+        writer.append_rows(rows)
+        start = 300
+        while True:
+            stop = start + 1 + (start * 7919) % 2500
+            writer.append_batch(columns_of(range(start, stop)))
+            start = stop
+    time.sleep(random.uniform(0.005, 0.12))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def check_killed(folder: Path) -> int:
+    roots = [path for path in folder.iterdir() if path.is_dir()]
+    assert len(roots) <= 1
+    n_rows = 0
+    for root in roots:
+        ids = check_folder(root, exact=False, checksums=False)
+        assert ids == list(range(len(ids)))
+        n_rows += len(ids)
+    return n_rows
+
+
+@pytest.mark.parametrize("file_type", FORMATS)
+def test_killed_before_every_call(tmp_path, file_type):
+    last, status = map(int, run_python(AT_CALL, tmp_path, file_type).split())
+    assert status == 0
+    counts = {check_killed(folder) for folder in tmp_path.iterdir()}
+    assert last > 50
+    assert len(counts) > 4
+    assert {0, 1700} <= counts
+
+
+@pytest.mark.parametrize("file_type", FORMATS)
+def test_killed_at_any_moment(tmp_path, file_type):
+    run_python(AT_TIME, tmp_path, file_type, 12)
+    counts = [check_killed(folder) for folder in tmp_path.iterdir()]
+    assert len(counts) >= 10
+    assert max(counts) > 0

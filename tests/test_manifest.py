@@ -1,0 +1,55 @@
+"""manifest.json: true sizes and checksums, one round trip, and no other version is taken for ours."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from faults import FORMATS, check_folder, columns_of, slow_crc64nvme, small_schema
+from vecmill import LocalBulkWriter
+from vecmill.manifest import FileEntry, Manifest, Segment
+
+
+def test_slow_checksum_is_the_catalogue_one():
+    assert slow_crc64nvme(b"123456789") == 0xAE8B14860A799888  # CRC-64/NVME, reveng's catalogue
+
+
+@pytest.mark.parametrize("file_type", FORMATS)
+def test_manifest_on_disk_is_the_one_in_memory(tmp_path, file_type):
+    with LocalBulkWriter(small_schema(), tmp_path, 16 * 1024, file_type) as writer:
+        writer.append_batch(columns_of(range(1000)))
+    text = (writer.data_path / "manifest.json").read_text()
+    read = Manifest.from_json(text)
+    assert read == writer.manifest
+    assert read.to_json() == text
+    raw = json.loads(text)
+    assert (raw["uuid"], raw["file_type"]) == (writer.uuid, {"npy": "NUMPY"}.get(file_type, "PARQUET"))
+    assert raw["rows"] == read.n_rows == 1000
+    assert raw["bytes"] == read.n_bytes == sum((writer.data_path / one.path).stat().st_size for one in read.files)
+    assert [one["name"] for one in raw["schema"]["fields"]] == ["id", "text", "vector"]
+    assert len(read.segments) > 2
+    assert check_folder(writer.data_path) == list(range(1000))
+    assert [[str(writer.data_path / e.path) for e in s.files] for s in read.segments] == writer.batch_files
+    assert {entry.field for entry in read.files} == ({"id", "text", "vector"} if file_type == "npy" else {None})
+
+
+def test_round_trip_of_odd_names():
+    entry = FileEntry(path="1/naïve \u2028 名.npy", rows=3, bytes=4, checksum="crc64nvme:00", field="naïve \u2028 名")
+    manifest = Manifest("u", "NUMPY", {"fields": []}, [Segment(1, 3, (entry,))])
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"vecmill_manifest": 2}', "null"])
+def test_what_is_no_manifest(text):
+    with pytest.raises(ValueError, match="not a vecmill manifest"):
+        Manifest.from_json(text)
+
+
+def test_no_stray_file_beside_it(tmp_path):
+    with LocalBulkWriter(small_schema(), tmp_path, 16 * 1024) as writer:
+        writer.append_batch(columns_of(range(1000)))
+        writer.commit()
+        assert sorted(path.name for path in writer.data_path.iterdir()) == sorted(
+            ["manifest.json", *(f"{i}.parquet" for i in range(1, len(writer.batch_files) + 1))]
+        )
