@@ -19,9 +19,9 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest $(NATIVE_MODULES) --mypy-config-file pyproject.toml --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist
+	$(BIN)/python -m mypy.stubtest $(NATIVE_MODULES) --mypy-config-file pyproject.toml
 	$(BIN)/lint-imports
-	$(BIN)/cython-lint native
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_kernels.py

@@ -37,6 +37,7 @@ setup(
             "initializedcheck": False,
             "freethreading_compatible": True,
             "auto_pickle": False,
+            "autotestdict": False,
         },
     )
 )

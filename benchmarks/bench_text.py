@@ -1,8 +1,8 @@
 """str -> ``<U`` column: our kernels, as the NPY writer chains them, against ``numpy.array(list)``.
 
-Timed: list of str -> checked UTF-8 -> PLAIN bytes -> zero-padded UCS-4 in recycled memory, for every row. That is all the
-work between the caller's list and the bytes of the file; ``numpy.array(list)`` makes the same bytes, unchecked, in fresh
-memory. Interleaved rounds, medians; every round compares all values.
+Timed: list of str -> checked UTF-8 -> PLAIN bytes -> zero-padded UCS-4 in recycled memory, for every row. That is all
+the work between the caller's list and the bytes of the file; ``numpy.array(list)`` makes the same bytes, unchecked, in
+fresh memory. Interleaved rounds, medians; every round compares all values.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One timed run: seconds on the wall, of CPU, of CPU that others took; bytes on disk; what was wrong, if anything."""
+    """One timed run: seconds on the wall, of our CPU, of other processes' CPU; bytes on disk; what was wrong, if any."""
 
     wall_s: float
     cpu_s: float

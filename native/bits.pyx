@@ -1,4 +1,3 @@
-# cython: autotestdict=False
 """Pack binary vectors: one byte per bit in, one bit per bit out, checked in the same pass."""
 
 from libc.stdint cimport uint8_t

@@ -1,4 +1,3 @@
-# cython: autotestdict=False
 """CRC-64/NVME, the checksum that S3 takes as x-amz-checksum-crc64nvme."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer

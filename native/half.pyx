@@ -1,4 +1,3 @@
-# cython: autotestdict=False
 """Narrow floats to float16, bfloat16 and float32, and find NaN and infinity.
 
 Every function takes 1-D C-contiguous views of any length and alignment (a source may be read-only), releases the GIL

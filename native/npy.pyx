@@ -1,4 +1,3 @@
-# cython: autotestdict=False
 """Headers of NPY files, version 1.0, byte for byte as ``numpy.lib.format`` writes them."""
 
 import operator

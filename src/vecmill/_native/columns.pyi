@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Never, disjoint_base
 
 KINDS: dict[str, int]
 OK: int
@@ -11,12 +12,13 @@ REFUSED: int
 MISSING: int
 UNKNOWN_KEY: int
 
+@disjoint_base
 class ColumnBuffer:
     name: str
     capacity: int
     def __init__(
         self,
-        *,
+        *args: Never,
         name: str,
         kind: str,
         capacity: int,
@@ -32,6 +34,7 @@ class ColumnBuffer:
     ) -> None: ...
     def fill(self, values: list[Any], start: int, stop: int, row: int) -> tuple[int, int]: ...
 
+@disjoint_base
 class RowScatter:
     columns: tuple[ColumnBuffer, ...]
     capacity: int

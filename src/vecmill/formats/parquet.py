@@ -196,7 +196,7 @@ def _full_vector_levels(n_rows: int, dim: int) -> bytes:
 def _text_pages(block: TextBlock) -> Iterator[Page]:
     start, n = 0, block.n_rows
     while start < n:
-        limit = block.offsets[start] + _TEXT_PAGE_BYTES
+        limit = int(block.offsets[start]) + _TEXT_PAGE_BYTES
         fitting = int(np.searchsorted(block.offsets[start + 1 : start + _TEXT_PAGE_ROWS + 1], limit, side="right"))
         part = block.rows(start, start + max(1, fitting))
         plain = np.empty(4 * part.n_rows + part.n_bytes, np.uint8)
