@@ -68,7 +68,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One timed run: seconds on the wall, of our CPU, of other processes' CPU; bytes on disk; what was wrong, if any."""
+    """One timed run: seconds on the wall, of our CPU, of other processes' CPU; bytes on disk; what was wrong."""
 
     wall_s: float
     cpu_s: float

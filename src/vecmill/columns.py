@@ -24,7 +24,7 @@ from vecmill.plan import ColumnPlan
 from vecmill.values import normalise
 
 # Half of a core's L2 here (1 MiB and more are slower: the block falls out of cache between check, checksum and write).
-BLOCK_BYTES = 512 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 _TEXT_ROWS = 64 * 1024
 # Offsets beyond this are counted anew, so that nobody who adds the size of a page to one overflows int32.
 _FAR = 2**30

@@ -20,11 +20,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 VERSION = "2.3.5"
 HOST = "127.0.0.1"
@@ -89,22 +87,20 @@ class Milvus:
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return reply.read()
         except urllib.error.HTTPError as error:
-            with error:
-                return error.read()
+            return error.read()
 
-    def _wait(self, what: str, seconds: float, ask: Callable[[], T | None]) -> T:
+    def _wait(self, what: str, seconds: float, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer; what goes wrong is told with the end of the server's log."""
         stop = time.monotonic() + seconds
         last: object = "no answer"
         while time.monotonic() < stop:
             try:
                 answer = ask()
-            except OSError as error:
-                last = error
-            else:
                 if answer is not None:
                     return answer
                 last = "not yet"
+            except OSError as error:
+                last = error
             if self._process.poll() is not None:
                 raise MilvusError(f"Milvus ended by itself with {self._process.returncode}:\n{self.log_tail()}")
             time.sleep(POLL_SECONDS)
@@ -121,20 +117,17 @@ def running_milvus() -> Iterator[Milvus]:
     binaries = _unpacked()
     with tempfile.TemporaryDirectory(prefix="vecmill-milvus-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        ports = _free_ports(len(ROLES) + 4)
-        http_port, port = ports[0], ports[1]
-        _write_config(folder, port, ports[2:])
+        http_port, port, *ports = _free_ports(len(ROLES) + 4)
+        _write_config(folder, port, ports)
         # Of the caller's environment nothing goes in: Milvus takes variables like PROXY_PORT as configuration.
         env = {
-            "PATH": os.defpath, "HOME": name, "LD_LIBRARY_PATH": str(binaries), "MILVUSCONF": name,
+            "HOME": name, "LD_LIBRARY_PATH": str(binaries), "MILVUSCONF": name,
             "DEPLOY_MODE": "STANDALONE", "METRICS_PORT": str(http_port),
         }  # fmt: skip
         log = folder / "milvus.log"
         command = [sys.executable, "-c", RUN_TIED_TO_PARENT, str(binaries / "milvus"), "run", "standalone"]
         with log.open("wb") as out:
-            process = subprocess.Popen(
-                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
-            )
+            process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out)
         try:
             server = Milvus(process, log, port, http_port)
             server.wait_until_healthy()
@@ -148,37 +141,33 @@ def running_milvus() -> Iterator[Milvus]:
 def _write_config(folder: Path, port: int, ports: list[int]) -> None:
     """Write the server's settings (YAML takes JSON) where they differ from its defaults."""
     *role_ports, etcd_port, peer_port, internal_port = ports
-    config: dict[str, Any] = {
-        role: {"ip": HOST, "port": free} for role, free in zip(ROLES, [*role_ports, port], strict=True)
-    }
-    config["proxy"]["internalPort"] = internal_port
+    roles: dict[str, Any] = {}
+    for role, free in zip(ROLES, [*role_ports, port], strict=True):
+        roles[role] = {"ip": HOST, "port": free}
+    roles["proxy"]["internalPort"] = internal_port
     # It looks for work more often than it does by itself: loading takes half the time.
     often = ("checkSegmentInterval", "checkChannelInterval", "checkIndexInterval", "distPullInterval")
-    config["queryCoord"] |= dict.fromkeys(often, 100)
-    etcd = folder / "etcd.json"
-    config |= {
+    roles["queryCoord"] |= dict.fromkeys(often, 100)
+    etcd_data, etcd_file = str(folder / "etcd"), folder / "etcd.json"
+    config = roles | {
         "etcd": {
-            "use": {"embed": True},
-            "endpoints": f"{HOST}:{etcd_port}",
-            "data": {"dir": str(folder / "etcd")},
-            "config": {"path": str(etcd)},
+            "use": {"embed": True}, "endpoints": f"{HOST}:{etcd_port}",
+            "data": {"dir": etcd_data}, "config": {"path": str(etcd_file)},
         },
-        "mq": {"type": "rocksmq"},
-        "rocksmq": {"path": str(folder / "rocksmq")},
-        "localStorage": {"path": str(folder / "data")},
-        "common": {"storageType": "local"},
+        "mq": {"type": "rocksmq"}, "rocksmq": {"path": str(folder / "rocksmq")},
+        "common": {"storageType": "local"}, "localStorage": {"path": str(folder / "data")},
         "log": {"level": "warn", "stdout": True, "file": {"rootPath": ""}},
-    }
+    }  # fmt: skip
     (folder / "milvus.yaml").write_text(json.dumps(config))
     (folder / "glog.conf").write_text("--logtostderr=true\n--minloglevel=1\n")
     client, peer = f"http://{HOST}:{etcd_port}", f"http://{HOST}:{peer_port}"
-    etcd_config = {
-        "name": "default", "data-dir": str(folder / "etcd"), "log-outputs": [str(folder / "etcd.log")],
+    etcd = {
+        "name": "default", "data-dir": etcd_data, "log-outputs": [str(folder / "etcd.log")],
         "listen-client-urls": client, "advertise-client-urls": client,
         "listen-peer-urls": peer, "initial-advertise-peer-urls": peer, "initial-cluster": f"default={peer}",
         "unsafe-no-fsync": True,
     }  # fmt: skip
-    etcd.write_text(json.dumps(etcd_config))
+    etcd_file.write_text(json.dumps(etcd))
 
 
 def _unpacked() -> Path:
@@ -193,8 +182,7 @@ def _unpacked() -> Path:
         return unpacked
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as name:
-        whole = Path(name, "bin")
-        whole.mkdir()
+        (whole := Path(name, "bin")).mkdir()
         for source in packed.glob("*.lzma"):
             target = whole / source.stem
             with lzma.open(source) as compressed, target.open("wb") as out:
@@ -210,14 +198,10 @@ def _unpacked() -> Path:
 
 def _free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on, below those that the kernel gives to outgoing connections."""
-    found = []
-    for port in random.sample(range(10_000, 32_000), 2_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise MilvusError("no free ports")
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            found += [port] * (port not in found)
+    return found
