@@ -104,11 +104,17 @@ static inline int vm_as_integer(PyObject *o, long long low, long long high, long
     return overflow || *value < low || *value > high ? VM_REFUSED : VM_OK;
 }
 
+/* Float objects ahead to fetch into L2: a list of fresh floats is 32 bytes an element, read at the pace of main memory
+ * (3.8 ns an element without, 3.3 with; 0.7 when the objects are in the cache). */
+#define VM_AHEAD 96
+
 static int vm_items_to_float32(PyObject **items, Py_ssize_t n, float *out)
 {
     uint32_t carry = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         double d;
+        if (i + VM_AHEAD < n)
+            __builtin_prefetch(items[i + VM_AHEAD], 0, 2);
         if (PyFloat_CheckExact(items[i]))
             d = PyFloat_AS_DOUBLE(items[i]);
         else if (vm_as_double(items[i], &d) != VM_OK)

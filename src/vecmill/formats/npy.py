@@ -30,7 +30,7 @@ class NpyFormat:
 
     name = "NUMPY"
     rules = FormatRules(name="NPY", carries_null=False, carries_nul=False)
-    stage_bytes = 512 * 1024
+    stage_bytes = 1024 * 1024
     span_bytes = 8 * 1024 * 1024
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
