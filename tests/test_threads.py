@@ -52,7 +52,7 @@ def test_nothing_is_lost_or_taken_twice(tmp_path, file_type, mix):
 
     def look(writer: LocalBulkWriter) -> int:
         last_rows, last_files, n = 0, 0, 0
-        while not done.is_set():
+        while not done.wait(0.001):  # a reader that never sleeps would keep the interpreter from all others
             rows, files = writer.total_row_count, writer.batch_files
             assert last_rows <= rows <= len(mix) * PER_THREAD
             assert last_files <= len(files)

@@ -60,7 +60,14 @@ class TextBlock:
 
 
 class FixedColumn(Protocol):
-    """A fixed width column of a span that is encoded and checked while it is consumed."""
+    """A fixed width column of a span that is encoded and checked while it is consumed.
+
+    ``releases_gil``: whether two parts of it can be encoded by two threads at the same time.
+    """
+
+    @property
+    def releases_gil(self) -> bool:
+        """See the class."""
 
     def blocks(self) -> Iterator[FixedBlock]:
         """Yield the rows in order, each block valid until the next is asked for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,11 @@ _FAR = 2**30
 
 
 class FixedSource(Protocol):
-    """A fixed width column of a batch."""
+    """A fixed width column of a batch. ``releases_gil``: see FixedColumn."""
+
+    @property
+    def releases_gil(self) -> bool:
+        """See FixedColumn."""
 
     def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
         """Encode and check rows ``start`` to ``stop``, block by block; each is valid until the next is asked for."""
@@ -119,6 +123,7 @@ class _NumpyFixed:
 
     plan: ColumnPlan
     array: NDArray[Any]
+    releases_gil: ClassVar[bool] = True
 
     def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
         step = rows_per_block(self.plan)
@@ -136,6 +141,7 @@ class _ArrowFixed:
 
     plan: ColumnPlan
     array: Any
+    releases_gil: ClassVar[bool] = True
 
     def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
         step = rows_per_block(self.plan)
@@ -151,6 +157,8 @@ class _ArrowFixed:
 
 class _ListFixed:
     """A list of Python values (or None: no values at all), through the same kernel as row dicts."""
+
+    releases_gil = False
 
     def __init__(self, plan: ColumnPlan, values: list[Any] | None) -> None:
         self._plan = plan

@@ -11,8 +11,9 @@ import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from vecmill.textjson import DYNAMIC_FIELD
 
 # Segments that a large batch fills at the same time. Each lane holds a few blocks and the text of a span.
 _MAX_CORES = 4
+# Text of one column that is encoded at once: the span ends where that is full.
+_TEXT_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -66,6 +69,10 @@ class _Part:
             yield from self.source.blocks(self.start, self.stop)
         except Misfit as misfit:
             raise _FieldMisfit(self.plan, misfit) from misfit.__cause__
+
+    @property
+    def releases_gil(self) -> bool:
+        return self.source.releases_gil
 
     def rows(self, start: int, stop: int) -> _Part:
         return _Part(self.plan, self.source, self.start + start, self.start + stop)
@@ -102,8 +109,9 @@ class Pipeline:
         self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self._row_bytes)
         self._n_drained = 0
         self._tokens = itertools.count(1)
-        self._lane = Lane(self._open_segment, chunk_size, self._seal_later)
         self._cores = min(_MAX_CORES, os.cpu_count() or 1)
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="vecmill-helper") if self._cores > 1 else None
+        self._lane = Lane(partial(self._open_segment, self._helper), chunk_size, self._seal_later)
         self._pool: ThreadPoolExecutor | None = None
         self._transaction: _Transaction | None = None
         self.is_broken = False
@@ -219,7 +227,7 @@ class Pipeline:
                 continue
             taker: TextSource = source  # type: ignore[assignment]
             try:
-                ready.append(taker.take(start, stop, self._span_bytes))
+                ready.append(taker.take(start, stop, min(self._span_bytes, _TEXT_BYTES)))
             except Misfit as misfit:
                 raise _FieldMisfit(plan, misfit) from misfit.__cause__
         return ready
@@ -306,10 +314,10 @@ class Pipeline:
         yield
         self.is_broken = False
 
-    def _open_segment(self) -> SegmentFiles:
+    def _open_segment(self, helper: Executor | None = None) -> SegmentFiles:
         folder = SegmentFolder(self._root, next(self._tokens))
         with undoing(folder.drop):
-            return self._form.open(self._plans, folder)
+            return self._form.open(self._plans, folder, helper)
 
     def commit(self, callback: Callback | None) -> bool:
         """Hand over all rows for publishing. Return whether there were any. ``callback``: see ``Publisher.publish``."""
@@ -372,8 +380,9 @@ class Pipeline:
         try:
             self.drop()
         finally:
-            if self._pool is not None:
-                self._pool.shutdown()
+            for pool in (self._pool, self._helper):
+                if pool is not None:
+                    pool.shutdown()
 
 
 def _staged(plan: ColumnPlan, one: Source | TextBlock, n_rows: int) -> Any:

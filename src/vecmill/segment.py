@@ -47,6 +47,10 @@ class _StagedFixed:
             validity = None if self.validity is None else self.validity[low : low + step]
             yield FixedBlock(self.values[low : low + step], validity)
 
+    @property
+    def releases_gil(self) -> bool:
+        return True
+
     def rows(self, start: int, stop: int) -> _StagedFixed:
         return _StagedFixed(self.values[start:stop], None if self.validity is None else self.validity[start:stop])
 

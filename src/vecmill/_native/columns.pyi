@@ -1,9 +1,9 @@
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Never, disjoint_base
+from typing_extensions import disjoint_base
 
 KINDS: dict[str, int]
 OK: int

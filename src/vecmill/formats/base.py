@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from vecmill.blocks import Span
@@ -58,5 +59,5 @@ class Format(Protocol):
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
         """Return the encoded bytes of a row whose texts have ``TEXT_GUESS`` bytes."""
 
-    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> SegmentFiles:
-        """Start the files of a segment."""
+    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, helper: Executor | None) -> SegmentFiles:
+        """Start the files of a segment. ``helper``: a second thread that may share the work, if one is free."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import lru_cache
 from typing import Any
 
@@ -48,7 +49,7 @@ class ParquetFormat:
         """Return the bytes of a row, uncompressed."""
         return sum(_value_nbytes(plan) + (TEXT_GUESS if plan.is_text else 0) for plan in plans)
 
-    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder) -> ParquetSegment:
+    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, _helper: Executor | None) -> ParquetSegment:
         """Start a file."""
         # A compressor of its own: Zstandard's must not be used by two lanes at once.
         compress = compressor(self._codec, self._level)
