@@ -152,22 +152,39 @@ static int vm_items_to_int8(PyObject **items, Py_ssize_t n, int8_t *out)
     return VM_OK;
 }
 
-/* 0/1 items -> bits. CPython keeps one object for 0 and for 1, so that identity decides without a branch a bit
- * (2.8 ns a bit against 6.6 for a branchy loop). */
+/* Flag the items that are one or True; return non-zero if any is none of zero, one, False, True. */
+VM_CLONES static uint64_t vm_flag_pointers(const uintptr_t *items, ptrdiff_t n, uintptr_t zero, uintptr_t one,
+                                           uintptr_t no, uintptr_t yes, uint8_t *bits)
+{
+    uint64_t strangers = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        uint64_t set = (items[i] == one) | (items[i] == yes);
+        uint64_t clear = (items[i] == zero) | (items[i] == no);
+        strangers |= (set | clear) ^ 1;
+        bits[i] = (uint8_t)set;
+    }
+    return strangers;
+}
+
+static inline uint64_t vm_flag_items(const uintptr_t *items, ptrdiff_t n, uintptr_t zero, uintptr_t one, uint8_t *bits)
+{
+    return vm_flag_pointers(items, n, zero, one, (uintptr_t)Py_False, (uintptr_t)Py_True, bits);
+}
+
+#define VM_BITS_AT_ONCE 1024
+
+/* 0/1 items -> bits. CPython keeps one object for 0 and for 1, so that identity decides, without a branch and eight
+ * pointers an instruction: 1 ns a bit, at the pace of main memory; 4.9 when compared one by one. */
 static int vm_items_to_bits(PyObject **items, Py_ssize_t n, uint8_t *out, PyObject *zero, PyObject *one)
 {
-    int good = 1;
-    for (Py_ssize_t i = 0; i < n; i += 8) {
-        unsigned byte = 0;
-        for (int k = 0; k < 8; k++) {
-            PyObject *o = items[i + k];
-            int bit = (o == one) | (o == Py_True);
-            good &= bit | (o == zero) | (o == Py_False);
-            byte = (byte << 1) | (unsigned)bit;
-        }
-        out[i >> 3] = (uint8_t)byte;
+    uint8_t bits[VM_BITS_AT_ONCE];
+    uint64_t strangers = 0;
+    for (Py_ssize_t i = 0; i < n; i += VM_BITS_AT_ONCE) {
+        Py_ssize_t m = n - i < VM_BITS_AT_ONCE ? n - i : VM_BITS_AT_ONCE;
+        strangers |= vm_flag_items((const uintptr_t *)(items + i), m, (uintptr_t)zero, (uintptr_t)one, bits);
+        vm_pack_bits(bits, out + (i >> 3), m >> 3);
     }
-    if (good)
+    if (strangers == 0)
         return VM_OK;
     memset(out, 0, (size_t)(n >> 3)); /* other integers, as NumPy's: one by one */
     for (Py_ssize_t i = 0; i < n; i++) {
