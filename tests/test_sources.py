@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -298,7 +299,7 @@ def test_dates_of_numpy(tmp_path):
 
 
 def test_bfloat16_comes_as_bytes(tmp_path):
-    ml_dtypes = pytest.importorskip("ml_dtypes")
+    ml_dtypes = importlib.import_module("ml_dtypes")
     values = vectors(6).astype(ml_dtypes.bfloat16)
     np.save(tmp_path / "v.npy", values)
     source = open_source(tmp_path / "v.npy")
