@@ -27,10 +27,9 @@ from vecmill.misfit import Misfit
 from vecmill.plan import ColumnPlan
 from vecmill.publisher import Callback, Publisher
 from vecmill.refusals import unknown_field
-from vecmill.schema import CollectionSchema
+from vecmill.schema import DYNAMIC_FIELD, CollectionSchema
 from vecmill.segment import Stage
 from vecmill.sinks.local import SegmentFolder, undoing
-from vecmill.textjson import DYNAMIC_FIELD
 
 # Segments that a large batch fills at the same time. Each lane holds a few blocks and the text of a span.
 _MAX_CORES = 4

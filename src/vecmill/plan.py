@@ -118,8 +118,6 @@ def plan_columns(schema: CollectionSchema, rules: FormatRules) -> tuple[ColumnPl
     Raises SchemaError, naming the field, for a type that this release does not write.
     """
     fields = schema.written_fields()
-    if getattr(schema, "struct_fields", None):
-        raise SchemaError("STRUCT fields are not supported by this release of vecmill")
     return tuple(_plan(schema, field, rules) for field in fields)
 
 

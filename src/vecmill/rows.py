@@ -42,7 +42,7 @@ class RowTaker:
             at, code = self._scatter.put_many(rows, at)
             if not code:
                 return at - start
-            if code == kernel.FULL or code & _STATUS == kernel.FULL:
+            if code & _STATUS == kernel.FULL:
                 self._pipeline.drain()
                 continue
             self._put_slowly(rows[at], code, number + at - start)

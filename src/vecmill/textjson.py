@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from vecmill.fields import DYNAMIC_FIELD
+
 if TYPE_CHECKING:
     from vecmill.schema import CollectionSchema
-
-DYNAMIC_FIELD = "$meta"
 
 
 def _plain(value: object) -> object:

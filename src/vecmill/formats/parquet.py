@@ -28,7 +28,6 @@ from vecmill.sinks.local import Mark, SegmentFolder, undoing
 _PAGE_BYTES = 512 * 1024
 _TEXT_PAGE_BYTES = 1024 * 1024
 _TEXT_PAGE_ROWS = 64 * 1024
-_LIST_KINDS = meta.LISTS
 _NAME = "segment.parquet"
 
 
@@ -212,7 +211,7 @@ def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk)
         n, validity = block.n_rows, block.validity
         n_nulls = _nulls(validity)
         values = values_of(plan, block if n_nulls else FixedBlock(block.values))
-        if plan.kind in _LIST_KINDS:
+        if plan.kind in meta.LISTS:
             levels = vector_levels(n, plan.dim, validity) if n_nulls else _full_vector_levels(n, plan.dim)
             yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, levels, values
         else:
