@@ -36,8 +36,12 @@ class FixedBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class TextBlock:
-    """Text as in Arrow: ``offsets`` (n + 1,) int32 into ``data`` (UTF-8 bytes); ``validity`` as in FixedBlock."""
+class VariableBlock:
+    """Values of any width, as in Arrow: ``offsets`` (n + 1,) int32 into ``data``; ``validity`` as in FixedBlock.
+
+    Text is UTF-8. The elements of an array lie one behind the other as they do in a file: numbers little-endian, a bool
+    a byte, a text as its length in four bytes and its UTF-8 (Parquet's PLAIN form of each). See ``ColumnPlan.kind``.
+    """
 
     offsets: NDArray[np.int32]
     data: Bytes
@@ -50,13 +54,13 @@ class TextBlock:
 
     @property
     def n_bytes(self) -> int:
-        """UTF-8 bytes of the block."""
+        """Bytes of the values."""
         return int(self.offsets[-1] - self.offsets[0])
 
-    def rows(self, start: int, stop: int) -> TextBlock:
+    def rows(self, start: int, stop: int) -> VariableBlock:
         """Return rows ``start`` to ``stop`` as a view."""
         validity = None if self.validity is None else self.validity[start:stop]
-        return TextBlock(self.offsets[start : stop + 1], self.data, validity)
+        return VariableBlock(self.offsets[start : stop + 1], self.data, validity)
 
 
 class FixedColumn(Protocol):
@@ -76,7 +80,7 @@ class FixedColumn(Protocol):
         """Return rows ``start`` to ``stop`` as a column of their own; nothing is encoded yet."""
 
 
-SpanColumn = FixedColumn | TextBlock
+SpanColumn = FixedColumn | VariableBlock
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vecmill._native import columns as kernel
 from vecmill._native import text as text_kernel
 from vecmill.arrow import fixed_from_arrow, plain_storage, text_from_arrow, validity_of
-from vecmill.blocks import Bytes, FixedBlock, TextBlock
+from vecmill.blocks import Bytes, FixedBlock, VariableBlock
 from vecmill.dense import encode_fixed, native
 from vecmill.misfit import Misfit, describe
 from vecmill.plan import ColumnPlan
@@ -41,14 +41,14 @@ class FixedSource(Protocol):
         """Encode and check rows ``start`` to ``stop``, block by block; each is valid until the next is asked for."""
 
 
-class TextSource(Protocol):
+class VariableSource(Protocol):
     """A text column of a batch."""
 
-    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         """Encode and check rows from ``start`` up to ``stop``, as many as fit in ``max_bytes``, but at least one."""
 
 
-Source = FixedSource | TextSource
+Source = FixedSource | VariableSource
 
 
 def rows_per_block(plan: ColumnPlan) -> int:
@@ -61,7 +61,7 @@ def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
     if isinstance(column, np.ndarray):
         return _open_ndarray(plan, column)
     if column is None or isinstance(column, list):
-        return _ListText(plan, column) if plan.is_text else _ListFixed(plan, column)
+        return _ListText(plan, column) if plan.is_variable else _ListFixed(plan, column)
     return _open_arrow(plan, column)
 
 
@@ -91,7 +91,7 @@ def fill_list(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any], 
 def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
     if isinstance(array, np.ma.MaskedArray) or (array.dtype.kind in "OTV" and array.dtype.name != "bfloat16"):
         return open_column(plan, array.tolist(), len(array))
-    if not plan.is_text:
+    if not plan.is_variable:
         return _NumpyFixed(plan, array)
     if array.ndim != 1 or array.dtype.kind not in "US":
         raise Misfit(plan.expected, describe(array))
@@ -109,7 +109,7 @@ def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
     if array.null_count and not plan.nullable:
         row = int(np.argmin(validity_of(array)))  # type: ignore[arg-type]
         raise Misfit(plan.expected_not_null, "null", row)
-    if plan.is_text:
+    if plan.is_variable:
         offsets, data = text_from_arrow(plan, array)
         return _ArrowText(plan, offsets, data, validity_of(array))
     if array.null_count == 0:
@@ -187,7 +187,7 @@ class _ListText:
         self._values = values
         self._data = np.empty(0, np.uint8)  # reused: a block is void once the next is taken
 
-    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         plan = self._plan
         rows = min(stop - start, _TEXT_ROWS)
         if len(self._data) < max(max_bytes, plan.max_bytes):
@@ -200,7 +200,7 @@ class _ListText:
             max_bytes=plan.max_bytes, refuse_nul=plan.refuse_nul, default=plan.default, encode=plan.encode,
         )  # fmt: skip
         n = _fill_part(buffer, plan, self._values, start, start + rows)
-        return TextBlock(offsets[: n + 1], data, _validity_part(validity, n))
+        return VariableBlock(offsets[: n + 1], data, _validity_part(validity, n))
 
 
 class MetaText:
@@ -210,8 +210,8 @@ class MetaText:
         self._plan = plan
         self._columns = columns
 
-    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
-        """Encode rows as JSON objects; see TextSource."""
+    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
+        """Encode rows as JSON objects; see VariableSource."""
         stop = min(stop, start + _TEXT_ROWS)
         names = list(self._columns)
         parts = [_python_values(column, start, stop) for column in self._columns.values()]
@@ -240,7 +240,7 @@ class _NumpyText:
         self._plan = plan
         self._array = array
 
-    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         plan = self._plan
         stop = min(stop, start + _TEXT_ROWS)
         part = self._array[start:stop]
@@ -258,7 +258,7 @@ class _NumpyText:
             raise Misfit("text in Unicode", f"U+{int(rows[n, at]):04X}, no character, at position {at}", start + n)
         if n < len(rows) and not (reason == text_kernel.NO_ROOM and n > 0):
             refuse_text(plan, str(units[n]), start + n)
-        return _checked(plan, TextBlock(offsets[: n + 1], data), start)
+        return _checked(plan, VariableBlock(offsets[: n + 1], data), start)
 
 
 class _ArrowText:
@@ -270,7 +270,7 @@ class _ArrowText:
         self._data = data
         self._validity = validity
 
-    def take(self, start: int, stop: int, max_bytes: int) -> TextBlock:
+    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         first = int(self._offsets[start])
         ends = self._offsets[start + 1 : min(stop, start + _TEXT_ROWS) + 1]
         n = max(1, int(np.searchsorted(ends, first + max_bytes, side="right")))
@@ -280,7 +280,7 @@ class _ArrowText:
             data = data[first : max(first, int(offsets[-1]))]
             offsets = (offsets - first).astype(np.int32)
         validity = None if self._validity is None else self._validity[start : start + n]
-        return _checked(self._plan, TextBlock(offsets, data, validity), start)
+        return _checked(self._plan, VariableBlock(offsets, data, validity), start)
 
 
 def refuse_text(plan: ColumnPlan, value: str, row: int) -> NoReturn:
@@ -292,7 +292,7 @@ def refuse_text(plan: ColumnPlan, value: str, row: int) -> NoReturn:
     raise AssertionError(f"field {plan.name!r}, row {row}: a kernel refused text that Python takes")
 
 
-def _checked(plan: ColumnPlan, block: TextBlock, first: int) -> TextBlock:
+def _checked(plan: ColumnPlan, block: VariableBlock, first: int) -> VariableBlock:
     row, reason = text_kernel.check_text(block.offsets, block.data, plan.max_bytes, plan.refuse_nul)
     if row < 0:
         return block

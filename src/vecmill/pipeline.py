@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from vecmill.batch import Batch
-from vecmill.blocks import TEXT_GUESS, FixedBlock, Span, SpanColumn, TextBlock
-from vecmill.columns import FixedSource, MetaText, Source, TextSource, open_column
+from vecmill.blocks import TEXT_GUESS, FixedBlock, Span, SpanColumn, VariableBlock
+from vecmill.columns import FixedSource, MetaText, Source, VariableSource, open_column
 from vecmill.formats.base import Format, SegmentFiles
 from vecmill.lane import Lane
 from vecmill.misfit import Misfit
@@ -204,7 +204,7 @@ class Pipeline:
             return True
         try:
             ready = self._texts(sources, 0, n)
-            texts = [one for one in ready if isinstance(one, TextBlock)]
+            texts = [one for one in ready if isinstance(one, VariableBlock)]
             sizes = [block.n_bytes for block in texts]
             if any(block.n_rows < n for block in texts):
                 return False
@@ -217,14 +217,14 @@ class Pipeline:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
         return True
 
-    def _texts(self, sources: Sequence[Source], start: int, stop: int) -> list[Source | TextBlock]:
+    def _texts(self, sources: Sequence[Source], start: int, stop: int) -> list[Source | VariableBlock]:
         """Encode the text columns of some rows; the others stay as they are."""
         ready: list[Any] = []
         for plan, source in zip(self._plans, sources, strict=True):
-            if not plan.is_text:
+            if not plan.is_variable:
                 ready.append(source)
                 continue
-            taker: TextSource = source  # type: ignore[assignment]
+            taker: VariableSource = source  # type: ignore[assignment]
             try:
                 ready.append(taker.take(start, stop, min(self._span_bytes, _TEXT_BYTES)))
             except Misfit as misfit:
@@ -291,10 +291,10 @@ class Pipeline:
         try:
             while start < end:
                 ready = self._texts(sources, start, min(start + step, end))
-                n = min([min(step, end - start), *(one.n_rows for one in ready if isinstance(one, TextBlock))])
+                n = min([min(step, end - start), *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
                 columns: list[SpanColumn] = []
                 for plan, one in zip(self._plans, ready, strict=True):
-                    if isinstance(one, TextBlock):
+                    if isinstance(one, VariableBlock):
                         columns.append(one.rows(0, n))
                     else:
                         fixed: FixedSource = one  # type: ignore[assignment]
@@ -384,8 +384,8 @@ class Pipeline:
                     pool.shutdown()
 
 
-def _staged(plan: ColumnPlan, one: Source | TextBlock, n_rows: int) -> Any:
-    if isinstance(one, TextBlock):
+def _staged(plan: ColumnPlan, one: Source | VariableBlock, n_rows: int) -> Any:
+    if isinstance(one, VariableBlock):
         return one
     fixed: FixedSource = one  # type: ignore[assignment]
     return _Part(plan, fixed, 0, n_rows)

@@ -50,6 +50,11 @@ class ColumnPlan:
     ``kind`` names the kernel's conversion; ``width`` is the bytes of a fixed width value (0 for text); ``dim`` the
     elements of a vector; ``max_bytes`` the UTF-8 limit of text; ``encode`` turns a JSON value (for ``$meta``: a whole
     row) into text.
+
+    A value of variable width is, by kind: "text" UTF-8; "json", "meta" and "sparse" JSON text in UTF-8 (of a sparse
+    vector the object ``{"index":value,...}``); "array" its elements, packed as VariableBlock says, with the plan of one
+    element in ``items``; "struct" the number of its elements in four bytes, then for each plan of ``items`` that
+    sub-field of all elements, packed likewise (a vector as its ``width`` bytes).
     """
 
     field: FieldSchema
@@ -62,6 +67,7 @@ class ColumnPlan:
     default: Any
     encode: Callable[[Any], str] | None
     format_name: str
+    items: tuple[ColumnPlan, ...] = ()
 
     @property
     def name(self) -> str:
@@ -69,7 +75,7 @@ class ColumnPlan:
         return self.field.name
 
     @property
-    def is_text(self) -> bool:
+    def is_variable(self) -> bool:
         """Whether values have no fixed width: VARCHAR, JSON, ``$meta``."""
         return self.width == 0
 

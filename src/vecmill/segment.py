@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vecmill._native.columns import ColumnBuffer, RowScatter
-from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, TextBlock
+from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
 from vecmill.columns import BLOCK_BYTES
 from vecmill.plan import ColumnPlan
 
@@ -78,11 +78,11 @@ class Stage:
     def n_bytes(self) -> int:
         """Bytes of the rows in the stage."""
         n = self.n_rows
-        return sum(int(slot.offsets[n]) if slot.plan.is_text else n * slot.plan.width for slot in self._slots)
+        return sum(int(slot.offsets[n]) if slot.plan.is_variable else n * slot.plan.width for slot in self._slots)
 
     def text_room(self, n_bytes: Sequence[int]) -> bool:
         """Whether texts of so many bytes (one entry per text column) fit beside what is here."""
-        texts = [slot for slot in self._slots if slot.plan.is_text]
+        texts = [slot for slot in self._slots if slot.plan.is_variable]
         row = self.n_rows
         return all(
             int(slot.offsets[row]) + extra <= len(slot.values) for slot, extra in zip(texts, n_bytes, strict=True)
@@ -95,7 +95,7 @@ class Stage:
         """
         row = self.n_rows
         for slot, source in zip(self._slots, columns, strict=True):
-            if isinstance(source, TextBlock):
+            if isinstance(source, VariableBlock):
                 _copy_text(slot, source, row)
             else:
                 _copy_fixed(slot, source, row)
@@ -107,8 +107,8 @@ class Stage:
         columns: list[SpanColumn] = []
         for slot in self._slots:
             validity = None if slot.validity is None or slot.validity[:n].all() else slot.validity[:n]
-            if slot.plan.is_text:
-                columns.append(TextBlock(slot.offsets[: n + 1], slot.values, validity))
+            if slot.plan.is_variable:
+                columns.append(VariableBlock(slot.offsets[: n + 1], slot.values, validity))
             else:
                 width = slot.plan.width
                 columns.append(_StagedFixed(slot.values[: n * width].reshape(n, width), validity))
@@ -125,7 +125,7 @@ class Stage:
 
 def _sizes(plan: ColumnPlan, capacity: int) -> tuple[int, int, int]:
     """Bytes of values, offsets and validity, aligned."""
-    if plan.is_text:
+    if plan.is_variable:
         values = max(capacity * TEXT_GUESS, plan.max_bytes)
         offsets = 4 * (capacity + 1)
     else:
@@ -140,12 +140,12 @@ def _up(n_bytes: int) -> int:
 
 def _slot(plan: ColumnPlan, capacity: int, parts: Sequence[Bytes]) -> _Slot:
     values, offsets, validity = parts
-    if not plan.is_text:
+    if not plan.is_variable:
         values = values[: capacity * plan.width]
     return _Slot(
         plan=plan,
         values=values,
-        offsets=offsets.view(np.int32)[: capacity + 1] if plan.is_text else None,
+        offsets=offsets.view(np.int32)[: capacity + 1] if plan.is_variable else None,
         validity=validity[:capacity] if plan.nullable else None,
     )
 
@@ -169,7 +169,7 @@ def _copy_fixed(slot: _Slot, source: FixedColumn, row: int) -> None:
         at += block.n_rows
 
 
-def _copy_text(slot: _Slot, block: TextBlock, row: int) -> None:
+def _copy_text(slot: _Slot, block: VariableBlock, row: int) -> None:
     start, first, size = int(slot.offsets[row]), int(block.offsets[0]), block.n_bytes
     slot.values[start : start + size] = block.data[first : first + size]
     slot.offsets[row + 1 : row + 1 + block.n_rows] = block.offsets[1:] + np.int32(start - first)

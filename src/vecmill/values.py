@@ -56,7 +56,7 @@ def normalise(plan: ColumnPlan, value: Any) -> Any:
     try:
         if plan.is_vector:
             return _vector(plan, value)
-        if plan.is_text:
+        if plan.is_variable:
             return _text(plan, value)
         return _scalar(plan, value)
     except Misfit as misfit:

@@ -16,7 +16,7 @@ import numpy as np
 
 from vecmill._native import text as kernel
 from vecmill._native.npy import npy_header
-from vecmill.blocks import TEXT_GUESS, FixedColumn, Span, TextBlock
+from vecmill.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
 from vecmill.sinks.local import Mark, OutputFile, SegmentFolder, undoing
@@ -55,7 +55,7 @@ class NpySegment:
         self._columns: list[_FixedFile | _TextFile] = []
         with undoing(self._close):
             for plan in plans:
-                self._columns.append(_TextFile(plan, folder) if plan.is_text else _FixedFile(plan, folder, helper))
+                self._columns.append(_TextFile(plan, folder) if plan.is_variable else _FixedFile(plan, folder, helper))
 
     @property
     def n_bytes(self) -> int:
@@ -132,8 +132,8 @@ class _FixedFile:
     def grown_nbytes(self, n_rows: int, _column: object) -> int:
         return self.nbytes(n_rows)
 
-    def write(self, column: FixedColumn | TextBlock, n_rows: int) -> None:
-        assert not isinstance(column, TextBlock)
+    def write(self, column: FixedColumn | VariableBlock, n_rows: int) -> None:
+        assert not isinstance(column, VariableBlock)
         width, half = self._plan.width, n_rows // 2
         if self._helper is None or not column.releases_gil or n_rows * width < _WORTH_TWO_THREADS:
             for block in column.blocks():
@@ -180,13 +180,13 @@ class _TextFile:
         return _TEXT_HEADER_BYTES + n_rows * 4 * max(1, self._longest, self._longest_of(column))
 
     def _longest_of(self, column: object) -> int:
-        assert isinstance(column, TextBlock)
+        assert isinstance(column, VariableBlock)
         if self._measured[0] is not column:  # measured once, though asked for twice
             self._measured = (column, kernel.longest_codepoints(column.offsets, column.data))
         return self._measured[1]
 
-    def write(self, column: FixedColumn | TextBlock, _n_rows: int) -> None:
-        assert isinstance(column, TextBlock)
+    def write(self, column: FixedColumn | VariableBlock, _n_rows: int) -> None:
+        assert isinstance(column, VariableBlock)
         self._longest = max(self._longest, self._longest_of(column))
         self._measured = (None, 0)
         plain = np.empty(4 * column.n_rows + column.n_bytes, np.uint8)

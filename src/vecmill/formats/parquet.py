@@ -17,7 +17,7 @@ import numpy as np
 
 from vecmill._native import text as kernel
 from vecmill._native.pages import vector_levels
-from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, TextBlock
+from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, VariableBlock
 from vecmill.formats import parquet_meta as meta
 from vecmill.formats.thrift import varint
 from vecmill.manifest import FileEntry
@@ -46,7 +46,7 @@ class ParquetFormat:
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
         """Return the bytes of a row, uncompressed."""
-        return sum(_value_nbytes(plan) + (TEXT_GUESS if plan.is_text else 0) for plan in plans)
+        return sum(_value_nbytes(plan) + (TEXT_GUESS if plan.is_variable else 0) for plan in plans)
 
     def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, _helper: Executor | None) -> ParquetSegment:
         """Start a file."""
@@ -91,7 +91,7 @@ class ParquetSegment:
     def grown_nbytes(self, span: Span) -> int:
         """Return the bytes with the span, before compression."""
         values = sum(span.n_rows * _value_nbytes(plan) for plan in self._plans)
-        values += sum(column.n_bytes for column in span.columns if isinstance(column, TextBlock))
+        values += sum(column.n_bytes for column in span.columns if isinstance(column, VariableBlock))
         pages = len(self._plans) + values // _PAGE_BYTES
         return self._file.n_bytes + self._footer_nbytes + len(self._groups) * self._group_nbytes + values + pages * 64
 
@@ -100,7 +100,7 @@ class ParquetSegment:
         group = meta.RowGroup(span.n_rows)
         for plan, column in zip(self._plans, span.columns, strict=True):
             chunk = meta.ColumnChunk(plan, offset=self._file.n_bytes)
-            pages = _text_pages(column) if isinstance(column, TextBlock) else _fixed_pages(plan, column, chunk)
+            pages = _text_pages(column) if isinstance(column, VariableBlock) else _fixed_pages(plan, column, chunk)
             for n_values, n_nulls, levels, values in pages:
                 self._write_page(chunk, n_values, levels, values)
                 chunk.n_nulls += n_nulls
@@ -165,7 +165,7 @@ def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[s
 
 def _value_nbytes(plan: ColumnPlan) -> int:
     """Return what a value takes in a page, levels included and rounded up; of a text, all but its bytes."""
-    if plan.is_text:
+    if plan.is_variable:
         return 4 + 1
     if plan.kind in meta.LISTS:
         return 4 * plan.dim + (14 if plan.nullable else 8)
@@ -193,7 +193,7 @@ def _full_vector_levels(n_rows: int, dim: int) -> bytes:
     return vector_levels(n_rows, dim, None)
 
 
-def _text_pages(block: TextBlock) -> Iterator[Page]:
+def _text_pages(block: VariableBlock) -> Iterator[Page]:
     start, n = 0, block.n_rows
     while start < n:
         limit = int(block.offsets[start]) + _TEXT_PAGE_BYTES
