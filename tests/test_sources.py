@@ -13,6 +13,7 @@ import pytest
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import open_source
+from vecmill.sources.base import Joined
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
 
@@ -31,9 +32,9 @@ def table(n: int, start: int = 0, dim: int = 4) -> pa.Table:
     )
 
 
-def collect(source, names=None, batch_rows=None) -> dict[str, list]:
+def collect(source, names=None, batch_rows=None, start_row=0) -> dict[str, list]:
     out: dict[str, list] = {}
-    for batch in source.batches(names, batch_rows=batch_rows):
+    for batch in source.batches(names, batch_rows=batch_rows, start_row=start_row):
         lengths = {len(values) for values in batch.values()}
         assert len(lengths) == 1
         assert 0 < lengths.pop() <= (batch_rows or 1 << 16)
@@ -370,6 +371,58 @@ def test_vectors_in_npy_beside_metadata_in_parquet(tmp_path, batch_rows):
     assert collect(source, ["vector"]) == {"vector": vectors(100).tolist()}
     assert source.locate(61, "vector") == (str(tmp_path / "emb_1.npy"), 1)
     assert source.locate(61, "id") == (str(tmp_path / "meta.parquet"), 61)
+
+
+@pytest.mark.parametrize("batch_rows", [None, 1, 13, 64])
+def test_reading_starts_at_any_row(tmp_path, batch_rows):
+    whole = table(100)
+    for i, (start, n) in enumerate([(0, 30), (30, 0), (30, 45), (75, 25)]):
+        pq.write_table(
+            whole[start : start + n].drop_columns("vector"), tmp_path / f"meta_{i}.parquet", row_group_size=7
+        )
+        np.save(tmp_path / f"emb_{i}.npy", vectors(n, start=start))
+    parquet = [tmp_path / f"meta_{i}.parquet" for i in range(4)]
+    source = open_source(parquet, columns={"vector": str(tmp_path / "emb_*.npy")})
+    for row in (0, 1, 6, 7, 8, 29, 30, 31, 74, 75, 99):
+        assert collect(source, batch_rows=batch_rows, start_row=row) == whole[row:].to_pydict(), row
+    for row in (100, 101, 1000):
+        assert collect(source, batch_rows=batch_rows, start_row=row) == {}, row
+
+
+def test_a_row_group_before_the_first_row_is_not_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(table(1000), path, row_group_size=500, use_dictionary=False)
+    raw = bytearray(path.read_bytes())
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(2)
+    raw[chunk.data_page_offset : chunk.data_page_offset + chunk.total_compressed_size] = bytes(
+        chunk.total_compressed_size
+    )
+    path.write_bytes(raw)
+    assert collect(open_source(path), ["id", "vector"], batch_rows=9, start_row=500)["id"] == list(range(500, 1000))
+    with pytest.raises(DataError):
+        collect(open_source(path), start_row=499)
+
+
+def test_a_part_of_unknown_length_that_ends_early_is_refused(tmp_path):
+    """What is joined is checked at the end when a part cannot tell its rows before."""
+
+    class Unknown:
+        def __init__(self, source):
+            self.columns, self.n_bytes, self.n_rows = source.columns, source.n_bytes, None
+            self.batches, self.locate = source.batches, source.locate
+
+    for n in (99, 100, 101):
+        np.save(tmp_path / f"e{n}.npy", vectors(n))
+    pq.write_table(table(100).drop_columns("vector"), tmp_path / "meta.parquet")
+    meta = open_source(tmp_path / "meta.parquet")
+    joined = Joined([meta, Unknown(open_source(tmp_path / "e100.npy"))])
+    assert joined.n_rows == 100
+    assert len(collect(joined, batch_rows=7)["e100"]) == 100
+    for n, short, rows in ((99, "e99.npy", 99), (101, "meta.parquet", 100)):
+        with pytest.raises(DataError) as caught:
+            collect(Joined([meta, Unknown(open_source(tmp_path / f"e{n}.npy"))]), batch_rows=7)
+        assert (caught.value.file, caught.value.got) == (str(tmp_path / short), str(rows))
+        assert caught.value.expected.startswith(f"more than {rows} rows")
 
 
 def test_joined_sources_of_different_lengths_are_refused(tmp_path):

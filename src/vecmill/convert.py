@@ -116,7 +116,7 @@ def convert(
     try:
         with writer:
             rows = _pump(source, casts, writer, progress)
-            if rows != source.n_rows:
+            if source.n_rows is not None and rows != source.n_rows:
                 raise DataError(file=source.locate(rows)[0], expected=f"{source.n_rows} rows in all", got=f"{rows}")
     except BaseException as err:
         if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already

@@ -99,7 +99,7 @@ def convert_command(
 
 
 @contextmanager
-def _bar(n_rows: int, *, shown: bool) -> Iterator[Callable[[int, int], object] | None]:
+def _bar(n_rows: int | None, *, shown: bool) -> Iterator[Callable[[int, int], object] | None]:
     """Show a progress bar on stderr if that is a terminal. Yields what `convert` calls with rows and bytes done."""
     if not shown or not sys.stderr.isatty():
         yield None
@@ -110,7 +110,9 @@ def _bar(n_rows: int, *, shown: bool) -> Iterator[Callable[[int, int], object] |
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
+        TextColumn(
+            "{task.completed:,.0f} rows" if n_rows is None else "{task.completed:,.0f} of {task.total:,.0f} rows"
+        ),
         BarColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),

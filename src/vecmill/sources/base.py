@@ -44,27 +44,30 @@ class Column:
 
 
 class Source(Protocol):
-    """Columns of one length, read in batches. Reading starts anew with every call of `batches`."""
+    """Columns of one length, read in batches. Reading starts anew with every call of `batches`, at any row."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """Return the columns, in the order of the batches."""
 
     @property
-    def n_rows(self) -> int:
-        """Return the rows of every column."""
+    def n_rows(self) -> int | None:
+        """Return the rows of every column; None when only reading to the end can tell."""
 
     @property
     def n_bytes(self) -> int:
-        """Return the bytes of the files that are read."""
+        """Return the bytes of the files that are read, 0 where they cannot be told."""
 
     def batches(
-        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
         """Yield the rows in order, as a mapping from field name to a pyarrow Array (n,) or an ndarray (n,) or (n, dim).
 
         ``names`` reads only these columns. At most ``batch_rows`` rows come at a time, by default what makes about
-        8 MiB. Raises DataError and StoreError that name the file.
+        8 MiB; never none. The first row is ``start_row``: rows before it are skipped without being decoded where the
+        file allows it, and nothing comes when there are no more. Row for row the values are the same whatever
+        ``batch_rows`` and ``start_row`` are; where batches are cut is not promised. Raises DataError and StoreError
+        that name the file.
         """
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
@@ -142,18 +145,22 @@ def one_line(err: BaseException) -> str:
 
 
 class Joined:
-    """Sources side by side: their columns belong together row by row (metadata in Parquet, vectors in NPY)."""
+    """Sources side by side: their columns belong together row by row (metadata in Parquet, vectors in NPY).
+
+    Raises DataError when their lengths differ: here where they are known, else when one of them ends early.
+    """
 
     def __init__(self, parts: Sequence[Source]) -> None:
-        self._parts = tuple(parts)
-        first = parts[0]
-        for part in parts[1:]:
-            if part.n_rows != first.n_rows:
+        known = [part for part in parts if part.n_rows is not None]
+        for part in known[1:]:
+            if part.n_rows != known[0].n_rows:
                 raise DataError(
                     file=part.locate(0)[0],
-                    expected=f"{first.n_rows} rows, as in {first.locate(0)[0]!r}",
+                    expected=f"{known[0].n_rows} rows, as in {known[0].locate(0)[0]!r}",
                     got=f"{part.n_rows}",
                 )
+        self._parts = tuple(parts)
+        self.n_rows = known[0].n_rows if known else None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -161,22 +168,33 @@ class Joined:
         return tuple(column for part in self._parts for column in part.columns)
 
     @property
-    def n_rows(self) -> int:
-        """Return the rows, which all parts share."""
-        return self._parts[0].n_rows
-
-    @property
     def n_bytes(self) -> int:
         """Return the bytes of all files."""
         return sum(part.n_bytes for part in self._parts)
 
     def batches(
-        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
         """Yield the batches of all parts, merged; see `Source.batches`."""
         wanted = [[c.name for c in part.columns if names is None or c.name in names] for part in self._parts]
         used = [(part, mine) for part, mine in zip(self._parts, wanted, strict=True) if mine]
-        yield from _zip_batches([part.batches(mine, batch_rows=batch_rows) for part, mine in used])
+        streams = [part.batches(mine, batch_rows=batch_rows, start_row=start_row) for part, mine in used]
+        rows = start_row
+        heads: list[dict[str, Any]] = [{} for _ in streams]
+        while True:
+            for i, stream in enumerate(streams):
+                if not heads[i]:
+                    heads[i] = dict(next(stream, {}))
+            if not all(heads):
+                break
+            # Batches of different lengths are cut to common ones. Slices of arrays are views: nothing is copied.
+            n = min(_length(head) for head in heads)
+            yield {name: column[:n] for head in heads for name, column in head.items()}
+            rows += n
+            heads = [_behind(head, n) for head in heads]
+        for (part, _), head in zip(used, heads, strict=True):
+            if any(heads) and not head:
+                raise DataError(file=part.locate(0)[0], expected=f"more than {rows} rows, as beside it", got=f"{rows}")
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
         """Return file and row in it, of the part that holds column ``name``."""
@@ -186,17 +204,10 @@ class Joined:
         return self._parts[0].locate(row)
 
 
-def _zip_batches(streams: Sequence[Iterator[Mapping[str, Any]]]) -> Iterator[Mapping[str, Any]]:
-    """Cut batches of different lengths to common ones. Slices of arrays are views, so nothing is copied."""
-    heads: list[dict[str, Any]] = [{} for _ in streams]
-    while True:
-        for i, stream in enumerate(streams):
-            if not heads[i]:
-                heads[i] = dict(next(stream, {}))
-        if not all(heads):
-            return
-        n = min(len(next(iter(head.values()))) for head in heads)
-        yield {name: column[:n] for head in heads for name, column in head.items()}
-        for i, head in enumerate(heads):
-            rest = {name: column[n:] for name, column in head.items()}
-            heads[i] = rest if len(next(iter(rest.values()))) else {}
+def _length(batch: Mapping[str, Any]) -> int:
+    return len(next(iter(batch.values())))
+
+
+def _behind(batch: dict[str, Any], n: int) -> dict[str, Any]:
+    """Return the rows of ``batch`` from ``n`` on, or nothing at all when there are none."""
+    return {name: column[n:] for name, column in batch.items()} if _length(batch) > n else {}

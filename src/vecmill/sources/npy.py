@@ -175,11 +175,11 @@ class NpySource:
         return column.files.locate(row)
 
     def batches(
-        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
         """Yield row slices by field name; see `Source.batches`."""
         used = [c for c in self._columns if names is None or c.column.name in names]
         rows = batch_rows or self._batch_rows or rows_for(sum(c.row_bytes for c in used))
-        for start in range(0, self.n_rows, rows):
+        for start in range(start_row, self.n_rows, rows):
             stop = min(start + rows, self.n_rows)
             yield {c.column.name: c.read(start, stop) for c in used}

@@ -69,21 +69,27 @@ class ParquetSource:
         return self._files.locate(row)
 
     def batches(
-        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
         """Yield pyarrow Arrays by field name; see `Source.batches`. A batch never spans two files."""
         wanted = {c.name: c.source for c in self.columns if names is None or c.name in names}
         rows = batch_rows or self._batch_rows or self._rows_per_batch(wanted)
         for i, path in enumerate(self._files.paths):
-            left = self._files.ends[i] - self._files.start(i)
+            if self._files.ends[i] <= start_row:
+                continue
             with reading(path, "Parquet"), _open(path) as file:
-                batches = file.iter_batches(batch_size=rows, columns=sorted(set(wanted.values())))
+                left = self._files.ends[i] - self._files.start(i)
+                groups, before = _groups_from(file.metadata, start_row - self._files.start(i))
+                left -= before
+                skip = max(0, start_row - self._files.start(i) - before)
+                batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=sorted(set(wanted.values())))
                 while True:
                     with reading(path, "Parquet"):
                         batch = next(batches, None)
                     if batch is None:
                         break
                     left -= batch.num_rows
+                    batch, skip = batch[skip:], max(0, skip - batch.num_rows)
                     if batch.num_rows:
                         yield {field: batch.column(name) for field, name in wanted.items()}
             if left:
@@ -118,6 +124,17 @@ class ParquetSource:
                 raise DataError(
                     file=str(path), field=name, expected=f"{known}, as in {str(first)!r}", got=str(found_type)
                 )
+
+
+def _groups_from(metadata: Any, row: int) -> tuple[list[int], int]:
+    """Return the row groups from the one that holds ``row`` on, and the rows before them."""
+    before = 0
+    for g in range(metadata.num_row_groups):
+        n = metadata.row_group(g).num_rows
+        if before + n > row:
+            return list(range(g, metadata.num_row_groups)), before
+        before += n
+    return [], before
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
