@@ -13,6 +13,13 @@ from vecmill.filetype import BulkFileType
 from vecmill.schema import CollectionSchema, FieldSchema, create_schema
 
 if TYPE_CHECKING:
+    from vecmill.importer.calls import (
+        abort_import,
+        bulk_import,
+        commit_import,
+        get_import_progress,
+        list_import_jobs,
+    )
     from vecmill.writer import LocalBulkWriter
 
 __version__ = "0.1.0"
@@ -29,15 +36,27 @@ __all__ = [
     "SchemaError",
     "StoreError",
     "VecmillError",
+    "abort_import",
+    "bulk_import",
+    "commit_import",
     "convert",
     "create_schema",
     "errors",
+    "get_import_progress",
+    "list_import_jobs",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Loaded on first use: a training script that only wants the schema does not pay for the rest.
-_LAZY = {"LocalBulkWriter": "vecmill.writer"}
+_LAZY = {
+    "LocalBulkWriter": "vecmill.writer",
+    "abort_import": "vecmill.importer.calls",
+    "bulk_import": "vecmill.importer.calls",
+    "commit_import": "vecmill.importer.calls",
+    "get_import_progress": "vecmill.importer.calls",
+    "list_import_jobs": "vecmill.importer.calls",
+}
 
 
 def __getattr__(name: str) -> Any:

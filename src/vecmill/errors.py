@@ -107,7 +107,21 @@ class StoreError(VecmillError, OSError):
 
 
 class ImportJobError(VecmillError, RuntimeError):
-    """The server refused an import job, or the job failed."""
+    """The server refused an import job, or the job failed, or its answer was lost.
+
+    Attributes: ``code`` (the server's error code, or the HTTP status when that is not 200; None when the server said
+    nothing), ``reason`` (its words, or ours), ``job_id`` (None when there is no job).
+    """
+
+    def __init__(self, reason: str, *, code: int | None = None, job_id: str | None = None) -> None:
+        self.code = code
+        self.reason = reason
+        self.job_id = job_id
+        where = f"import job {job_id}: " if job_id is not None else ""
+        super().__init__(f"{where}{reason}" + (f" (code {code})" if code is not None else ""))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), {"reason": self.reason, "code": self.code, "job_id": self.job_id}))
 
 
 def _rebuild(kind: type[VecmillError], facts: dict[str, object]) -> VecmillError:
