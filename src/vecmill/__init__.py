@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         get_import_progress,
         list_import_jobs,
     )
-    from vecmill.writer import LocalBulkWriter
+    from vecmill.local_writer import LocalBulkWriter
 
 __version__ = "0.1.0"
 
@@ -50,7 +50,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Loaded on first use: a training script that only wants the schema does not pay for the rest.
 _LAZY = {
-    "LocalBulkWriter": "vecmill.writer",
+    "LocalBulkWriter": "vecmill.local_writer",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",
     "commit_import": "vecmill.importer.calls",

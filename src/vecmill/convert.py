@@ -20,7 +20,7 @@ from vecmill.sources.cast import Cast, cast_for
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
-    from vecmill.writer import LocalBulkWriter
+    from vecmill.local_writer import LocalBulkWriter
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], object]
@@ -100,7 +100,7 @@ def convert(
     >>> report.files  # doctest: +SKIP
     [['out/9b0.../1/id.npy', 'out/9b0.../1/vector.npy']]
     """
-    from vecmill.writer import LocalBulkWriter
+    from vecmill.local_writer import LocalBulkWriter
 
     began = time.perf_counter()
     known = as_schema(schema) if schema is not None else None

@@ -7,6 +7,7 @@ atomically after each published segment, so that it is true at any moment: all t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -62,6 +63,11 @@ class Manifest:
     def n_bytes(self) -> int:
         """Published bytes."""
         return sum(entry.bytes for entry in self.files)
+
+    @property
+    def last_number(self) -> int:
+        """The largest number that begins a published path, 0 if nothing is published."""
+        return max((int(re.split("[./]", entry.path)[0]) for entry in self.files), default=0)
 
     def to_json(self, *more: Segment) -> str:
         """Return the text of ``manifest.json``, with ``more`` segments after its own. One segment a line."""

@@ -15,7 +15,6 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, pairwise
-from pathlib import Path
 from typing import Any
 
 from vecmill.batch import Batch
@@ -29,7 +28,7 @@ from vecmill.publisher import Callback, Publisher
 from vecmill.refusals import unknown_field
 from vecmill.schema import DYNAMIC_FIELD, CollectionSchema
 from vecmill.segment import Stage
-from vecmill.sinks.local import SegmentFolder, undoing
+from vecmill.sinks.base import Sink, undoing
 
 # Segments that a large batch fills at the same time. Each lane holds a few blocks and the text of a span.
 _MAX_CORES = 4
@@ -92,13 +91,13 @@ class Pipeline:
         schema: CollectionSchema,
         plans: Sequence[ColumnPlan],
         form: Format,
-        root: Path,
+        sink: Sink,
         chunk_size: int,
         publisher: Publisher,
     ) -> None:
         self._plans = plans
         self._form = form
-        self._root = root
+        self._sink = sink
         self._chunk_size = chunk_size
         self._publisher = publisher
         self._fields = {one.name for one in schema.fields}
@@ -107,7 +106,7 @@ class Pipeline:
         in_memory = sum(plan.width or TEXT_GUESS for plan in plans)
         self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self._row_bytes)
         self._n_drained = 0
-        self._tokens = itertools.count(1)
+        self._tokens = itertools.count(publisher.manifest.last_number + 1)
         self._cores = min(_MAX_CORES, os.cpu_count() or 1)
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="vecmill-helper") if self._cores > 1 else None
         self._lane = Lane(partial(self._open_segment, self._helper), chunk_size, self._seal_later)
@@ -314,7 +313,7 @@ class Pipeline:
         self.is_broken = False
 
     def _open_segment(self, helper: Executor | None = None) -> SegmentFiles:
-        folder = SegmentFolder(self._root, next(self._tokens))
+        folder = self._sink.open_segment(next(self._tokens))
         with undoing(folder.drop):
             return self._form.open(self._plans, folder, helper)
 

@@ -10,14 +10,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from pathlib import Path
 
 from vecmill.errors import StoreError
 from vecmill.formats.base import SegmentFiles
 from vecmill.manifest import Manifest, Segment
-from vecmill.sinks.local import replace_text, store_errors, undoing
+from vecmill.sinks.base import MANIFEST_NAME, Sink, undoing
 
-MANIFEST_NAME = "manifest.json"
 _MAX_WAITING = 2
 
 Callback = Callable[[list[str]], object]
@@ -26,9 +24,9 @@ Callback = Callable[[list[str]], object]
 class Publisher:
     """Owns the manifest of one writer and the thread that publishes."""
 
-    def __init__(self, root: Path, manifest: Manifest) -> None:
+    def __init__(self, sink: Sink, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._root = root
+        self._sink = sink
         self._pool: ThreadPoolExecutor | None = None
         self._jobs: deque[Future[None]] = deque()
         self._abandoned = threading.Event()
@@ -37,16 +35,15 @@ class Publisher:
     @property
     def batch_files(self) -> list[list[str]]:
         """Paths of the published files, one list a segment: the shape that the import API takes."""
-        return [[str(self._root / entry.path) for entry in segment.files] for segment in self.manifest.segments]
+        return [[self._sink.address(entry.path) for entry in segment.files] for segment in self.manifest.segments]
 
     def safe_words(self) -> str:
         """Say which rows are published, for an error message."""
         n_files = len(self.manifest.files)
         if n_files == 0:
             return "no rows were published before"
-        return (
-            f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {self._root / MANIFEST_NAME}"
-        )
+        where = f"{self._sink.where}/{MANIFEST_NAME}"
+        return f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {where}"
 
     def seal(self, segment: SegmentFiles) -> None:
         """Finish the files of a segment in the background, without publishing them yet."""
@@ -63,10 +60,10 @@ class Publisher:
                 segment.seal()
                 number = len(self.manifest.segments) + 1
                 entries = segment.publish(number)
-                with undoing(lambda: segment.withdraw(number)):
+                with undoing(segment.withdraw):
                     self._record(Segment(number=number, rows=entries[0].rows, files=entries))
             if callback is not None:
-                callback([str(self._root / entry.path) for entry in entries])
+                callback([self._sink.address(entry.path) for entry in entries])
 
         with undoing(segment.drop):
             self._submit(job)
@@ -89,8 +86,8 @@ class Publisher:
             raise
 
     def _record(self, segment: Segment) -> None:
-        """Add a published segment to the manifest: first on disk, then for callers to see."""
-        replace_text(self._root / MANIFEST_NAME, self.manifest.to_json(segment))
+        """Add a published segment to the manifest: first where it lies, then for callers to see."""
+        self._sink.replace_manifest(self.manifest.to_json(segment))
         self.manifest.segments.append(segment)
 
     def raise_failure(self) -> None:
@@ -119,10 +116,7 @@ class Publisher:
             self._abandoned.set()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=False)
-        if not self.manifest.segments:
-            with store_errors(self._root):
-                if self._root.exists() and not any(self._root.iterdir()):
-                    self._root.rmdir()
+        self._sink.end(is_empty=not self.manifest.segments)
 
 
 def with_safe_words(error: StoreError, safe: str) -> StoreError:

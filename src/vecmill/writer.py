@@ -7,17 +7,14 @@ memory. A segment that would grow beyond ``chunk_size`` is sealed and published 
 
 from __future__ import annotations
 
-import os
 import threading
-import uuid
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
 from vecmill.batch import iter_batches
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import BulkFileType, parse_file_type
+from vecmill.filetype import parse_file_type
 from vecmill.formats import open_format
 from vecmill.manifest import Manifest
 from vecmill.pipeline import Pipeline
@@ -25,7 +22,7 @@ from vecmill.plan import plan_columns
 from vecmill.publisher import Publisher, with_safe_words
 from vecmill.rows import RowTaker
 from vecmill.schema_io import as_schema
-from vecmill.sinks.local import store_errors, undoing
+from vecmill.sinks.base import MANIFEST_NAME, Sink, undoing
 
 MB = 1024 * 1024
 # Of an iterable: 256 dicts of 768 floats are 6 MB of Python objects, held only to save calls.
@@ -34,38 +31,41 @@ _MAX_REFUSED_KEPT = 1000
 
 
 class BulkWriter:
-    """What all writers share. Use :class:`LocalBulkWriter`."""
+    """What all writers share. Use :class:`LocalBulkWriter` or :class:`RemoteBulkWriter`."""
 
     def __init__(
         self,
         schema: Any,
-        root: Path,
+        sink: Sink,
         writer_uuid: str,
         chunk_size: int,
         file_type: Any,
         config: Mapping[str, Any] | None,
+        *,
+        resume: bool = False,
     ) -> None:
         self._schema = as_schema(schema)
         self._file_type = parse_file_type(file_type)
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be positive, got {chunk_size}")
         self._chunk_size = chunk_size
-        self._uuid = writer_uuid
-        self._root = root
+        self._sink = sink
         form = open_format(self._file_type, self._schema, config)
         plans = plan_columns(self._schema, form.rules)
         manifest = Manifest(uuid=writer_uuid, file_type=self._file_type.name, schema=self._schema.to_dict())
-        self._publisher = Publisher(root, manifest)
-        self._pipeline = Pipeline(self._schema, plans, form, root, chunk_size, self._publisher)
+        # Stage and threads come after this: what is wrong with schema, format or place shows first.
+        manifest = _resumed(sink, manifest) if resume else manifest
+        self._uuid = manifest.uuid
+        if not manifest.segments:
+            sink.begin(manifest.to_json())
+        self._publisher = Publisher(sink, manifest)
+        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher)
         self._rows = RowTaker(self._schema, plans, self._pipeline)
         self._put = self._rows.put
         self._lock = threading.RLock()
-        self._offered = 0
-        self._taken = 0
+        self._offered = self._taken = manifest.n_rows
         self._failure: BaseException | None = None
         self._closed = False
-        with store_errors(root):
-            root.mkdir(parents=True)
 
     # -- taking data
 
@@ -269,7 +269,7 @@ class BulkWriter:
         if isinstance(failure, StoreError):
             raise with_safe_words(failure, failure.safe)
         reason = f"the writer has failed before ({type(failure).__name__}: {failure})"
-        raise StoreError(reason, path=str(self._root), safe=self._publisher.safe_words()) from failure
+        raise StoreError(reason, path=self._sink.where, safe=self._publisher.safe_words()) from failure
 
     # -- what a caller may ask
 
@@ -282,11 +282,6 @@ class BulkWriter:
     def uuid(self) -> str:
         """Name of the writer's folder."""
         return self._uuid
-
-    @property
-    def data_path(self) -> Path:
-        """The writer's folder, ``<local_path>/<uuid>``."""
-        return self._root
 
     @property
     def batch_files(self) -> list[list[str]]:
@@ -319,54 +314,25 @@ class BulkWriter:
         return self._chunk_size
 
 
-class LocalBulkWriter(BulkWriter):
-    """Write import files to local disk.
+def _resumed(sink: Sink, new: Manifest) -> Manifest:
+    """Return the manifest of a writer that ended in this place, ``new`` if there is none. Removes what it left behind.
 
-    Parameters as in pymilvus. ``schema``: a CollectionSchema (vecmill's or pymilvus'), a dict or a path to JSON.
-    ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
-    from 1; beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
-    ``file_type``: PARQUET or NUMPY, also as a string. ``config``: see :func:`vecmill.formats.open_format`.
-    ``segment_size``: pymilvus' older word for ``chunk_size``; it wins.
-
-    As a context manager it commits what is left on a clean exit, and publishes nothing more on an exception.
-
-    Raises SchemaError if the schema breaks a rule of the server or has a field that the format cannot carry, StoreError
-    if the folder cannot be made.
-
-    >>> from vecmill import DataType, LocalBulkWriter, create_schema
-    >>> schema = create_schema()
-    >>> _ = schema.add_field("id", DataType.INT64, is_primary=True)
-    >>> _ = schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, LocalBulkWriter(schema, folder) as writer:
-    ...     writer.append_row({"id": 1, "vector": [0.1, 0.2, 0.3, 0.4]})
-    ...     writer.commit()
-    ...     len(writer.batch_files)
-    1
+    Raises StoreError if what is there is not the beginning of the same export.
     """
-
-    def __init__(
-        self,
-        schema: Any,
-        local_path: str | os.PathLike[str],
-        chunk_size: int = 128 * MB,
-        file_type: BulkFileType | str | int = BulkFileType.PARQUET,
-        config: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        segment_size = kwargs.get("segment_size") or 0
-        writer_uuid = str(uuid.uuid4())
-        super().__init__(
-            schema,
-            Path(local_path) / writer_uuid,
-            writer_uuid,
-            segment_size if segment_size > 0 else chunk_size,
-            file_type,
-            config,
-        )
-
-    def __enter__(self) -> LocalBulkWriter:
-        return self
+    text = sink.read_manifest()
+    if text is None:
+        sink.clear(())
+        return new
+    where = f"{sink.where}/{MANIFEST_NAME}"
+    try:
+        found = Manifest.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"cannot be resumed: {error}", path=where) from error
+    for what, old, now in (("file type", found.file_type, new.file_type), ("schema", found.schema, new.schema)):
+        if old != now:
+            raise StoreError(f"cannot be resumed: its {what} is {old}, not {now}", path=where)
+    sink.clear({entry.path for entry in found.files})
+    return found
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from vecmill.blocks import Span
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.local import SegmentFolder
+from vecmill.sinks.base import SinkFolder
 
 
 class SegmentFiles(Protocol):
@@ -41,7 +41,7 @@ class SegmentFiles(Protocol):
     def publish(self, number: int) -> tuple[FileEntry, ...]:
         """Make the sealed files visible as segment ``number``. Return them, by paths in the writer's folder."""
 
-    def withdraw(self, number: int) -> None:
+    def withdraw(self) -> None:
         """Take back ``publish``: nothing is visible any more. ``drop`` then removes what is left."""
 
     def drop(self) -> None:
@@ -59,5 +59,5 @@ class Format(Protocol):
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
         """Return the encoded bytes of a row whose texts have ``TEXT_GUESS`` bytes."""
 
-    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, helper: Executor | None) -> SegmentFiles:
+    def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> SegmentFiles:
         """Start the files of a segment. ``helper``: a second thread that may share the work, if one is free."""

@@ -19,7 +19,7 @@ from vecmill._native.npy import npy_header
 from vecmill.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.local import Mark, OutputFile, SegmentFolder, undoing
+from vecmill.sinks.base import Mark, SinkFile, SinkFolder, undoing
 
 _EXPAND_BYTES = 512 * 1024
 # Handing work to another thread and waiting for it takes about 0.2 ms, the check of this much three times that.
@@ -40,7 +40,7 @@ class NpyFormat:
         """Return the bytes of a row; its texts are taken to be short."""
         return sum(plan.width or TEXT_GUESS for plan in plans)
 
-    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, helper: Executor | None) -> NpySegment:
+    def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> NpySegment:
         """Start a column set."""
         return NpySegment(plans, folder, helper)
 
@@ -48,7 +48,7 @@ class NpyFormat:
 class NpySegment:
     """The column files of one segment."""
 
-    def __init__(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, helper: Executor | None) -> None:
+    def __init__(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> None:
         self._folder = folder
         self.n_rows = 0
         self._sealed: list[tuple[str, int, str]] = []  # (field, bytes, checksum)
@@ -89,16 +89,16 @@ class NpySegment:
             self._sealed = [(column.name, *column.seal(self.n_rows)) for column in self._columns]
 
     def publish(self, number: int) -> tuple[FileEntry, ...]:
-        """Rename the folder."""
-        self._folder.publish_folder(str(number))
+        """Make the set visible."""
+        folder = self._folder.publish(number)
         return tuple(
-            FileEntry(path=f"{number}/{name}.npy", rows=self.n_rows, bytes=n_bytes, checksum=checksum, field=name)
+            FileEntry(path=f"{folder}/{name}.npy", rows=self.n_rows, bytes=n_bytes, checksum=checksum, field=name)
             for name, n_bytes, checksum in self._sealed
         )
 
-    def withdraw(self, number: int) -> None:
-        """Hide the folder again."""
-        self._folder.withdraw_folder(str(number))
+    def withdraw(self) -> None:
+        """Hide the set again."""
+        self._folder.withdraw()
 
     def drop(self) -> None:
         """Close and remove the files."""
@@ -114,7 +114,7 @@ class NpySegment:
 class _FixedFile:
     """A column of numbers or vectors."""
 
-    def __init__(self, plan: ColumnPlan, folder: SegmentFolder, helper: Executor | None) -> None:
+    def __init__(self, plan: ColumnPlan, folder: SinkFolder, helper: Executor | None) -> None:
         self._plan = plan
         self.name = plan.name
         self._helper = helper
@@ -164,14 +164,14 @@ class _FixedFile:
 class _TextFile:
     """A column of text: UTF-8 in a scratch file, as PLAIN BYTE_ARRAY values, until its width is known."""
 
-    def __init__(self, plan: ColumnPlan, folder: SegmentFolder) -> None:
+    def __init__(self, plan: ColumnPlan, folder: SinkFolder) -> None:
         self.name = plan.name
         self._folder = folder
         self._scratch = folder.scratch(plan.name)
         self._pieces: list[tuple[int, int]] = []  # (rows, bytes) of what was appended, in order
         self._longest = 0
         self._measured: tuple[object, int] = (None, 0)
-        self._file: OutputFile | None = None
+        self._file: SinkFile | None = None
 
     def nbytes(self, n_rows: int) -> int:
         return _TEXT_HEADER_BYTES + n_rows * 4 * max(1, self._longest)

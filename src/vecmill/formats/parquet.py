@@ -22,13 +22,12 @@ from vecmill.formats import parquet_meta as meta
 from vecmill.formats.thrift import varint
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.local import Mark, SegmentFolder, undoing
+from vecmill.sinks.base import Mark, SinkFolder, undoing
 
 # A page of vectors or numbers is a block of a column (vecmill.columns).
 _PAGE_BYTES = 512 * 1024
 _TEXT_PAGE_BYTES = 1024 * 1024
 _TEXT_PAGE_ROWS = 64 * 1024
-_NAME = "segment.parquet"
 
 
 class ParquetFormat:
@@ -48,7 +47,7 @@ class ParquetFormat:
         """Return the bytes of a row, uncompressed."""
         return sum(_value_nbytes(plan) + (TEXT_GUESS if plan.is_variable else 0) for plan in plans)
 
-    def open(self, plans: Sequence[ColumnPlan], folder: SegmentFolder, _helper: Executor | None) -> ParquetSegment:
+    def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, _helper: Executor | None) -> ParquetSegment:
         """Start a file."""
         # A compressor of its own: Zstandard's must not be used by two lanes at once.
         compress = compressor(self._codec, self._level)
@@ -61,7 +60,7 @@ class ParquetSegment:
     def __init__(
         self,
         plans: Sequence[ColumnPlan],
-        folder: SegmentFolder,
+        folder: SinkFolder,
         codec: int,
         compress: Callable[[bytes], bytes] | None,
         key_values: Mapping[str, str],
@@ -74,7 +73,7 @@ class ParquetSegment:
         self._groups: list[meta.RowGroup] = []
         self._sealed: tuple[int, str] | None = None  # (bytes, checksum)
         self._footer_nbytes, self._group_nbytes = _footer_sizes(plans, codec, key_values)
-        self._file = folder.create(_NAME)
+        self._file = folder.create_single(".parquet", gaps=True)
         with undoing(self._file.close):
             self._file.append(meta.MAGIC)
 
@@ -138,15 +137,14 @@ class ParquetSegment:
             self._sealed = self._file.finish()
 
     def publish(self, number: int) -> tuple[FileEntry, ...]:
-        """Rename the file."""
+        """Make the file visible."""
         assert self._sealed is not None
-        name = f"{number}.parquet"
-        self._folder.publish_file(_NAME, name)
+        name = self._folder.publish(number)
         return (FileEntry(path=name, rows=self.n_rows, bytes=self._sealed[0], checksum=self._sealed[1]),)
 
-    def withdraw(self, number: int) -> None:
-        """Remove the published file."""
-        self._folder.withdraw_file(f"{number}.parquet")
+    def withdraw(self) -> None:
+        """Take the file back."""
+        self._folder.withdraw()
 
     def drop(self) -> None:
         """Close and remove the file."""

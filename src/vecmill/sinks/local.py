@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vecmill._native.crc64 import crc64nvme, crc64nvme_combine
 from vecmill.errors import StoreError
+from vecmill.sinks.base import MANIFEST_NAME, Mark, undoing
 
 # Room is asked for ahead of the writes in steps: 1.17x faster than letting each write extend the file (ext4).
 _RESERVE_MIN = 64 * 1024
@@ -33,27 +34,6 @@ def store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(error.strerror or str(error), path=os.fspath(path), errno=error.errno) from error
-
-
-@contextlib.contextmanager
-def undoing(undo: Callable[[], object]) -> Iterator[None]:
-    """Call ``undo`` if the body fails. What goes wrong in that too is noted on the error that is on its way."""
-    try:
-        yield
-    except BaseException as error:
-        try:
-            undo()
-        except OSError as second:
-            error.add_note(f"and what was begun could not be removed: {second}")
-        raise
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in a file to come back to: the bytes behind the header and their checksum."""
-
-    n_bytes: int
-    crc: int
 
 
 class OutputFile:
@@ -192,18 +172,25 @@ def _after(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
     return rest
 
 
-class SegmentFolder:
+class LocalFolder:
     """The hidden folder in which the files of one segment are written."""
 
     def __init__(self, root: Path, token: int) -> None:
         self._root = root
         self._folder = root / f".{token}.tmp"
+        self._single: str | None = None  # suffix of the only file
+        self._published: Path | None = None
         with store_errors(self._folder):
             self._folder.mkdir()
 
     def create(self, name: str, header_bytes: int = 0) -> OutputFile:
-        """Open a new file of the segment."""
+        """Open a file of a set."""
         return OutputFile(self._folder / name, header_bytes)
+
+    def create_single(self, suffix: str, *, gaps: bool = False) -> OutputFile:
+        """Open the only file of the segment. All that was written to it can be taken back."""
+        self._single = suffix
+        return OutputFile(self._folder / f"segment{suffix}")
 
     def scratch(self, name: str) -> OutputFile:
         """Open a file that has no name: it is gone when it is closed."""
@@ -213,37 +200,106 @@ class SegmentFolder:
             path.unlink()
         return file
 
-    def publish_folder(self, name: str) -> None:
-        """Make the segment visible as the folder ``name``."""
-        final = self._root / name
+    def publish(self, number: int) -> str:
+        """Rename the folder, or the only file in it."""
+        final = self._root / f"{number}{self._single or ''}"
         with store_errors(final):
-            self._folder.rename(final)
+            if self._single is None:
+                self._folder.rename(final)
+            else:
+                (self._folder / f"segment{self._single}").rename(final)
+        self._published = final
+        if self._single is not None:
+            with contextlib.suppress(OSError):  # the file is there: an empty hidden folder is no reason to fail
+                self._folder.rmdir()
+        return final.name
 
-    def publish_file(self, name: str, final_name: str) -> None:
-        """Make the one file of the segment visible as ``final_name``."""
-        final = self._root / final_name
+    def withdraw(self) -> None:
+        """Hide the set again, or remove the file."""
+        final = self._published
+        assert final is not None
         with store_errors(final):
-            (self._folder / name).rename(final)
-        with contextlib.suppress(OSError):  # the file is there: an empty hidden folder is no reason to fail
-            self._folder.rmdir()
-
-    def withdraw_folder(self, name: str) -> None:
-        """Hide again what ``publish_folder`` made visible."""
-        final = self._root / name
-        with store_errors(final):
-            final.rename(self._folder)
-
-    def withdraw_file(self, final_name: str) -> None:
-        """Remove what ``publish_file`` made visible."""
-        final = self._root / final_name
-        with store_errors(final):
-            final.unlink()
+            if self._single is None:
+                final.rename(self._folder)
+            else:
+                final.unlink()
 
     def drop(self) -> None:
         """Remove what was written and not published."""
         with store_errors(self._folder):
             if self._folder.exists():
                 shutil.rmtree(self._folder)
+
+
+# Hidden files that a writer has under way.
+_HIDDEN = re.compile(r"\.[0-9]+\.tmp|\.manifest\.json\.tmp")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class LocalSink:
+    """A folder on local disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self._root)
+
+    def address(self, path: str) -> str:
+        """Return the path of a file."""
+        return str(self._root / path)
+
+    def begin(self, manifest: str) -> None:
+        """Make the folder. The manifest comes with the first segment."""
+        with store_errors(self._root):
+            self._root.mkdir(parents=True, exist_ok=True)
+
+    def open_segment(self, token: int) -> LocalFolder:
+        """Make a hidden folder for a segment."""
+        return LocalFolder(self._root, token)
+
+    def replace_manifest(self, text: str) -> None:
+        """Replace ``manifest.json`` by a rename."""
+        replace_text(self._root / MANIFEST_NAME, text)
+
+    def read_manifest(self) -> str | None:
+        """Return the text of ``manifest.json``, if there is one."""
+        path = self._root / MANIFEST_NAME
+        with store_errors(path):
+            return path.read_text("utf-8") if path.exists() else None
+
+    def clear(self, listed: Collection[str]) -> None:
+        """Remove hidden leftovers, and the one segment that may have been renamed and not listed.
+
+        Raises StoreError if nothing tells that it is a writer's: no manifest, and the name of the folder is no uuid.
+        """
+        if not self._root.exists():
+            return
+        last = max((int(re.split("[./]", path)[0]) for path in listed), default=0)
+        unlisted = re.compile(rf"{last + 1}(\.[a-z]+)?")
+        with store_errors(self._root):
+            for path in list(self._root.iterdir()):
+                if unlisted.fullmatch(path.name):
+                    if not listed and not _UUID.fullmatch(self._root.name):
+                        raise StoreError(
+                            "is there, but no manifest beside it lists it; remove it first", path=str(path)
+                        )
+                elif not _HIDDEN.fullmatch(path.name):
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+    def end(self, *, is_empty: bool) -> None:
+        """Remove the folder if nothing is in it."""
+        if not is_empty:
+            return
+        with store_errors(self._root):
+            if self._root.exists() and not any(self._root.iterdir()):
+                self._root.rmdir()
 
 
 def replace_text(path: Path, text: str) -> None:
