@@ -13,6 +13,7 @@ from vecmill.filetype import BulkFileType
 from vecmill.schema import CollectionSchema, FieldSchema, create_schema
 
 if TYPE_CHECKING:
+    from vecmill.importer.aclient import AsyncImportClient, AsyncImportJob
     from vecmill.importer.calls import (
         abort_import,
         bulk_import,
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
         get_import_progress,
         list_import_jobs,
     )
+    from vecmill.importer.client import ImportClient, ImportJob
     from vecmill.local_writer import LocalBulkWriter
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncImportClient",
+    "AsyncImportJob",
     "BulkFileType",
     "CollectionSchema",
     "DataError",
     "DataType",
     "FieldSchema",
+    "ImportClient",
+    "ImportJob",
     "ImportJobError",
     "LocalBulkWriter",
     "Report",
@@ -50,6 +56,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Loaded on first use: a training script that only wants the schema does not pay for the rest.
 _LAZY = {
+    "AsyncImportClient": "vecmill.importer.aclient",
+    "AsyncImportJob": "vecmill.importer.aclient",
+    "ImportClient": "vecmill.importer.client",
+    "ImportJob": "vecmill.importer.client",
     "LocalBulkWriter": "vecmill.local_writer",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",

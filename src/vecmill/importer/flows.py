@@ -1,0 +1,283 @@
+"""What to ask a server, and when to ask again: generators that know no network and no clock.
+
+A flow yields `Send` (a request; it gets the `Answer` back) and `Pause`, and returns its result. `ImportClient` and
+`AsyncImportClient` drive the same flows. What may be repeated: a look at something, always; a commit or an abort, since
+the second one finds the first one's work; a create only if nothing of it reached the server, or the server said "not
+now", or it keeps idempotency keys. Else a create without an answer is searched for, and not found, it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from vecmill.errors import ImportJobError
+from vecmill.importer.reply import (
+    Answer,
+    JobProgress,
+    JobSummary,
+    Kind,
+    State,
+    Trouble,
+    read_answer,
+    read_job_id,
+    read_jobs,
+    read_progress,
+)
+from vecmill.importer.request import Request, headers_for
+from vecmill.importer.retry import Polling
+from vecmill.importer.server import PAGE_SIZE, Server, group_names
+
+_MOST_PAGES = 100
+_MOST_ATTEMPTS = 20  # of one import whose earlier jobs all failed
+_ROOM_PAUSE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Exchange a request for an answer."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Do nothing for a while."""
+
+    seconds: float
+
+
+T = TypeVar("T")
+Flow = Generator[Send | Pause, Answer, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A job, and whether it was there before this create: the server knew the idempotency key."""
+
+    job_id: str
+    existed: bool = False
+
+
+def ask(server: Server, request: Request, read: Callable[[Mapping[str, Any]], T]) -> Flow[T]:
+    """Send a request that may be repeated until its answer can be read. Raises Trouble."""
+    pauses = server.retry.pauses()
+    while True:
+        try:
+            return read(read_answer((yield Send(request))))
+        except Trouble as trouble:
+            pause = next(pauses, None)
+            if trouble.kind is Kind.REFUSED or pause is None:
+                raise
+        yield Pause(pause)
+
+
+def ask_once(request: Request) -> Flow[dict[str, Any]]:
+    """Send a request that must not be repeated. Raises Trouble."""
+    return read_answer((yield Send(request)))
+
+
+def describe(server: Server, job_id: str) -> Flow[JobProgress]:
+    """Return how far a job is."""
+    return (yield from ask(server, server.describe(job_id), lambda data: read_progress(data, job_id)))
+
+
+def list_jobs(server: Server, collection_name: str = "") -> Flow[tuple[JobSummary, ...]]:
+    """Return all jobs of a collection, or of all collections; page by page where there are pages."""
+    found: dict[str, JobSummary] = {}
+    for page in range(1, _MOST_PAGES + 1):
+        jobs = yield from ask(server, server.list(collection_name, page), read_jobs)
+        new = {job.job_id: job for job in jobs if job.job_id not in found}
+        found |= new
+        if len(jobs) < PAGE_SIZE or not new:
+            break
+    kept = (job for job in found.values() if not collection_name or job.collection_name in ("", collection_name))
+    return tuple(kept)
+
+
+def create(server: Server, request: Request, key: str) -> Flow[Created]:
+    """Create a job, once. Raises Trouble.
+
+    A server that keeps keys answers a key it knows by the job of that key. If that job failed it imported nothing, and
+    the next key of the row is tried.
+    """
+    collection_name = request.body["collectionName"]
+    try:
+        before = {job.job_id for job in (yield from list_jobs(server, collection_name))}
+    except Trouble as trouble:
+        if trouble.kind is Kind.NOT_SENT:
+            raise
+        before = None  # not allowed to list, perhaps
+    attempt = 1
+    while True:
+        numbered = key if attempt == 1 else f"{key}.{attempt}"
+        headers = headers_for(idempotency_key=numbered)
+        job_id = yield from _create_once(server, replace(request, headers=headers), before)
+        existed = before is not None and job_id in before
+        if not existed or attempt == _MOST_ATTEMPTS:
+            return Created(job_id, existed)
+        if (yield from describe(server, job_id)).state != State.FAILED:
+            return Created(job_id, existed)
+        attempt += 1
+
+
+def _create_once(server: Server, request: Request, before: set[str] | None) -> Flow[str]:
+    pauses, waited_s, room_pause_s = server.retry.pauses(), 0.0, server.retry.first_s
+    while True:
+        try:
+            return read_job_id(read_answer((yield Send(request))))
+        except Trouble as trouble:
+            if trouble.kind is Kind.REFUSED:
+                raise
+            if trouble.kind is Kind.BUSY:
+                if waited_s >= server.room_s:
+                    raise
+                pause = room_pause_s = min(_ROOM_PAUSE_S, room_pause_s * 2)
+                waited_s += pause
+            elif trouble.kind is Kind.UNCLEAR and not server.keeps_keys:
+                return (yield from _search(server, request, before, trouble))
+            elif (after := next(pauses, None)) is None:
+                raise
+            else:
+                pause = after
+        yield Pause(pause)
+
+
+def _search(server: Server, request: Request, before: set[str] | None, lost: Trouble) -> Flow[str]:
+    """Return the job that a create without an answer has made: a new one, of these files. Raises Trouble."""
+    waited_s, pause_s = 0.0, server.retry.first_s
+    unknown: set[str] = set()
+    while before is not None and waited_s <= server.settle_s:
+        yield Pause(pause_s)
+        waited_s += pause_s
+        pause_s = min(pause_s * 2, 5.0)
+        try:
+            now = {job.job_id for job in (yield from list_jobs(server, request.body["collectionName"]))}
+            unknown = now - before
+            for job_id in sorted(unknown):
+                progress = yield from describe(server, job_id)
+                if not progress.files:
+                    continue  # it has not opened its files yet
+                if _same_files(progress, request):
+                    return job_id
+                unknown.discard(job_id)
+                before = before | {job_id}
+        except Trouble as trouble:
+            if trouble.kind is Kind.REFUSED:
+                break
+    if unknown:
+        maybe = f"job {', '.join(sorted(unknown))} has come up since and may be it"
+    elif before is None:
+        maybe = "the server did not list its jobs"
+    else:
+        maybe = "no job with these files has come up since"
+    reason = f"{lost.reason}; the job may have been created or not: {maybe}. See the list of jobs before another try"
+    raise Trouble(Kind.UNCLEAR, reason, lost.code)
+
+
+def _same_files(progress: JobProgress, request: Request) -> bool:
+    """Return whether a job reads the files of ``request``, as far as the server's words for them tell."""
+    groups = [[_tail(path) for path in group] for group in group_names(request)]
+    names = [file.name for file in progress.files]
+    return len(names) <= len(groups) and all(
+        any(all(tail in name for tail in group) for group in groups) for name in names
+    )
+
+
+def _tail(path: str) -> str:
+    """Return the end of a path by which servers name it, whatever they put before."""
+    return "/".join(path.partition("?")[0].rstrip("/").split("/")[-2:])
+
+
+def end(server: Server, job_id: str, verb: str) -> Flow[None]:
+    """Commit or abort (``verb``) a job. Done before, or by a try whose answer was lost, is done. Raises Trouble."""
+    request = server.commit(job_id) if verb == "commit" else server.abort(job_id)
+    reached = {"commit": (State.COMMITTING, State.COMPLETED), "abort": (State.FAILED,)}[verb]
+    pauses = server.retry.pauses()
+    while True:
+        try:
+            read_answer((yield Send(request)))
+        except Trouble as trouble:
+            pause = next(pauses, None)
+            if trouble.kind is Kind.REFUSED or pause is None:
+                if (yield from describe(server, job_id)).state in reached:
+                    return
+                raise
+        else:
+            return
+        yield Pause(pause)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to wait for.
+
+    Attributes
+    ----------
+    until: the state that ends the wait, beside the end of the job: Completed, or Uncommitted.
+    expected_rows: rows that were written, None to compare nothing.
+    timeout_s: seconds to wait at most; None for ever. stall_timeout_s: seconds in which nothing changes.
+    progress: called with the `JobProgress` after every look.
+    """
+
+    until: State = State.COMPLETED
+    expected_rows: int | None = None
+    timeout_s: float | None = None
+    stall_timeout_s: float | None = None
+    progress: Callable[[JobProgress], object] | None = None
+
+
+class Watch:
+    """The way of one job through its states: look after look in, the pause before the next one out, or the end."""
+
+    def __init__(self, job_id: str, wish: Wish, now_s: float, polling: Polling) -> None:
+        self._job_id = job_id
+        self._wish = wish
+        self._polling = polling
+        self._began_s = self._changed_s = now_s
+        self._last: JobProgress | None = None
+
+    def pause_after(self, seen: JobProgress, now_s: float) -> float | None:
+        """Return the seconds to wait before the next look, None when the wait is over. Raises ImportJobError."""
+        wish = self._wish
+        changed = seen != self._last
+        if changed:
+            self._last, self._changed_s = seen, now_s
+        stalled_s = now_s - self._changed_s
+        if wish.progress is not None:
+            wish.progress(replace(seen, stalled_s=stalled_s))
+        if seen.state == State.FAILED:
+            raise ImportJobError(seen.reason or "the job failed, the server gave no reason", job_id=self._job_id)
+        if seen.state in (wish.until, State.COMPLETED):
+            check_rows(seen, wish.expected_rows)
+            return None
+        told = f"{seen.state} at {seen.percent} %, {seen.phase}"
+        if wish.stall_timeout_s is not None and stalled_s >= wish.stall_timeout_s:
+            raise ImportJobError(f"nothing has changed for {stalled_s:.0f} s: {told}", job_id=self._job_id)
+        left_s = float("inf") if wish.timeout_s is None else wish.timeout_s - (now_s - self._began_s)
+        if left_s <= 0:
+            words = f"not done after {wish.timeout_s:g} s: {told}; the server goes on with it"
+            raise ImportJobError(words, job_id=self._job_id)
+        return min(self._polling.next(changed=changed), left_s)
+
+
+def check_rows(seen: JobProgress, expected_rows: int | None) -> None:
+    """Compare the rows that arrived with those that were written. Raises ImportJobError when they differ."""
+    if expected_rows is None or seen.rows is None or seen.rows == expected_rows:
+        return
+    words = f"{expected_rows:,} rows were written, but the server tells of {seen.rows:,} imported"
+    raise ImportJobError(words, job_id=seen.job_id)
+
+
+def wait(
+    server: Server, job_id: str, wish: Wish, now: Callable[[], float], polling: Polling | None = None
+) -> Flow[JobProgress]:
+    """Follow a job to its end or to ``wish.until``; return the last look at it. Raises Trouble and ImportJobError."""
+    watch = Watch(job_id, wish, now(), replace(polling) if polling is not None else Polling())
+    while True:
+        seen = yield from describe(server, job_id)
+        pause = watch.pause_after(seen, now())
+        if pause is None:
+            return seen
+        yield Pause(pause)
