@@ -1,4 +1,8 @@
-"""What a writer wrote, as readers of other people find it: NumPy for NPY; pyarrow, DuckDB and Polars for Parquet."""
+"""What a writer wrote, as readers of other people find it: NumPy for NPY; five that share no decoder for Parquet.
+
+pyarrow is parquet-cpp (what Milvus is tested with, beside arrow-go), arro3 is arrow-rs; DuckDB, Polars and fastparquet
+have decoders of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import arro3.io
 import duckdb
+import fastparquet
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +25,7 @@ from vecmill.errors import DataError
 
 D = DataType
 FORMATS = ("npy", "parquet")
+PARQUET_READERS = ("pyarrow", "duckdb", "polars", "fastparquet", "arro3")
 SCALARS = {D.BOOL: "?", D.INT8: "b", D.INT16: "h", D.INT32: "i", D.INT64: "q", D.FLOAT: "f", D.DOUBLE: "d"}
 LISTS = {D.FLOAT_VECTOR: "f", D.INT8_VECTOR: "b"}
 
@@ -85,11 +93,29 @@ def _polars(files: list[str]) -> dict[str, Iterable[Any]]:
     return {name: frame[name].to_list() for name in frame.columns}
 
 
+def _fastparquet(files: list[str]) -> dict[str, Iterable[Any]]:
+    frame = fastparquet.ParquetFile(files[0]).to_pandas()
+    # pandas has one NaN and no null for it; no NaN is ever written.
+    return {name: [_or_none(value) for value in frame[name].tolist()] for name in frame.columns}
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is pd.NA or (isinstance(value, float) and value != value) else value
+
+
+def _arro3(files: list[str]) -> dict[str, Iterable[Any]]:
+    table = pa.table(arro3.io.read_parquet(files[0]))
+    table.validate(full=True)
+    return {name: table[name].to_pylist() for name in table.column_names}
+
+
 _READERS: dict[str, Callable[[list[str]], dict[str, Iterable[Any]]]] = {
     "numpy": _numpy,
     "pyarrow": _pyarrow,
     "duckdb": _duckdb,
     "polars": _polars,
+    "fastparquet": _fastparquet,
+    "arro3": _arro3,
 }
 
 

@@ -22,6 +22,7 @@ from vecmill.cli import app
 from vecmill.cli.convert import size_text
 from vecmill.cli.options import parse_columns, parse_size
 from vecmill.schema_io import as_schema
+from vecmill.version import __version__
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
 
@@ -275,7 +276,7 @@ def test_help_and_version():
         assert word in done.stdout
     done = runner.invoke(app, ["--version"])
     assert done.exit_code == 0
-    assert done.stdout.startswith("vecmill ")
+    assert done.stdout == f"vecmill {__version__}\n"
 
 
 def test_the_runner_sees_the_same_codes(tmp_path):

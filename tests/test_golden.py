@@ -1,6 +1,7 @@
 """Golden files: the writer still writes the very same bytes as when these were checked by hand.
 
-A change of a single byte must be a decision. After one, write them anew and look at the difference before committing::
+A change of a single byte must be a decision (so is a new release number, which Parquet files carry). After one, write
+them anew and look at the difference before committing::
 
     PYTHONPATH=src python tests/test_golden.py
 

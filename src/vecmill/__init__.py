@@ -11,6 +11,7 @@ from vecmill.datatypes import DataType
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
 from vecmill.filetype import BulkFileType
 from vecmill.schema import CollectionSchema, FieldSchema, create_schema
+from vecmill.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from vecmill.importer.aclient import AsyncImportClient, AsyncImportJob
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     )
     from vecmill.importer.client import ImportClient, ImportJob
     from vecmill.local_writer import LocalBulkWriter
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AsyncImportClient",

@@ -12,6 +12,7 @@ import typer
 
 from vecmill.cli.convert import convert_command
 from vecmill.cli.schema import schema_command
+from vecmill.version import __version__
 
 app = typer.Typer(
     name="vecmill",
@@ -27,12 +28,7 @@ app.command("schema")(schema_command)
 
 def _show_version(value: bool) -> None:
     if value:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            typer.echo(f"vecmill {version('vecmill')}")
-        except PackageNotFoundError:  # run from a checkout that is not installed
-            typer.echo("vecmill (not installed)")
+        typer.echo(f"vecmill {__version__}")
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,7 @@ class ParquetSegment:
         """Return the bytes with the span, before compression."""
         values = sum(span.n_rows * _value_nbytes(plan) for plan in self._plans)
         values += sum(column.n_bytes for column in span.columns if isinstance(column, VariableBlock))
+        values += sum(len(meta.DICTIONARIES[plan.kind]) + 64 for plan in self._plans if plan.kind in meta.DICTIONARIES)
         pages = len(self._plans) + values // _PAGE_BYTES
         return self._file.n_bytes + self._footer_nbytes + len(self._groups) * self._group_nbytes + values + pages * 64
 
@@ -98,26 +99,29 @@ class ParquetSegment:
         """Write a row group."""
         group = meta.RowGroup(span.n_rows)
         for plan, column in zip(self._plans, span.columns, strict=True):
-            chunk = meta.ColumnChunk(plan, offset=self._file.n_bytes)
+            start = self._file.n_bytes
+            chunk = meta.ColumnChunk(plan, offset=start, data_offset=start)
+            if plan.kind in meta.DICTIONARIES:
+                self._write_page(chunk, meta.dictionary_header, [meta.DICTIONARIES[plan.kind]])
+                chunk.data_offset = self._file.n_bytes
             pages = _text_pages(column) if isinstance(column, VariableBlock) else _fixed_pages(plan, column, chunk)
-            for n_values, n_nulls, levels, values in pages:
-                self._write_page(chunk, n_values, levels, values)
+            for n_values, n_nulls, parts in pages:
+                self._write_page(chunk, partial(meta.page_header, plan.kind, n_values), parts)
+                chunk.n_values += n_values
                 chunk.n_nulls += n_nulls
             group.chunks.append(chunk)
         self._groups.append(group)
 
-    def _write_page(self, chunk: meta.ColumnChunk, n_values: int, levels: bytes, values: Bytes) -> None:
-        raw_bytes = len(levels) + values.nbytes
-        if self._compress is None:
-            header = meta.page_header(n_values, raw_bytes, raw_bytes)
-            stored_bytes = raw_bytes
-            self._file.append(header + levels, values)
-        else:
-            body = self._compress(b"".join((levels, values.data)))
-            header = meta.page_header(n_values, raw_bytes, len(body))
-            stored_bytes = len(body)
-            self._file.append(header, body)
-        chunk.n_values += n_values
+    def _write_page(
+        self, chunk: meta.ColumnChunk, header_of: Callable[[int, int], bytes], parts: Sequence[bytes | Bytes]
+    ) -> None:
+        raw_bytes = stored_bytes = sum(len(part) for part in parts)
+        if self._compress is not None:
+            plain = (part.data if isinstance(part, np.ndarray) else part for part in parts)
+            parts = [self._compress(b"".join(plain))]
+            stored_bytes = len(parts[0])
+        header = header_of(raw_bytes, stored_bytes)
+        self._file.append(header, *parts)
         chunk.raw_bytes += len(header) + raw_bytes
         chunk.stored_bytes += len(header) + stored_bytes
 
@@ -156,7 +160,7 @@ class ParquetSegment:
 def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[str, str]) -> tuple[int, int]:
     """Return the bytes of a footer of one row group, and of each further one, for the largest numbers there can be."""
     most = 2**50
-    chunks = [meta.ColumnChunk(plan, most, most, most, most, most, 0, 0) for plan in plans]
+    chunks = [meta.ColumnChunk(plan, most, most, most, most, most, most, 0, 0) for plan in plans]
     one, two = (len(meta.footer(plans, [meta.RowGroup(most, chunks)] * n, codec, key_values)) for n in (1, 2))
     return one, two - one
 
@@ -166,14 +170,14 @@ def _value_nbytes(plan: ColumnPlan) -> int:
     if plan.is_variable:
         return 4 + 1
     if plan.kind in meta.LISTS:
-        return 4 * plan.dim + (14 if plan.nullable else 8)
+        return plan.width + (14 if plan.nullable else 8)
     if plan.is_vector:
         return 4 + plan.width + 1
     return max(4, plan.width) + 1
 
 
-# A page: level entries, how many of them are nulls, level bytes, PLAIN values.
-Page = tuple[int, int, bytes, Bytes]
+# A page: level entries, how many of them are nulls, its bytes: levels first, then values.
+Page = tuple[int, int, Sequence[bytes | Bytes]]
 
 
 def _flat_levels(n_rows: int, validity: Bytes | None) -> bytes:
@@ -199,7 +203,7 @@ def _text_pages(block: VariableBlock) -> Iterator[Page]:
         part = block.rows(start, start + max(1, fitting))
         plain = np.empty(4 * part.n_rows + part.n_bytes, np.uint8)
         used = kernel.plain_byte_array_into(part.offsets, part.data, part.validity, plain)
-        yield part.n_rows, _nulls(part.validity), _flat_levels(part.n_rows, part.validity), plain[:used]
+        yield part.n_rows, _nulls(part.validity), [_flat_levels(part.n_rows, part.validity), plain[:used]]
         start += part.n_rows
 
 
@@ -211,10 +215,11 @@ def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk)
         values = values_of(plan, block if n_nulls else FixedBlock(block.values))
         if plan.kind in meta.LISTS:
             levels = vector_levels(n, plan.dim, validity) if n_nulls else _full_vector_levels(n, plan.dim)
-            yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, levels, values
+            parts = _as_indexes(values) if plan.kind in meta.DICTIONARIES else [values]
+            yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, [levels, *parts]
         else:
             _note_limits(plan, block, chunk)
-            yield n, n_nulls, _flat_levels(n, validity if n_nulls else None), values
+            yield n, n_nulls, [_flat_levels(n, validity if n_nulls else None), values]
 
 
 def _nulls(validity: Bytes | None) -> int:
@@ -237,12 +242,19 @@ def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -
 
 
 def _as_is(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    return _valid_rows(block)
+    return _valid_rows(block).reshape(-1)
 
 
 def _as_int32(plan: ColumnPlan, block: FixedBlock) -> Bytes:
     """INT8 and INT16 have no physical type of their own in Parquet."""
-    return _valid_rows(block).view(plan.element).astype("<i4").view(np.uint8)
+    return _valid_rows(block).view(plan.element).astype("<i4").view(np.uint8).reshape(-1)
+
+
+def _as_indexes(values: Bytes) -> list[bytes | Bytes]:
+    """Return bytes as indexes into a dictionary: their width, one bit-packed run of groups of 8, zeros to its end."""
+    n_groups = -(-len(values) // 8)
+    run = varint(n_groups << 1 | 1) if n_groups else b""
+    return [b"\x08" + run, values, bytes(8 * n_groups - len(values))]
 
 
 def _as_bits(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
@@ -259,7 +271,6 @@ _PLAIN_VALUES: Mapping[str, Callable[[ColumnPlan, FixedBlock], Bytes]] = {
     "bool": _as_bits,
     "int8": _as_int32,
     "int16": _as_int32,
-    "int8_vector": _as_int32,
     "binary_vector": _as_byte_arrays,
     "float16_vector": _as_byte_arrays,
     "bfloat16_vector": _as_byte_arrays,

@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from vecmill.formats.thrift import Value, binary, boolean, i8, i16, i32, i64, sequence, struct
 from vecmill.plan import ColumnPlan
+from vecmill.version import __version__
 
 MAGIC = b"PAR1"
-CREATED_BY = "vecmill version 0.1.0"
+# As readers take it apart: APPLICATION version NUMBER (build HASH).
+CREATED_BY = f"vecmill version {__version__}"
 
 _BOOLEAN, _INT32, _INT64, _FLOAT, _DOUBLE, _BYTE_ARRAY = 0, 1, 2, 4, 5, 6
 _OPTIONAL, _REPEATED = 1, 2
 _UTF8, _LIST, _INT_8, _INT_16 = 0, 3, 15, 16
-_PLAIN, _RLE = 0, 3
+_PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
 CODECS: Mapping[str, int] = {"none": 0, "snappy": 1, "zstd": 6}
 
 _PHYSICAL: Mapping[str, int] = {
@@ -41,6 +45,9 @@ _PHYSICAL: Mapping[str, int] = {
     "bfloat16_vector": _BYTE_ARRAY,
 }
 LISTS = frozenset({"float_vector", "int8_vector"})
+# Parquet knows no 8-bit values, but 8-bit indexes into a dictionary: of all int8 values in the order of their bytes, a
+# vector is its own indexes. PLAIN would take 4 bytes a value.
+DICTIONARIES: Mapping[str, bytes] = {"int8_vector": np.arange(256, dtype="u1").view("i1").astype("<i4").tobytes()}
 
 
 def _string_type() -> list[tuple[int, Value]]:
@@ -79,18 +86,29 @@ def schema_elements(plans: Sequence[ColumnPlan]) -> list[Value]:
     return tree
 
 
-def page_header(n_values: int, raw_bytes: int, stored_bytes: int) -> bytes:
-    """Return the header of a v1 data page: PLAIN values, RLE levels."""
-    page = struct([(1, i32(n_values)), (2, i32(_PLAIN)), (3, i32(_RLE)), (4, i32(_RLE))])
+def page_header(kind: str, n_values: int, raw_bytes: int, stored_bytes: int) -> bytes:
+    """Return the header of a v1 data page of a kind of column; the levels are RLE."""
+    encoding = _RLE_DICTIONARY if kind in DICTIONARIES else _PLAIN
+    page = struct([(1, i32(n_values)), (2, i32(encoding)), (3, i32(_RLE)), (4, i32(_RLE))])
     return struct([(1, i32(0)), (2, i32(raw_bytes)), (3, i32(stored_bytes)), (5, page)]).data
+
+
+def dictionary_header(raw_bytes: int, stored_bytes: int) -> bytes:
+    """Return the header of a dictionary page of INT32 values, PLAIN."""
+    page = struct([(1, i32(raw_bytes // 4)), (2, i32(_PLAIN))])
+    return struct([(1, i32(2)), (2, i32(raw_bytes)), (3, i32(stored_bytes)), (7, page)]).data
 
 
 @dataclass(slots=True)
 class ColumnChunk:
-    """Facts of one column in one row group, gathered page by page."""
+    """Facts of one column in one row group, gathered page by page.
+
+    ``offset``: where its first page begins, ``data_offset`` where the first that is no dictionary does.
+    """
 
     plan: ColumnPlan
     offset: int
+    data_offset: int
     n_values: int = 0
     n_nulls: int = 0
     raw_bytes: int = 0
@@ -102,16 +120,19 @@ class ColumnChunk:
         """Return the ColumnChunk struct."""
         plan = self.plan
         path = [plan.name, "list", "element"] if plan.kind in LISTS else [plan.name]
+        in_dictionary = plan.kind in DICTIONARIES
+        encodings = [_PLAIN, _RLE, _RLE_DICTIONARY] if in_dictionary else [_PLAIN, _RLE]
         meta = struct(
             [
                 (1, i32(_PHYSICAL[plan.kind])),
-                (2, sequence([i32(_PLAIN), i32(_RLE)])),
+                (2, sequence([i32(encoding) for encoding in encodings])),
                 (3, sequence([binary(part) for part in path])),
                 (4, i32(codec)),
                 (5, i64(self.n_values)),
                 (6, i64(self.raw_bytes)),
                 (7, i64(self.stored_bytes)),
-                (9, i64(self.offset)),
+                (9, i64(self.data_offset)),
+                *([(11, i64(self.offset))] if in_dictionary else []),
                 (12, self._statistics()),
             ]
         )
