@@ -85,7 +85,7 @@ def test_columns_schema_and_primary(tmp_path):
     np.save(tmp_path / "emb.npy", np.ones((2000, 4), np.float32))
     done = vecmill(
         "convert", SAMPLE, tmp_path / "out", "--json", "--primary", "title",
-        "--column", "title=name", "--column", "summary", "-c", f"vector={tmp_path / 'emb.npy'}",
+        "--map", "title=name", "--map", "summary", "-m", f"vector={tmp_path / 'emb.npy'}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     fields = json.loads(done.stdout)["schema"]["fields"]
@@ -95,7 +95,7 @@ def test_columns_schema_and_primary(tmp_path):
 
 def test_one_matrix_needs_no_source(tmp_path):
     np.save(tmp_path / "emb.npy", np.ones((10, 4), np.float32))
-    done = vecmill("convert", tmp_path / "out", "--column", f"vector={tmp_path / 'emb.npy'}", "--json")
+    done = vecmill("convert", tmp_path / "out", "--map", f"vector={tmp_path / 'emb.npy'}", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == 10
 
@@ -188,8 +188,8 @@ def test_data_that_no_schema_can_be_inferred_from_exit_2(tmp_path):
         ["convert", "only-one"],
         ["convert", SAMPLE, "out", "--to", "csv"],
         ["convert", SAMPLE, "out", "--segment-size", "12 parsecs"],
-        ["convert", SAMPLE, "out", "--column", "=x"],
-        ["convert", SAMPLE, "out", "--column", "a=x", "--column", "a=y"],
+        ["convert", SAMPLE, "out", "--map", "=x"],
+        ["convert", SAMPLE, "out", "--map", "a=x", "--map", "a=y"],
         ["convert", SAMPLE, "out", "--what"],
         ["schema"],
         ["nonsense"],
@@ -272,7 +272,7 @@ def test_help_and_version():
     assert "schema" in done.stdout
     done = runner.invoke(app, ["convert", "--help"])
     assert done.exit_code == 0
-    for word in ("SRC", "DST", "--to", "--schema", "--segment-size", "--column", "--primary", "--json", "--quiet"):
+    for word in ("SRC", "DST", "--to", "--schema", "--segment-size", "--map", "--primary", "--json", "--quiet"):
         assert word in done.stdout
     done = runner.invoke(app, ["--version"])
     assert done.exit_code == 0
@@ -321,3 +321,26 @@ def test_sizes_for_people():
     assert [size_text(n) for n in (0, 999, 1000, 3_531_000, 5 * 10**9, 10**13)] == [
         "0 B", "999 B", "1.0 kB", "3.5 MB", "5.0 GB", "10.0 TB",
     ]  # fmt: skip
+
+
+def test_options_that_reshape(tmp_path):
+    np.save(tmp_path / "emb.npy", np.arange(80, dtype=np.float32).reshape(20, 4) + 1)
+    pq.write_table(pa.table({"name": [f"n{i}" for i in range(20)]}), tmp_path / "meta.parquet")
+    done = vecmill(
+        *("convert", tmp_path / "meta.parquet", tmp_path / "out", "--join", tmp_path / "emb.npy", "--json"),
+        *("--id-from", "row", "--skip", "5", "--limit", "3", "--normalize", "emb", "--scale", "emb=2"),
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    back = pq.read_table(report["files"][0][0])
+    assert back["id"].to_pylist() == [5, 6, 7]
+    assert back["name"].to_pylist() == ["n5", "n6", "n7"]
+    lengths = np.linalg.norm(np.array(back["emb"].to_pylist()), axis=1)
+    np.testing.assert_allclose(lengths, 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("args", [["--skip", "-1"], ["--scale", "v"], ["--scale", "v=nan"], ["--cast", "wild"]])
+def test_reshaping_options_that_are_none(tmp_path, args):
+    done = vecmill("convert", SAMPLE, tmp_path / "out", *args)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -16,7 +16,7 @@ MIN_MAX_LENGTH = 256
 
 _INT64_MAX = (1 << 63) - 1
 _KEY_NAMES = ("id", "pk")
-_NEW_KEY_NAMES = ("id", "pk", "auto_id", "vecmill_id")
+NEW_KEY_NAMES = ("id", "pk", "auto_id", "vecmill_id")
 _PEEK_ROWS = 1024
 _FLAG_WORDS = {"is_primary": "primary key", "nullable": "nullable"}
 _NEEDS_SCHEMA = "give a schema (--schema) that says what it is"
@@ -67,7 +67,7 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
     notes: list[str] = []
     if key is None:
         taken = {choice.column.name for choice in choices}
-        name = next(name for name in _NEW_KEY_NAMES if name not in taken)
+        name = next(name for name in NEW_KEY_NAMES if name not in taken)
         schema.add_field(name, DataType.INT64, is_primary=True, auto_id=True)
         notes.append(f"{name}: primary key INT64 that the server assigns (auto_id), as no column can be it")
     for choice in choices:
@@ -102,7 +102,7 @@ def _choose(column: Column, source: Source) -> _Choice:
         return _choose_list(column, kind, source)
     dtype = DataType.JSON if is_json else _scalar_type(kind)
     if dtype is None:
-        hint = _NEEDS_SCHEMA if t.is_binary(kind) or t.is_large_binary(kind) else "leave it out (columns=, --column)"
+        hint = _NEEDS_SCHEMA if t.is_binary(kind) or t.is_large_binary(kind) else "leave it out (columns=, --map)"
         raise SchemaError(f"a column of type {column.type} becomes no field; {hint}", field=column.name)
     choice = _checked(column, dtype, note="as ISO 8601 text" if t.is_temporal(kind) else "")
     # How long a text is, and whether a uint64 is too large, is in no footer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -11,10 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecmill.cli.options import ColumnOption, PrimaryOption, exit_codes, parse_columns, parse_size
+from vecmill.cli.options import MapOption, PrimaryOption, exit_codes, parse_columns, parse_factors, parse_size
 
 if TYPE_CHECKING:
     from vecmill.convert import Report
+
+
+class Policy(StrEnum):
+    """What a cast may do."""
+
+    safe = "safe"
+    unsafe = "unsafe"
 
 
 class Format(StrEnum):
@@ -31,7 +39,7 @@ def convert_command(
         typer.Argument(
             metavar="SRC",
             help="Parquet files (rows follow one another), NPY files (a column each), or folders of them. "
-            "May be left out when every column comes from a file of its own (--column vector=emb.npy).",
+            "May be left out when every column comes from a file of its own (--map vector=emb.npy).",
             show_default=False,
         ),
     ] = None,
@@ -54,7 +62,45 @@ def convert_command(
             parser=parse_size, metavar="SIZE", help="Begin a new file after this many bytes: 512MB, 1GiB, 100000."
         ),
     ] = "512MiB",  # type: ignore[assignment]  # a default goes through the parser too
-    column: ColumnOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
+    map_: MapOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
+    join: Annotated[
+        list[str],
+        typer.Option(
+            "--join",
+            "-j",
+            metavar="SRC",
+            help="Put the columns of SRC beside the others, row by row; all must have as many rows. Repeatable.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    id_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Primary key: 'row' numbers the rows, 'hash' or 'hash:A,B' hashes columns, 'column:A' takes one.",
+            show_default=False,
+        ),
+    ] = None,
+    skip: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out the first N rows.", show_default=False)] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Take at most N rows.", show_default=False)
+    ] = None,
+    cast: Annotated[
+        Policy,
+        typer.Option(help="safe: what a value says is kept, or the row refused. unsafe: see docs/convert.md."),
+    ] = Policy.safe,
+    normalize: Annotated[
+        list[str],
+        typer.Option(metavar="FIELD", help="Scale the vectors of FIELD to length 1. Repeatable.", show_default=False),
+    ] = [],  # noqa: B006
+    scale: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FIELD=FACTOR",
+            help="Multiply the vectors of FIELD, after --normalize and before a cast: vector=127.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
     primary: PrimaryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
@@ -69,29 +115,34 @@ def convert_command(
     \b
     Examples:
       vecmill convert embeddings.parquet out/ --to npy
-      vecmill convert metadata.parquet out/ --column vector=emb.npy
+      vecmill convert metadata.parquet out/ --map vector=emb.npy
       vecmill convert shards/ out/ --schema collection.json --json
     """
-    columns = parse_columns(column)
+    columns = parse_columns(map_)
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
+    factors = parse_factors(scale)
     with exit_codes(as_json=as_json):
-        from vecmill.convert import convert, field_names
-        from vecmill.schema_io import as_schema
-        from vecmill.sources import open_source
+        from vecmill.convert import Settings, prepare, run
 
-        known = as_schema(schema) if schema is not None else None
-        source = open_source(src, columns=columns, also=field_names(known))
-        with _bar(source.n_rows, shown=not quiet) as progress:
-            report = convert(
-                source,
-                dst,
-                schema=known,
-                file_type=to.value,
-                segment_size=segment_size,
-                primary=primary,
-                progress=progress,
-            )
+        began = time.perf_counter()
+        settings = Settings(
+            schema=schema,
+            file_type=to.value,
+            segment_size=segment_size,
+            columns=columns,
+            join=join,
+            primary=primary,
+            id_from=id_from,
+            skip=skip,
+            limit=limit,
+            cast=cast.value,
+            normalize=normalize,
+            scale=factors,
+        )
+        plan = prepare(src or None, settings)
+        with _bar(plan.source.n_rows, shown=not quiet) as progress:
+            report = run(plan, dst, progress=progress, began=began)
         if as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:
@@ -104,8 +155,6 @@ def _bar(n_rows: int | None, *, shown: bool) -> Iterator[Callable[[int, int], ob
     if not shown or not sys.stderr.isatty():
         yield None
         return
-    import time
-
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

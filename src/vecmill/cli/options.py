@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -43,21 +44,36 @@ def parse_columns(pairs: list[str]) -> dict[str, str] | None:
     for pair in pairs:
         field, sign, name = pair.partition("=")
         if not field or (sign and not name):
-            raise typer.BadParameter(f"expected FIELD=SOURCE, got {pair!r}", param_hint="--column")
+            raise typer.BadParameter(f"expected FIELD=SOURCE, got {pair!r}", param_hint="--map")
         if field in columns:
-            raise typer.BadParameter(f"field {field!r} is given twice", param_hint="--column")
+            raise typer.BadParameter(f"field {field!r} is given twice", param_hint="--map")
         columns[field] = name or field
     return columns or None
 
 
-ColumnOption = Annotated[
+def parse_factors(pairs: list[str]) -> dict[str, float]:
+    """Return ``FIELD=FACTOR`` options as a mapping."""
+    factors: dict[str, float] = {}
+    for pair in pairs:
+        field, _, text = pair.partition("=")
+        try:
+            factor = float(text)
+        except ValueError:
+            factor = math.nan
+        if not field or not math.isfinite(factor):
+            raise typer.BadParameter(f"expected FIELD=FACTOR, got {pair!r}", param_hint="--scale")
+        factors[field] = factor
+    return factors
+
+
+MapOption = Annotated[
     list[str],
     typer.Option(
-        "--column",
-        "-c",
+        "--map",
+        "-m",
         metavar="FIELD=SOURCE",
         help="Fill FIELD from the column SOURCE, or from a file (vector=emb.npy; quote patterns: 'vector=emb_*.npy'). "
-        "Naming columns selects them: the rest is left out, unless --column '*' is given too. Repeatable.",
+        "Naming columns selects them: the rest is left out, unless --map '*' is given too. Repeatable.",
         show_default=False,
     ),
 ]

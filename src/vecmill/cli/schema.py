@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vecmill.cli.options import ColumnOption, PrimaryOption, exit_codes, parse_columns
+from vecmill.cli.options import MapOption, PrimaryOption, exit_codes, parse_columns
 
 
 def schema_command(
@@ -16,7 +16,7 @@ def schema_command(
         list[str] | None,
         typer.Argument(metavar="SRC", help="Parquet or NPY files, or folders of them.", show_default=False),
     ] = None,
-    column: ColumnOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
+    column: MapOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
     primary: PrimaryOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not explain the choices on stderr.")] = False,
 ) -> None:

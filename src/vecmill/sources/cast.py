@@ -28,7 +28,7 @@ def cast_for(type_: Any, dtype: DataType | None, name: str) -> Cast | None:
         texts = group in ("text", "timestamptz", "dynamic")
         return as_iso_text if texts else _json_strings if group == "json" else None
     if t.is_nested(type_) and group in ("json", "dynamic"):
-        return _JsonText(name) if _holds_dates(type_) else _python_values
+        return JsonText(name) if _holds_dates(type_) else _python_values
     return None
 
 
@@ -66,13 +66,14 @@ def _python_values(values: Any) -> list[Any]:
     return list(rows)
 
 
-class _JsonText:
-    """Nested values of one column as JSON text, a null row as null."""
+class JsonText:
+    """Nested values of one column as JSON text, a null row as null; dates in them as ISO 8601."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __call__(self, values: Any) -> Any:
+        """Return the values of one batch as a pyarrow Array of text. Raises DataError for NaN, with its row."""
         import pyarrow as pa
 
         texts: list[str | None] = []

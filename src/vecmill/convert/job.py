@@ -1,98 +1,117 @@
-"""`convert`: files of embeddings in, files that Milvus imports out, in one call."""
+"""One conversion from beginning to end: inputs opened, schema known, casts planned, rows written, report made."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vecmill.errors import DataError, StoreError
+from vecmill.convert.casts import Policy, plan_casts
+from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, with_key
+from vecmill.convert.report import Report
+from vecmill.errors import DataError, SchemaError, StoreError
 from vecmill.infer import infer
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
-from vecmill.sources import Column, Source, open_source
-from vecmill.sources.base import names_text
-from vecmill.sources.cast import Cast, cast_for
+from vecmill.sources import Source
+from vecmill.sources.cast import Cast
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
     from vecmill.local_writer import LocalBulkWriter
 
-PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], object]
 
 SEGMENT_BYTES = 512 << 20
 """Default size of a segment: large enough that the server has few files to open, small enough to retry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a conversion did.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is asked of a conversion, besides where from and where to; `convert` explains each."""
 
-    Attributes
-    ----------
-    rows: rows read, and written.
-    bytes_in, bytes_out: bytes of the files read, and of the files written.
-    files: paths written; one inner list per import file, as ``bulk_import(files=...)`` takes it.
-    data_path: the folder that holds them.
-    seconds: wall time, schema inference included.
-    rows_per_s, mb_per_s: rows, and 10^6 bytes written, per second.
-    schema: the schema, as ``CollectionSchema.to_dict()`` gives it.
-    inferred: whether the schema was inferred from the data.
-    notes: when it was, one line per column that says what was chosen.
+    schema: object = None
+    file_type: BulkFileType | str = "parquet"
+    segment_size: int = SEGMENT_BYTES
+    columns: Mapping[str, str] | Iterable[str] | None = None
+    join: Sequence[Input] = ()
+    primary: str | None = None
+    id_from: str | None = None
+    skip: int = 0
+    limit: int | None = None
+    cast: Policy = "safe"
+    normalize: Sequence[str] = ()
+    scale: Mapping[str, float] = field(default_factory=dict)
+    config: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.cast not in ("safe", "unsafe"):
+            raise SchemaError(f"cast is 'safe' or 'unsafe', not {self.cast!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A conversion that is ready to run: nothing is written yet.
+
+    ``casts`` has the change of every column, None where the writer takes it as it comes. ``notes`` has a line per
+    column of an inferred schema.
     """
 
-    rows: int
-    bytes_in: int
-    bytes_out: int
-    files: list[list[str]]
-    data_path: str
-    seconds: float
-    rows_per_s: float
-    mb_per_s: float
-    schema: dict[str, Any]
+    source: Source
+    schema: CollectionSchema
+    casts: Mapping[str, Cast | None]
+    settings: Settings
     inferred: bool
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain values, fit for JSON."""
-        return dataclasses.asdict(self) | {"notes": list(self.notes)}
+    notes: tuple[str, ...]
 
 
 def convert(
-    src: PathLike | Sequence[PathLike] | Source | None,
+    src: Input,
     dst: PathLike,
     *,
     schema: object = None,
     file_type: BulkFileType | str = "parquet",
     segment_size: int = SEGMENT_BYTES,
     columns: Mapping[str, str] | Iterable[str] | None = None,
+    join: Sequence[Input] = (),
     primary: str | None = None,
+    id_from: str | None = None,
+    skip: int = 0,
+    limit: int | None = None,
+    cast: Policy = "safe",
+    normalize: Sequence[str] = (),
+    scale: Mapping[str, float] | None = None,
     config: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Convert Parquet or NPY files to the files of a bulk import, in bounded memory.
+    """Convert files of embeddings to the files of a bulk import, in bounded memory.
 
     Parameters
     ----------
-    src: files or folders, see `vecmill.sources.open_source`; None when ``columns`` names NPY files only.
+    src: files or folders, see `vecmill.sources.open_source`; or any `Source`. None when ``columns`` names NPY files
+        only.
     dst: folder to write to; the files come into a folder of their own inside it.
     schema: what the rest of vecmill takes as a schema. None infers one from the data.
     file_type: "parquet" or "npy".
     segment_size: bytes after which the next file begins.
     columns: field -> source column or NPY file; naming columns selects them, see `open_source`. With a schema, its
         fields are also found under their own names.
+    join: further inputs whose columns stand beside those of ``src``, row by row; their row counts must be the same.
     primary: column that becomes the primary key of an inferred schema.
+    id_from: where the primary key comes from: "row", "hash", "hash:a,b", "column", "column:a"; see `with_key`.
+    skip, limit: leave out the first rows; take at most so many after them.
+    cast: "safe", or "unsafe" for casts that may lose something; see `vecmill.convert.casts`.
+    normalize: vectors that are scaled to length 1.
+    scale: vectors that are multiplied by a factor, after that.
     config: options of the format, as `LocalBulkWriter` takes them.
-    progress: called as ``progress(rows, bytes)`` after every batch, with what was handed to the writer so far.
+    progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
 
     Raises
     ------
-    SchemaError: the schema is wrong, or none can be inferred.
+    SchemaError: the schema is wrong, or none can be inferred, or an option contradicts it.
     DataError: rows or columns do not fit; ``file`` and ``row`` say where in the source. A note says what is published.
     StoreError: a file cannot be read or written.
 
@@ -100,22 +119,45 @@ def convert(
     >>> report.files  # doctest: +SKIP
     [['out/9b0.../1/id.npy', 'out/9b0.../1/vector.npy']]
     """
-    from vecmill.local_writer import LocalBulkWriter
-
     began = time.perf_counter()
-    known = as_schema(schema) if schema is not None else None
-    source = _open(src, columns, known)
+    settings = Settings(
+        schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
+        primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
+        scale=dict(scale or {}), config=config,
+    )  # fmt: skip
+    return run(prepare(src, settings), dst, progress=progress, began=began)
+
+
+def prepare(src: Input, settings: Settings) -> Plan:
+    """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
+    known = as_schema(settings.schema) if settings.schema is not None else None
+    source = open_inputs(src, columns=settings.columns, join=settings.join, also=field_names(known))
+    primary = settings.primary
+    if settings.id_from is not None:
+        source, primary = with_key(source, settings.id_from, known, primary)
+    source = cut(source, settings.skip, settings.limit)
     notes: tuple[str, ...] = ()
+    inferred = known is None
     if known is None:
         inference = infer(source, primary=primary)
         known, notes = inference.schema, inference.notes
-    casts = _plan(source, known)
+    casts = plan_casts(source, known, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
+    return Plan(source, known, casts, settings, inferred, notes)
+
+
+def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
+    """Write what was planned. ``began`` is the ``perf_counter`` that the report counts its seconds from."""
+    from vecmill.local_writer import LocalBulkWriter
+
+    began = time.perf_counter() if began is None else began
+    source, settings = plan.source, plan.settings
+    config = dict(settings.config) if settings.config else None
     writer = LocalBulkWriter(
-        known, os.fspath(dst), chunk_size=segment_size, file_type=file_type, config=dict(config) if config else None
+        plan.schema, os.fspath(dst), chunk_size=settings.segment_size, file_type=settings.file_type, config=config
     )
     try:
         with writer:
-            rows = _pump(source, casts, writer, progress)
+            rows = _pump(source, plan.casts, writer, progress)
             if source.n_rows is not None and rows != source.n_rows:
                 raise DataError(file=source.locate(rows)[0], expected=f"{source.n_rows} rows in all", got=f"{rows}")
     except BaseException as err:
@@ -128,6 +170,7 @@ def convert(
     seconds = time.perf_counter() - began
     return Report(
         rows=rows,
+        rows_read=rows,
         bytes_in=source.n_bytes,
         bytes_out=manifest.n_bytes,
         files=[[str(path) for path in group] for group in writer.batch_files],
@@ -135,48 +178,10 @@ def convert(
         seconds=seconds,
         rows_per_s=rows / seconds,
         mb_per_s=manifest.n_bytes / 1e6 / seconds,
-        schema=known.to_dict(),
-        inferred=bool(notes),
-        notes=notes,
+        schema=plan.schema.to_dict(),
+        inferred=plan.inferred,
+        notes=plan.notes,
     )
-
-
-def _open(
-    src: PathLike | Sequence[PathLike] | Source | None,
-    columns: Mapping[str, str] | Iterable[str] | None,
-    schema: CollectionSchema | None,
-) -> Source:
-    if src is None or isinstance(src, str | os.PathLike | Sequence):
-        return open_source(src, columns=columns, also=field_names(schema))
-    return src
-
-
-def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
-    """Return the names of the fields that a source has to bring; none when there is no schema yet."""
-    return tuple(field.name for field in schema.written_fields()) if schema is not None else ()
-
-
-def _plan(source: Source, schema: CollectionSchema) -> dict[str, Cast | None]:
-    """Return the cast of every column. Raises DataError before the first row when columns and fields do not match."""
-    fields = {field.name: field for field in schema.written_fields()}
-    columns: dict[str, Column] = {column.name: column for column in source.columns}
-    file = source.locate(0)[0]
-    for name, field in fields.items():
-        if name not in columns and not (field.nullable or field.is_dynamic or field.default_value is not None):
-            raise DataError(
-                file=file, field=name, expected="a column for this field", got=f"columns {names_text(list(columns))}"
-            )
-    extra = [name for name in columns if name not in fields]
-    if extra and not schema.enable_dynamic_field:
-        raise DataError(
-            file=file,
-            expected="columns that are fields of the schema",
-            got=f"{names_text(extra)}; select columns (columns=, --column), or give the schema a dynamic field",
-        )
-    return {
-        name: cast_for(column.type, fields[name].dtype if name in fields else None, name)
-        for name, column in columns.items()
-    }
 
 
 def _pump(source: Source, casts: Mapping[str, Cast | None], writer: LocalBulkWriter, progress: Progress | None) -> int:

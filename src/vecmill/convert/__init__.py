@@ -1,0 +1,8 @@
+"""`convert`: whatever holds embeddings in, files that Milvus imports out, in one call."""
+
+from __future__ import annotations
+
+from vecmill.convert.job import SEGMENT_BYTES, Plan, Settings, convert, prepare, run
+from vecmill.convert.report import Report
+
+__all__ = ["SEGMENT_BYTES", "Plan", "Report", "Settings", "convert", "prepare", "run"]

@@ -1,0 +1,179 @@
+"""Which column is changed on its way to its field, and how: the policy of casts, in one place.
+
+Safe casts keep what a value says: dates become ISO 8601 text, nested values JSON, integers another width if they are in
+range, floats the precision that the field has (rounded to nearest). All of it is checked by the writer, value by value.
+Unsafe ones may lose some of it, and only happen when they are asked for; see `_unsafe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from vecmill.convert import vectors
+from vecmill.datatypes import DataType
+from vecmill.errors import DataError, SchemaError
+from vecmill.fields import FieldSchema
+from vecmill.schema import CollectionSchema
+from vecmill.sources.base import Column, Source, names_text
+from vecmill.sources.cast import Cast, JsonText, cast_for
+
+Policy = Literal["safe", "unsafe"]
+
+
+def plan_casts(
+    source: Source,
+    schema: CollectionSchema,
+    *,
+    policy: Policy = "safe",
+    normalize: tuple[str, ...] = (),
+    scale: Mapping[str, float] | None = None,
+) -> dict[str, Cast | None]:
+    """Return the cast of every column. Raises DataError before the first row when columns and fields do not match.
+
+    ``normalize`` and ``scale`` (in this order) change vectors before the cast; SchemaError for what is no vector.
+    """
+    fields = {field.name: field for field in schema.written_fields()}
+    columns: dict[str, Column] = {column.name: column for column in source.columns}
+    _match(source, schema, fields, columns)
+    for name in (*normalize, *(scale or {})):
+        if name not in fields or fields[name].spec.group != "dense" or name not in columns:
+            raise SchemaError("only a dense vector with a column of its own can be normalized or scaled", field=name)
+    casts: dict[str, Cast | None] = {}
+    for name, column in columns.items():
+        own = name in normalize or name in (scale or {}) or policy == "unsafe"
+        steps = [
+            vectors.from_bfloat16 if own and _is_bfloat16(column) else None,
+            *([vectors.normalized(name)] if name in normalize else []),
+            *([vectors.scaled(name, scale[name])] if scale and name in scale else []),
+            _unsafe(column, fields.get(name)) if policy == "unsafe" else None,
+            cast_for(column.type, fields[name].dtype if name in fields else None, name),
+        ]
+        casts[name] = _in_turn([step for step in steps if step is not None])
+    return casts
+
+
+def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    file = source.locate(0)[0]
+    for name, field in fields.items():
+        if name not in columns and not (field.nullable or field.is_dynamic or field.default_value is not None):
+            raise DataError(
+                file=file, field=name, expected="a column for this field", got=f"columns {names_text(list(columns))}"
+            )
+    extra = [name for name in columns if name not in fields]
+    if extra and not schema.enable_dynamic_field:
+        raise DataError(
+            file=file,
+            expected="columns that are fields of the schema",
+            got=f"{names_text(extra)}; select columns (columns=, --map), or give the schema a dynamic field",
+        )
+
+
+def _is_bfloat16(column: Column) -> bool:
+    import pyarrow.types as t
+
+    return bool(t.is_fixed_size_list(column.type) and t.is_fixed_size_binary(column.type.value_type))
+
+
+def _in_turn(steps: list[Cast]) -> Cast | None:
+    if len(steps) < 2:
+        return steps[0] if steps else None
+
+    def cast(values: Any) -> Any:
+        for step in steps:
+            values = step(values)
+        return values
+
+    return cast
+
+
+def _unsafe(column: Column, field: FieldSchema | None) -> Cast | None:
+    """Return the cast that may lose something, None where the safe one takes the column.
+
+    - to integers: floats lose what is behind the point, text is read as a number, true is 1
+    - to floats: text is read as a number, true is 1
+    - to BOOL: a number is true unless it is 0; text is one of true, false, 1, 0
+    - to VARCHAR: numbers and booleans in decimal, lists and structs as JSON
+    - to INT8_VECTOR: floats are rounded to the nearest of -128..127
+    - to BINARY_VECTOR: floats become the bit 1 where they are above 0
+
+    What is out of range, or no number, is still refused with its row.
+    """
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if field is None:
+        return None
+    kind, group, name = column.type, field.spec.group, field.name
+    while hasattr(kind, "storage_type"):
+        kind = kind.storage_type
+    is_list = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
+    if group == "dense":
+        if not is_list or not (t.is_floating(kind.value_type) or _is_bfloat16(column)):
+            return None
+        by_dtype = {DataType.INT8_VECTOR: vectors.rounded_to_int8, DataType.BINARY_VECTOR: vectors.signs}
+        return by_dtype[field.spec.dtype](name) if field.spec.dtype in by_dtype else None
+    is_text = t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind)
+    if group == "int" and (t.is_floating(kind) or is_text or t.is_boolean(kind)):
+        return _Scalars(name, (pa.float64(), pa.int64()) if t.is_floating(kind) else (pa.int64(),), "whole numbers")
+    if group == "float" and (is_text or t.is_boolean(kind)):
+        via = (pa.int8(), pa.float64()) if t.is_boolean(kind) else (pa.float64(),)
+        return _Scalars(name, via, "numbers")
+    if group == "bool" and (t.is_integer(kind) or t.is_floating(kind) or is_text):
+        return _Scalars(name, (pa.bool_(),), "true or false")
+    if group == "text" and (t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind)):
+        return _Scalars(name, (pa.string(),), "values with a text form")
+    if group == "text" and t.is_nested(kind):
+        return JsonText(name)
+    return None
+
+
+class _Scalars:
+    """Casts one column through Arrow types, one after another. Finds the row that does not go."""
+
+    def __init__(self, name: str, types: tuple[Any, ...], expected: str) -> None:
+        self._name = name
+        self._types = types
+        self._expected = expected
+
+    def __call__(self, values: Any) -> Any:
+        import pyarrow as pa
+
+        array = values if isinstance(values, pa.Array) else pa.array(values)
+        try:
+            return self._cast(array)
+        except (pa.ArrowException, ValueError, OverflowError):
+            row = self._first_bad(array)
+            got = repr(array[row].as_py())
+            raise DataError(field=self._name, row=row, expected=self._expected, got=got) from None
+
+    def _cast(self, array: Any) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.types as t
+
+        for type_ in self._types:
+            if t.is_floating(array.type) and t.is_integer(type_):
+                whole = pc.trunc(array)
+                # 2**63 is the first float64 that INT64 does not hold.
+                fits = pc.and_(pc.greater_equal(whole, -(2.0**63)), pc.less(whole, 2.0**63))
+                if pc.all(fits).as_py() is False:
+                    raise pa.ArrowInvalid("out of range")
+                array = whole.cast(type_, safe=False)
+            else:
+                array = array.cast(type_)
+        return array
+
+    def _first_bad(self, array: Any) -> int:
+        """Return the row to blame: halves are tried, so that one bad row of many costs little."""
+        import pyarrow as pa
+
+        low, high = 0, len(array)
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                self._cast(array[low:middle])
+                low = middle
+            except (pa.ArrowException, ValueError, OverflowError):
+                high = middle
+        return low

@@ -1,0 +1,103 @@
+"""Whatever a caller names as input -> one `Source`, under the names of the fields, with the rows that are wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
+from vecmill.datatypes import TYPES, DataType
+from vecmill.errors import SchemaError
+from vecmill.infer import NEW_KEY_NAMES
+from vecmill.schema import CollectionSchema
+from vecmill.sources import Source, open_source
+from vecmill.sources.base import Joined, names_text
+
+PathLike = str | os.PathLike[str]
+Input = PathLike | Sequence[PathLike] | Source | None
+Columns = Mapping[str, str] | Iterable[str] | None
+
+
+def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
+    """Return the names of the fields that a source has to bring; none when there is no schema yet."""
+    return tuple(field.name for field in schema.written_fields()) if schema is not None else ()
+
+
+def open_inputs(src: Input, *, columns: Columns = None, join: Sequence[Input] = (), also: Iterable[str] = ()) -> Source:
+    """Return ``src``, with the columns of every input in ``join`` beside its own.
+
+    ``columns`` and ``also`` choose and name columns of all of them together, see `open_source`. Raises DataError when
+    inputs differ in their number of rows, or bring columns of the same name.
+    """
+    if not join and (src is None or isinstance(src, str | os.PathLike | Sequence)):
+        return open_source(src, columns=columns, also=also)
+    parts = [_opened(one) for one in (src, *join) if one is not None]
+    names = [column.name for part in parts for column in part.columns]
+    wanted = dict(_pairs(columns))
+    files = {field: name for field, name in wanted.items() if name not in names and name.endswith(".npy")}
+    if files:
+        parts.append(open_source(None, columns=files))
+        if len(files) == len(wanted):  # entries that name files only add
+            wanted["*"] = "*"
+        wanted |= {field: field for field in files}
+        names += files
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SchemaError(f"the inputs that are joined both have {names_text(twice)}; rename it in one of them")
+    return mapped(parts[0] if len(parts) == 1 else Joined(parts), wanted, also=also)
+
+
+def _opened(one: Any) -> Source:
+    is_path = isinstance(one, str | os.PathLike | Sequence)
+    return open_source(one) if is_path else one
+
+
+def _pairs(columns: Columns) -> Mapping[str, str]:
+    if columns is None:
+        return {}
+    if isinstance(columns, Mapping):
+        return {str(field): os.fspath(name) for field, name in columns.items()}
+    return {name: name for name in ([columns] if isinstance(columns, str) else columns)}
+
+
+def with_key(source: Source, id_from: str, schema: CollectionSchema | None, primary: str | None) -> tuple[Source, str]:
+    """Return the source with its primary key as ``id_from`` says, and the name of the key.
+
+    "row" numbers the rows of the source from 0; "hash" hashes all columns of a row, "hash:a,b" these columns;
+    "column:a" takes column a, "column" the one named ``primary``, id or pk. With a schema the key is its primary field.
+    Raises SchemaError for what cannot be.
+    """
+    how, _, names = id_from.partition(":")
+    if how not in ("row", "column", "hash") or (how == "row" and names):
+        raise SchemaError(f"id_from is 'row', 'column' or 'hash', or 'column:NAME', 'hash:NAME,...', not {id_from!r}")
+    available = [column.name for column in source.columns]
+    field = schema.primary_field if schema is not None else None
+    if field is not None and field.auto_id:
+        raise SchemaError(f"the server assigns this key (auto_id), so it cannot come from {how!r}", field=field.name)
+    if how == "column":
+        name = names or (field.name if field else primary or next((n for n in ("id", "pk") if n in available), ""))
+        if name not in available:
+            wanted = f"a column {name!r}" if name else "the name of a column (id_from='column:NAME')"
+            raise SchemaError(f"the primary key needs {wanted}; there are {names_text(available)}", field=name or None)
+        if field is None or field.name == name:
+            return source, name
+        if field.name in available:
+            raise SchemaError(f"the source has a column of this name, and {name!r} is to be it", field=field.name)
+        return Mapped(source, {field.name if one == name else one: one for one in available}), field.name
+    name = field.name if field else primary or next((n for n in NEW_KEY_NAMES if n not in available), NEW_KEY_NAMES[0])
+    if name in available:
+        raise SchemaError("the source has a column of this name; give one of them another name", field=name)
+    hashed = (names.split(",") if names else available) if how == "hash" else None
+    for one in hashed or ():
+        if one not in available:
+            raise SchemaError(f"there is no such column to hash, only {names_text(available)}", field=one)
+    is_text = field is not None and field.dtype is not None and TYPES[DataType(field.dtype)].group == "text"
+    return Keyed(source, name, hashed, as_text=is_text), name
+
+
+def cut(source: Source, skip: int, limit: int | None) -> Source:
+    """Return the rows from ``skip`` on, at most ``limit``. Raises SchemaError for numbers below 0."""
+    if skip < 0 or (limit is not None and limit < 0):
+        raise SchemaError(f"skip and limit are at least 0, got {skip} and {limit}")
+    return source if skip == 0 and limit is None else Sliced(source, skip, limit)

@@ -1,0 +1,233 @@
+"""Sources seen in another way: other names, fewer columns, fewer rows, a key of their own. All are `Source` again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vecmill.errors import DataError
+from vecmill.sources.base import Column, Source, names_text
+
+EVERYTHING_ELSE = "*"
+_HASH_BYTES = 8
+
+
+class Mapped:
+    """Columns of a source under the names of fields; those that are not ``wanted`` are never read.
+
+    ``wanted`` maps field names to columns of the source; one column may feed several fields.
+    """
+
+    def __init__(self, source: Source, wanted: Mapping[str, str]) -> None:
+        self._source = source
+        self._wanted = dict(wanted)
+        known = {column.name: column for column in source.columns}
+        self.columns = tuple(
+            Column(field, known[name].source, known[name].type, known[name].null_count)
+            for field, name in self._wanted.items()
+        )
+        self.n_rows = source.n_rows
+        self.n_bytes = source.n_bytes
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the wanted columns by field name; see `Source.batches`."""
+        mine = {field: name for field, name in self._wanted.items() if names is None or field in names}
+        for batch in self._source.batches(sorted(set(mine.values())), batch_rows=batch_rows, start_row=start_row):
+            yield {field: batch[name] for field, name in mine.items()}
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return file and row in it; see `Source.locate`."""
+        return self._source.locate(row, self._wanted.get(name, name) if name is not None else None)
+
+
+def mapped(source: Source, columns: Mapping[str, str], *, also: Iterable[str] = ()) -> Source:
+    """Return ``source`` with the columns that are wanted: those in ``columns`` (field -> column), and ``also``.
+
+    Naming columns selects them, unless ``"*"`` stands among them. Raises DataError for a column that is not there.
+    """
+    available = [column.name for column in source.columns]
+    wanted = {field: name for field, name in columns.items() if field != EVERYTHING_ELSE}
+    for field, name in wanted.items():
+        if name not in available:
+            raise DataError(
+                file=source.locate(0)[0], field=field, expected=f"a column {name!r}",
+                got=f"columns {names_text(available)}",
+            )  # fmt: skip
+    if not columns:
+        return source
+    taken = set(wanted.values())
+    if EVERYTHING_ELSE in columns:
+        wanted |= {name: name for name in available if name not in wanted and name not in taken}
+    else:
+        wanted |= {name: name for name in also if name in available and name not in wanted}
+    return Mapped(source, wanted)
+
+
+class Sliced:
+    """The rows of a source from ``skip`` on, at most ``limit`` of them."""
+
+    def __init__(self, source: Source, skip: int = 0, limit: int | None = None) -> None:
+        self._source = source
+        self._skip = skip
+        self._limit = limit
+        # A null may be among the rows that are left out.
+        self.columns = tuple(Column(c.name, c.source, c.type, 0 if c.null_count == 0 else None) for c in source.columns)
+        known = source.n_rows
+        left = None if known is None else max(0, known - skip)
+        self.n_rows = left if limit is None or left is None else min(left, limit)
+        self.n_bytes = source.n_bytes
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows that are left; see `Source.batches`."""
+        left = None if self._limit is None else self._limit - start_row
+        if left is not None and left <= 0:
+            return
+        start = self._skip + start_row
+        for batch in self._source.batches(names, batch_rows=batch_rows, start_row=start):
+            n = length(batch)
+            if left is not None and n >= left:
+                yield {name: values[:left] for name, values in batch.items()}
+                return
+            yield batch
+            left = None if left is None else left - n
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return file and row in it; see `Source.locate`."""
+        return self._source.locate(self._skip + row, name)
+
+
+class Keyed:
+    """A source with one more column in front: a key made from the number of the row, or from what is in it.
+
+    ``hashed`` names the columns whose values make the key, all of a row's together: the first 8 bytes of BLAKE2b as
+    an INT64 (little endian, signed). None takes the number of the row in the source instead. ``as_text`` gives the
+    key as text: the number in decimal, the hash as 16 hex digits.
+    """
+
+    def __init__(self, source: Source, name: str, hashed: Sequence[str] | None, *, as_text: bool = False) -> None:
+        import pyarrow as pa
+
+        self._source = source
+        self._name = name
+        self._hashed = None if hashed is None else tuple(hashed)
+        self._as_text = as_text
+        origin = "the row's number" if hashed is None else f"a hash of {names_text(list(hashed))}"
+        self.columns = (Column(name, origin, pa.string() if as_text else pa.int64(), 0), *source.columns)
+        self.n_rows = source.n_rows
+        self.n_bytes = source.n_bytes
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the batches of the source with the key in front; see `Source.batches`."""
+        columns = [column.name for column in self._source.columns]
+        mine = columns if names is None else [name for name in columns if name in names]
+        if names is not None and self._name not in names:
+            yield from self._source.batches(mine, batch_rows=batch_rows, start_row=start_row)
+            return
+        read = [name for name in columns if name in {*mine, *(self._hashed or ())}] or columns[:1]
+        row = start_row
+        for batch in self._source.batches(read, batch_rows=batch_rows, start_row=start_row):
+            n = length(batch)
+            yield {self._name: self._keys(batch, row, n), **{name: batch[name] for name in mine}}
+            row += n
+
+    def _keys(self, batch: Mapping[str, Any], row: int, n: int) -> Any:
+        import numpy as np
+        import pyarrow as pa
+
+        if self._hashed is None:
+            numbers = np.arange(row, row + n, dtype=np.int64)
+            return pa.array(map(str, numbers.tolist()), pa.string()) if self._as_text else numbers
+        digests = row_hashes([batch[name] for name in self._hashed], n)
+        if self._as_text:
+            return pa.array([digest.hex() for digest in digests], pa.string())
+        return np.frombuffer(b"".join(digests), "<i8").astype(np.int64)
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return file and row in it; see `Source.locate`."""
+        return self._source.locate(row, None if name == self._name else name)
+
+
+def row_hashes(columns: Sequence[Any], n_rows: int) -> list[bytes]:
+    """Return 8 bytes a row, of BLAKE2b over the values of ``columns`` (pyarrow Arrays or ndarrays) in that order.
+
+    Numbers count as their little-endian bytes, text as UTF-8, null as nothing, everything else as JSON; before each
+    value stands its length (8 bytes, little endian; all ones for null), so that no two rows run into one another.
+    """
+    readers = [_value_bytes(values) for values in columns]
+    hashes = []
+    for row in range(n_rows):
+        state = hashlib.blake2b(digest_size=_HASH_BYTES)
+        for read in readers:
+            value = read(row)
+            if value is None:
+                state.update(b"\xff" * 8)
+            else:
+                state.update(len(value).to_bytes(8, "little"))
+                state.update(value)
+        hashes.append(state.digest())
+    return hashes
+
+
+def _value_bytes(values: Any) -> Callable[[Any], bytes | None]:
+    """Return a function that gives the bytes of one row of a column, or of a slice of its rows; None for null."""
+    import numpy as np
+    import pyarrow.types as t
+
+    if isinstance(values, np.ndarray):
+        little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+        raw = little.reshape(len(little), -1).view(np.uint8) if little.size else np.empty((len(little), 0), np.uint8)
+        return lambda row: raw[row].tobytes()
+    kind = values.type
+    if t.is_integer(kind) or t.is_floating(kind):
+        valid = values.is_valid().to_numpy(zero_copy_only=False)
+        numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
+        plain = _value_bytes(numbers)
+        return lambda row: plain(row) if valid[row] else None
+    is_list = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
+    if is_list and (t.is_integer(kind.value_type) or t.is_floating(kind.value_type)):
+        return _list_bytes(values)
+    rows = values.to_pylist()
+    return lambda row: _plain_bytes(rows[row])
+
+
+def _list_bytes(values: Any) -> Callable[[int], bytes | None]:
+    """Lists of numbers: their elements' bytes, but JSON where one of them is null."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    flat = values.flatten()  # leaves out what lies under null lists
+    elements = _value_bytes(flat.fill_null(0).to_numpy(zero_copy_only=False))
+    ends = np.cumsum(pc.list_value_length(values).fill_null(0).to_numpy(zero_copy_only=False)).tolist()
+    valid = values.is_valid().to_pylist()
+    whole = flat.is_valid().to_numpy(zero_copy_only=False) if flat.null_count else None
+
+    def read(row: int) -> bytes | None:
+        if not valid[row]:
+            return None
+        part = slice(ends[row - 1] if row else 0, ends[row])
+        return _plain_bytes(values[row].as_py()) if whole is not None and not whole[part].all() else elements(part)
+
+    return read
+
+
+def _plain_bytes(value: object) -> bytes | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode()
+
+
+def length(batch: Mapping[str, Any]) -> int:
+    """Return the rows of a batch."""
+    return len(next(iter(batch.values())))

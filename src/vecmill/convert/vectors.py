@@ -1,0 +1,152 @@
+"""Changes to the values of vectors that only happen on request: to unit length, times a factor, to bytes, to bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vecmill.errors import DataError
+
+Change = Callable[[Any], Any]
+
+_NULL_ELEMENT = "an element that is null"
+
+
+def on_matrix(name: str, change: Change) -> Change:
+    """Return ``change``, a function of an (n, dim) ndarray, as one of a whole column; null vectors stay null.
+
+    The function may raise DataError with a row of its matrix. Raises DataError with the row for vectors of different
+    lengths.
+    """
+
+    def changed(values: Any) -> Any:
+        import numpy as np
+
+        if isinstance(values, np.ndarray):
+            if values.ndim != 2:
+                raise DataError(field=name, expected="vectors", got=f"an array of shape {values.shape}")
+            return change(values)
+        matrix, rows = _matrix(name, values)
+        try:
+            done = change(matrix)
+        except DataError as err:
+            if rows is None or err.row is None:
+                raise
+            raise DataError(field=name, row=int(rows[err.row]), expected=err.expected, got=err.got) from err
+        return done if rows is None else _with_nulls(done, rows, len(values))
+
+    return changed
+
+
+def _matrix(name: str, values: Any) -> tuple[Any, Any]:
+    """Return the vectors that are not null as (n, dim), and their rows; None for all rows."""
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    kind = values.type
+    while hasattr(kind, "storage_type"):
+        values = values.storage
+        kind = values.type
+    if not (t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)):
+        raise DataError(field=name, expected="vectors", got=f"Arrow values of type {kind}")
+    rows = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False)) if values.null_count else None
+    if rows is not None:
+        values = values.drop_null()
+    lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
+    dim = int(lengths[0]) if len(lengths) else 0
+    if (lengths != dim).any():
+        bad = int(np.argmax(lengths != dim))
+        raise DataError(
+            field=name, row=int(rows[bad]) if rows is not None else bad,
+            expected=f"{dim} values, as before it", got=f"{lengths[bad]} values",
+        )  # fmt: skip
+    flat = values.flatten()
+    if flat.null_count:
+        bad = int(np.argmin(flat.is_valid().to_numpy(zero_copy_only=False))) // dim
+        row = int(rows[bad]) if rows is not None else bad
+        raise DataError(field=name, row=row, expected=f"{dim} values", got=_NULL_ELEMENT)
+    return flat.to_numpy(zero_copy_only=False).reshape(len(lengths), dim), rows
+
+
+def _with_nulls(matrix: Any, rows: Any, n_rows: int) -> Any:
+    """Return the vectors of ``matrix`` at ``rows``, and nulls between them, as a pyarrow Array."""
+    import numpy as np
+    import pyarrow as pa
+
+    sizes = np.zeros(n_rows + 1, np.int64)
+    sizes[rows + 1] = matrix.shape[1]
+    null = np.ones(n_rows + 1, bool)
+    null[rows] = False
+    null[-1] = False
+    offsets = pa.array(np.cumsum(sizes), pa.int64(), mask=null)
+    return pa.LargeListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))
+
+
+def from_bfloat16(values: Any) -> Any:
+    """Return bfloat16 values, (n, 2 * dim) bytes, as float32 (n, dim); exact."""
+    import numpy as np
+
+    return (np.ascontiguousarray(values).view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def normalized(name: str) -> Change:
+    """Return a function that scales every vector to length 1, in float32 (lengths are summed in float64).
+
+    Raises DataError for a vector that has no direction: of length 0, or with NaN or infinity in it.
+    """
+
+    def change(matrix: Any) -> Any:
+        import numpy as np
+
+        norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
+        good = np.isfinite(norms) & (norms > 0)
+        if not good.all():
+            row = int(np.argmin(good))
+            raise DataError(field=name, row=row, expected="a vector of a length to divide by", got=f"{norms[row]:g}")
+        return (matrix / norms[:, None]).astype(np.float32)
+
+    return on_matrix(name, change)
+
+
+def scaled(name: str, factor: float) -> Change:
+    """Return a function that multiplies every value by ``factor``, in float32."""
+
+    def change(matrix: Any) -> Any:
+        import numpy as np
+
+        return (matrix.astype(np.float64) * factor).astype(np.float32)
+
+    return on_matrix(name, change)
+
+
+def rounded_to_int8(name: str) -> Change:
+    """Return a function that rounds to the nearest of -128..127 (half to even, what is beyond to the end of the range).
+
+    Raises DataError for NaN.
+    """
+
+    def change(matrix: Any) -> Any:
+        import numpy as np
+
+        if matrix.dtype.kind == "f":
+            nan = np.isnan(matrix).any(axis=1)
+            if nan.any():
+                raise DataError(field=name, row=int(np.argmax(nan)), expected="numbers to round", got="nan")
+        return np.clip(np.rint(matrix), -128, 127).astype(np.int8)
+
+    return on_matrix(name, change)
+
+
+def signs(name: str) -> Change:
+    """Return a function that gives 1 for a value above 0, else 0: one bit a dimension. Raises DataError for NaN."""
+
+    def change(matrix: Any) -> Any:
+        import numpy as np
+
+        nan = np.isnan(matrix).any(axis=1)
+        if nan.any():
+            raise DataError(field=name, row=int(np.argmax(nan)), expected="numbers with a sign", got="nan")
+        return (matrix > 0).astype(np.uint8)
+
+    return on_matrix(name, change)

@@ -1,0 +1,393 @@
+"""convert(): other names, inputs side by side, fewer rows, keys that are made."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from converting import as_list, read_npy, read_parquet, small_schema, vectors, visible_data_files, write
+from vecmill.convert import convert
+from vecmill.convert.reshape import Keyed, Mapped, Sliced, row_hashes
+from vecmill.datatypes import DataType
+from vecmill.errors import DataError, SchemaError
+from vecmill.schema import create_schema
+from vecmill.sources import open_source
+
+
+def rows_of(source, **kwargs) -> dict[str, list]:
+    got: dict[str, list] = {}
+    for batch in source.batches(**kwargs):
+        for name, values in batch.items():
+            got.setdefault(name, []).extend(values.tolist())
+    return got
+
+
+# -- skip and limit ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("skip", "limit"), [(0, 0), (0, 7), (5, None), (63, 2), (95, 10), (100, None), (170, 5)])
+def test_skip_and_limit_take_exactly_these_rows(tmp_path, skip, limit):
+    for i in range(2):
+        write(tmp_path / f"{i}.parquet", 50, start=50 * i, row_group_size=17)
+    want = list(range(100))[skip:][:limit]
+    src = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    report = convert(src, tmp_path / "out", schema=small_schema(), skip=skip, limit=limit)
+    assert report.rows == len(want)
+    if want:
+        assert read_parquet(report)["id"].to_pylist() == want
+
+
+@pytest.mark.parametrize("start", [0, 1, 6, 7, 30])
+def test_a_slice_can_be_read_from_any_row(tmp_path, start):
+    write(tmp_path / "t.parquet", 50, row_group_size=9)
+    sliced = Sliced(open_source(tmp_path / "t.parquet"), 10, 25)
+    assert sliced.n_rows == 25
+    got = rows_of(sliced, names=["id"], batch_rows=4, start_row=start)
+    assert got.get("id", []) == list(range(10, 35))[start:]
+    assert sliced.locate(3) == (str(tmp_path / "t.parquet"), 13)
+
+
+def test_errors_in_a_slice_name_the_row_of_the_file(tmp_path):
+    write(tmp_path / "t.parquet", 100, text=["ok"] * 60 + ["x" * 99] + ["ok"] * 39)
+    schema = small_schema()
+    schema.add_field("text", DataType.VARCHAR, max_length=10)
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path / "t.parquet", tmp_path / "out", schema=schema, skip=50)
+    assert caught.value.row == 60
+
+
+def test_a_null_that_is_left_out_makes_no_field_nullable(tmp_path):
+    write(tmp_path / "t.parquet", 4, number=[None, 1.5, 2.5, 3.5])
+    report = convert(tmp_path / "t.parquet", tmp_path / "out", skip=1)
+    assert not any(field.get("nullable") for field in report.schema["fields"])
+
+
+@pytest.mark.parametrize("wrong", [{"skip": -1}, {"limit": -1}])
+def test_negative_numbers_are_refused(tmp_path, wrong):
+    write(tmp_path / "t.parquet", 4)
+    with pytest.raises(SchemaError, match="at least 0"):
+        convert(tmp_path / "t.parquet", tmp_path / "out", **wrong)
+
+
+# -- inputs side by side ----------------------------------------------------------------------------------------------
+
+
+def test_inputs_of_several_kinds_side_by_side(tmp_path):
+    (tmp_path / "meta").mkdir()
+    one = write(tmp_path / "meta" / "metadata_1.parquet", 30)
+    two = write(tmp_path / "meta" / "metadata_2.parquet", 70, start=30)
+    np.save(tmp_path / "emb.npy", vectors(100, 4, start=9))
+    report = convert(tmp_path / "meta", tmp_path / "out", join=[tmp_path / "emb.npy"], columns={"id": "id", "v": "emb"})
+    back = read_parquet(report)
+    assert back["id"].to_pylist() == pa.concat_tables([one, two])["id"].to_pylist()
+    assert np.asarray(back["v"].combine_chunks().flatten()).tobytes() == vectors(100, 4, start=9).tobytes()
+
+
+def test_joined_inputs_of_different_lengths_are_refused(tmp_path):
+    write(tmp_path / "t.parquet", 100)
+    np.save(tmp_path / "emb.npy", vectors(99))
+    with pytest.raises(DataError, match=r"expected 100 rows, as in '.*t.parquet', got 99") as caught:
+        convert(tmp_path / "t.parquet", tmp_path / "out", join=[tmp_path / "emb.npy"])
+    assert caught.value.file == str(tmp_path / "emb.npy")
+    assert not (tmp_path / "out").exists()
+
+
+def test_joined_inputs_with_one_name_are_refused(tmp_path):
+    write(tmp_path / "a.parquet", 10)
+    write(tmp_path / "b.parquet", 10)
+    with pytest.raises(SchemaError, match="both have 'id', 'vector'"):
+        convert(tmp_path / "a.parquet", tmp_path / "out", join=[tmp_path / "b.parquet"])
+
+
+def test_a_join_with_npy_files_named_as_columns(tmp_path):
+    pq.write_table(pa.table({"id": range(10)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"name": [f"n{i}" for i in range(10)]}), tmp_path / "b.parquet")
+    np.save(tmp_path / "emb.npy", vectors(10))
+    columns = {"vector": str(tmp_path / "emb.npy")}
+    report = convert(tmp_path / "a.parquet", tmp_path / "out", join=[tmp_path / "b.parquet"], columns=columns)
+    back = read_parquet(report)
+    assert sorted(back.column_names) == ["id", "name", "vector"]
+    assert back["vector"].to_pylist() == vectors(10).tolist()
+
+
+def test_a_source_object_is_mapped_too(tmp_path):
+    write(tmp_path / "t.parquet", 10, other=["x"] * 10)
+    source = open_source(tmp_path / "t.parquet")
+    report = convert(source, tmp_path / "out", columns={"key": "id", "vector": "vector"}, primary="key")
+    assert read_parquet(report).column_names == ["key", "vector"]
+    with pytest.raises(DataError, match="a column 'nowhere'"):
+        convert(source, tmp_path / "out", columns={"key": "nowhere"})
+    names = [column.name for column in Mapped(source, {"a": "id", "b": "id"}).columns]
+    assert names == ["a", "b"]
+
+
+# -- keys that are made -----------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_the_row_is_the_key(tmp_path):
+    np.save(tmp_path / "emb.npy", vectors(100))
+    report = convert(tmp_path / "emb.npy", tmp_path / "out", id_from="row", skip=40, limit=20)
+    assert read_parquet(report)["id"].to_pylist() == list(range(40, 60))
+    schema = create_schema()
+    schema.add_field("key", DataType.VARCHAR, max_length=20, is_primary=True)
+    schema.add_field("emb", DataType.FLOAT_VECTOR, dim=8)
+    report = convert(tmp_path / "emb.npy", tmp_path / "out", schema=schema, id_from="row", skip=98)
+    assert read_parquet(report)["key"].to_pylist() == ["98", "99"]
+
+
+def expected_hash(*values: bytes | None) -> bytes:
+    parts = [b"\xff" * 8 if value is None else len(value).to_bytes(8, "little") + value for value in values]
+    return hashlib.blake2b(b"".join(parts), digest_size=8).digest()
+
+
+def test_a_hash_is_the_key(tmp_path):
+    table = write(tmp_path / "t.parquet", 50, text=[f"té {i % 10}" for i in range(50)], row_group_size=7)
+    report = convert(tmp_path / "t.parquet", tmp_path / "a", id_from="hash:text", columns=["vector", "text"])
+    got = read_parquet(report)["id"].to_pylist()
+    want = [expected_hash(text.encode()) for text in table["text"].to_pylist()]
+    assert got == [int.from_bytes(digest, "little", signed=True) for digest in want]
+    whole = convert(tmp_path / "t.parquet", tmp_path / "b", id_from="hash", primary="key")
+    assert len(set(read_parquet(whole)["key"].to_pylist())) == 50
+    schema = create_schema()
+    schema.add_field("key", DataType.VARCHAR, max_length=20, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    report = convert(
+        tmp_path / "t.parquet", tmp_path / "c", id_from="hash:vector", columns=["vector"], schema=schema, skip=49
+    )
+    raw = np.asarray(table["vector"].combine_chunks()[49].values).astype("<f4").tobytes()
+    assert read_parquet(report)["key"].to_pylist() == [expected_hash(raw).hex()]
+
+
+def test_a_hash_is_the_same_for_the_same_values_in_another_layout():
+    matrix = vectors(20)
+    lists = as_list(matrix)
+    layouts = [matrix, np.asfortranarray(matrix), matrix.astype(">f4"), lists, lists[:], pa.array(list(matrix))]
+    layouts += [pa.FixedSizeListArray.from_arrays(matrix.ravel(), 8), pa.concat_arrays([lists[5:], lists])[15:]]
+    for layout in layouts:
+        assert row_hashes([layout], 20) == [expected_hash(row.tobytes()) for row in matrix]
+
+
+def test_what_a_hash_is_made_of():
+    day = dt.date(2024, 5, 1)
+    columns = [
+        pa.array([1, None], pa.int32()),
+        pa.array(["a", None]),
+        pa.array([[1.5], None], pa.list_(pa.float64())),
+        pa.array([b"\x00", None]),
+        pa.array([{"b": 1, "a": day}, None]),
+        np.array([7, 8], np.int16),
+    ]
+    struct = json.dumps({"a": str(day), "b": 1}, sort_keys=True).encode()
+    first = expected_hash(b"\x01\0\0\0", b"a", np.float64(1.5).tobytes(), b"\x00", struct, np.int16(7).tobytes())
+    assert row_hashes(columns, 2) == [first, expected_hash(None, None, None, None, None, np.int16(8).tobytes())]
+    assert (
+        row_hashes([pa.array(["ab", "a"]), pa.array(["c", "bc"])], 2)[0]
+        != (row_hashes([pa.array(["ab", "a"]), pa.array(["c", "bc"])], 2)[1])
+    )
+
+
+@pytest.mark.parametrize("hashed", [None, ["id"], ["vector"]])
+def test_a_key_can_be_read_alone_and_from_any_row(tmp_path, hashed):
+    write(tmp_path / "t.parquet", 50, row_group_size=9)
+    keyed = Keyed(open_source(tmp_path / "t.parquet"), "key", hashed)
+    whole = rows_of(keyed)
+    assert list(whole) == ["key", "id", "vector"]
+    assert rows_of(keyed, names=["key"], batch_rows=4, start_row=13) == {"key": whole["key"][13:]}
+    assert rows_of(keyed, names=["vector"], start_row=13) == {"vector": whole["vector"][13:]}
+
+
+def test_a_column_is_the_key(tmp_path):
+    write(tmp_path / "t.parquet", 10, name=[f"n{i}" for i in range(10)])
+    for kwargs in ({"id_from": "column:name"}, {"id_from": "column", "primary": "name"}):
+        report = convert(tmp_path / "t.parquet", tmp_path / "out", **kwargs)
+        assert [f["name"] for f in report.schema["fields"] if f.get("is_primary")] == ["name"]
+    schema = create_schema()
+    schema.add_field("key", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    report = convert(
+        tmp_path / "t.parquet", tmp_path / "out", schema=schema, columns=["id", "vector"], id_from="column:id"
+    )
+    assert read_parquet(report)["key"].to_pylist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("id_from", "words"),
+    [
+        ("rows", "id_from is"),
+        ("row:a", "id_from is"),
+        ("row", "has a column of this name"),
+        ("hash:nowhere", "no such column to hash"),
+        ("column:nowhere", "needs a column 'nowhere'"),
+    ],
+)
+def test_keys_that_cannot_be(tmp_path, id_from, words):
+    write(tmp_path / "t.parquet", 10)
+    with pytest.raises(SchemaError, match=words):
+        convert(tmp_path / "t.parquet", tmp_path / "out", id_from=id_from, primary="id" if id_from == "row" else None)
+
+
+def test_no_column_is_found_to_be_the_key(tmp_path):
+    np.save(tmp_path / "emb.npy", vectors(10))
+    with pytest.raises(SchemaError, match="needs the name of a column"):
+        convert(tmp_path / "emb.npy", tmp_path / "out", id_from="column")
+
+
+def test_a_key_that_the_server_assigns_comes_from_nowhere(tmp_path):
+    schema = create_schema(auto_id=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("emb", DataType.FLOAT_VECTOR, dim=8)
+    np.save(tmp_path / "emb.npy", vectors(10))
+    with pytest.raises(SchemaError, match="auto_id"):
+        convert(tmp_path / "emb.npy", tmp_path / "out", schema=schema, id_from="row")
+
+
+# -- vectors that are changed -----------------------------------------------------------------------------------------
+
+
+def vector_schema(dtype: DataType, dim: int = 8, **kwargs):
+    schema = create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", dtype, dim=dim, **kwargs)
+    return schema
+
+
+@pytest.mark.parametrize("layout", ["npy", "parquet", "nulls"])
+def test_vectors_are_scaled_to_length_one(tmp_path, layout):
+    matrix = vectors(300) * 7
+    want = (matrix.astype(np.float64) / np.linalg.norm(matrix.astype(np.float64), axis=1)[:, None]).astype(np.float32)
+    if layout == "npy":
+        np.save(tmp_path / "vector.npy", matrix)
+        np.save(tmp_path / "id.npy", np.arange(300))
+        src = [tmp_path / "vector.npy", tmp_path / "id.npy"]
+    else:
+        rows = [None if layout == "nulls" and i % 7 == 3 else row for i, row in enumerate(matrix)]
+        column = pa.array(rows, pa.list_(pa.float32()))
+        src = [tmp_path / "t.parquet"]
+        pq.write_table(pa.table({"id": range(300), "vector": column}), src[0], row_group_size=100)
+    back = read_parquet(convert(src, tmp_path / "out", normalize=["vector"]))["vector"].to_pylist()
+    for i, row in enumerate(back):
+        if layout == "nulls" and i % 7 == 3:
+            assert row is None
+        else:
+            np.testing.assert_allclose(row, want[i], rtol=2e-7)
+
+
+@pytest.mark.parametrize("bad", ["zero", "nan", "ragged", "null element"])
+def test_a_vector_without_a_direction_is_refused_with_its_row(tmp_path, bad):
+    rows = vectors(100).tolist()
+    rows[3] = None
+    rows[77] = {"zero": [0.0] * 8, "nan": [float("nan")] * 8, "ragged": [1.0] * 7, "null element": [None] * 8}[bad]
+    table = pa.table({"id": range(100), "vector": pa.array(rows, pa.list_(pa.float32()))})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=30)
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path / "t.parquet", tmp_path / "out", normalize=["vector"])
+    err = caught.value
+    assert (err.file, err.field, err.row) == (str(tmp_path / "t.parquet"), "vector", 77)
+    assert visible_data_files(tmp_path / "out") == []
+
+
+def test_only_dense_vectors_are_normalized_or_scaled(tmp_path):
+    write(tmp_path / "t.parquet", 10)
+    for kwargs in ({"normalize": ["id"]}, {"normalize": ["nowhere"]}, {"scale": {"id": 2.0}}):
+        with pytest.raises(SchemaError, match="only a dense vector"):
+            convert(tmp_path / "t.parquet", tmp_path / "out", **kwargs)
+
+
+def test_unit_vectors_as_int8(tmp_path):
+    matrix = vectors(200)
+    np.save(tmp_path / "vector.npy", matrix)
+    np.save(tmp_path / "id.npy", np.arange(200))
+    report = convert(
+        [tmp_path / "id.npy", tmp_path / "vector.npy"], tmp_path / "out", file_type="npy", cast="unsafe",
+        schema=vector_schema(DataType.INT8_VECTOR), normalize=["vector"], scale={"vector": 127},
+    )  # fmt: skip
+    exact = matrix / np.linalg.norm(matrix, axis=1)[:, None] * 127
+    got = read_npy(report)["vector"]
+    assert got.dtype == np.int8
+    assert np.abs(got - exact).max() <= 0.5 + 1e-4
+
+
+def test_bfloat16_is_read_as_numbers_when_it_is_scaled(tmp_path):
+    halves = (vectors(50).view(np.uint32) >> 16).astype(np.uint16)
+    np.save(tmp_path / "vector.npy", halves.view("V2"))
+    report = convert(tmp_path / "vector.npy", tmp_path / "out", file_type="npy", scale={"vector": 2})
+    doubled = (halves.astype(np.uint32) << 16).view(np.float32) * 2
+    assert read_npy(report)["vector"].tobytes() == (doubled.view(np.uint32) >> 16).astype("<u2").tobytes()
+
+
+# -- casts ------------------------------------------------------------------------------------------------------------
+
+
+def cast_one(tmp_path, values, dtype: DataType, policy: str, **kwargs):
+    schema = small_schema()
+    schema.add_field("x", dtype, nullable=not DataType(dtype).name.endswith("VECTOR"), **kwargs)
+    write(tmp_path / "t.parquet", len(values), x=values)
+    return read_parquet(convert(tmp_path / "t.parquet", tmp_path / "out", schema=schema, cast=policy))["x"].to_pylist()
+
+
+UNSAFE = [
+    (pa.array([1.9, -1.9, None, 0.0]), DataType.INT64, {}, [1, -1, None, 0]),
+    (pa.array(["12", None, "-3"]), DataType.INT16, {}, [12, None, -3]),
+    (pa.array([True, None, False]), DataType.INT8, {}, [1, None, 0]),
+    (pa.array(["1.5", None, "-2"]), DataType.DOUBLE, {}, [1.5, None, -2.0]),
+    (pa.array([True, False]), DataType.FLOAT, {}, [1.0, 0.0]),
+    (pa.array([0, 2, None]), DataType.BOOL, {}, [False, True, None]),
+    (pa.array(["true", "0", None]), DataType.BOOL, {}, [True, False, None]),
+    (pa.array([1, None, -5]), DataType.VARCHAR, {"max_length": 9}, ["1", None, "-5"]),
+    (pa.array([1.5, None]), DataType.VARCHAR, {"max_length": 9}, ["1.5", None]),
+    (pa.array([[1, 2], None]), DataType.VARCHAR, {"max_length": 9}, ["[1,2]", None]),
+    (pa.array([[0.5, 1.5, -300.0, 2.6]]), DataType.INT8_VECTOR, {"dim": 4}, [[0, 2, -128, 3]]),
+    (pa.array([[0.5, 0.0, -1.0, 2.0] * 2]), DataType.BINARY_VECTOR, {"dim": 8}, [bytes([0b10011001])]),
+]
+
+
+@pytest.mark.parametrize(("values", "dtype", "kwargs", "want"), UNSAFE)
+def test_unsafe_casts_happen_only_when_asked_for(tmp_path, values, dtype, kwargs, want):
+    assert cast_one(tmp_path, values, dtype, "unsafe", **kwargs) == want
+    with pytest.raises(DataError):
+        cast_one(tmp_path, values, dtype, "safe", **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kwargs"),
+    [
+        ([1.0, 2.0, float("nan")], DataType.INT64, {}),
+        ([1.0, 2.0, 1e30], DataType.INT64, {}),
+        ([1.0, 2.0, 40000.5], DataType.INT16, {}),
+        (["1", "2", "three"], DataType.INT64, {}),
+        (["1", "2", "99999999999999999999"], DataType.INT64, {}),
+        (["1", "2", "x"], DataType.DOUBLE, {}),
+        (["true", "false", "maybe"], DataType.BOOL, {}),
+        ([[1.0], [2.0], [float("nan")]], DataType.INT8_VECTOR, {"dim": 1}),
+        ([[1.0] * 8, [2.0] * 8, [float("nan")] * 8], DataType.BINARY_VECTOR, {"dim": 8}),
+    ],
+)
+def test_what_even_an_unsafe_cast_refuses(tmp_path, values, dtype, kwargs):
+    with pytest.raises(DataError) as caught:
+        cast_one(tmp_path, values, dtype, "unsafe", **kwargs)
+    assert (caught.value.field, caught.value.row) == ("x", 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kwargs", "want"),
+    [
+        (pa.array([1.0, 2.0, None]), DataType.INT32, {}, [1, 2, None]),
+        (pa.array([1, 2], pa.uint64()), DataType.INT8, {}, [1, 2]),
+        (pa.array([0.1]), DataType.FLOAT, {}, [float(np.float32(0.1))]),
+        (pa.array([dt.date(2024, 5, 1)]), DataType.VARCHAR, {"max_length": 20}, ["2024-05-01"]),
+    ],
+)
+def test_safe_casts(tmp_path, values, dtype, kwargs, want):
+    assert cast_one(tmp_path, values, dtype, "safe", **kwargs) == want
+
+
+def test_a_policy_that_is_none(tmp_path):
+    write(tmp_path / "t.parquet", 1)
+    with pytest.raises(SchemaError, match="cast is"):
+        convert(tmp_path / "t.parquet", tmp_path / "out", cast="wild")
