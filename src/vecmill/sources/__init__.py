@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vecmill.errors import DataError, StoreError
-from vecmill.sources.base import Column, Joined, Source, names_text, natural_key, one_line
+from vecmill.errors import DataError
+from vecmill.sources.base import Column, Place, Source, names_text
+from vecmill.sources.joined import Joined
+
+if TYPE_CHECKING:
+    from vecmill.sources.arrays import Array
+    from vecmill.sources.kinds import Tables
 
 __all__ = ["Column", "Source", "open_source"]
 
 PathLike = str | os.PathLike[str]
 
-_PARQUET_ENDINGS = {".parquet", ".parq", ".pq"}
 _EVERYTHING_ELSE = "*"
 
 
@@ -24,35 +28,48 @@ def open_source(
     columns: Mapping[str, str] | Iterable[str] | None = None,
     also: Iterable[str] = (),
     batch_rows: int | None = None,
+    kind: str | None = None,
 ) -> Source:
-    """Open Parquet and NPY files as one source of columns.
+    """Open files of any kind as one source of columns.
 
     Parameters
     ----------
-    paths: a file, a folder, or several. Parquet files follow one another in the order given; those of a folder in the
-        order of their names, where ``part-2`` comes before ``part-10``. An NPY file is one column, named by its stem.
-        Parquet and NPY together are joined row by row. None when ``columns`` names NPY files only.
-    columns: field name -> column of the source, or -> an NPY file (a path that ends in ``.npy``; a pattern such as
-        ``folder/emb_*.npy`` joins shards in the order of their numbers). Entries that name columns select: nothing
-        else is taken, unless ``"*"`` stands among them. Entries that name files only add. A list of names is taken
-        as well.
+    paths: a file, a folder, a pattern, or several; ``file.h5:train`` is one part of a file. Tables of one kind
+        (Parquet) follow one another in the order given; those of a folder in the order of their names, where
+        ``part-2`` comes before ``part-10``. A file of one array (NPY, fvecs, fbin) is a column, named by its stem.
+        Files of several arrays (NPZ, HDF5, safetensors) bring columns of their names, and follow one another.
+        Different kinds are joined row by row. None when ``columns`` names array files only.
+    columns: field name -> column of the source, or -> a file of one array or a part of a file (a path that ends like
+        one; a pattern such as ``folder/emb_*.npy`` joins shards in the order of their numbers). Entries that name
+        columns select: nothing else is taken, unless ``"*"`` stands among them. Entries that name files only add. A
+        list of names is taken as well.
     also: further columns to take under their own names if the source has them (the fields of a schema).
     batch_rows: most rows of a batch; by default as many as make 8 MiB.
+    kind: what the files are, where their first bytes and their ending do not tell; see `vecmill.sources.kinds`.
 
     Raises
     ------
-    DataError: no such column, columns of different lengths, Parquet files that disagree, a damaged file.
+    DataError: no such column, columns of different lengths, files that disagree, a damaged file, an unknown kind.
     StoreError: a file that does not exist or cannot be read.
     """
-    from vecmill.sources.npy import NpySource
-    from vecmill.sources.parquet import ParquetSource, parquet_names
+    from vecmill.sources.arrays import ArraySource
+    from vecmill.sources.kinds import kind_named
+    from vecmill.sources.places import expand, looks_like_arrays
 
-    parquet, npy = _expand(paths)
+    given = [] if paths is None else [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    tables: dict[str, list[Place]] = {}
+    array_places: list[Place] = []
+    for place in (place for path in given for place in expand(path, kind)):
+        if kind_named(place.kind).tables is not None:
+            tables.setdefault(place.kind, []).append(place)
+        else:
+            array_places.append(place)
+    arrays = _arrays(array_places)
     mapping = _mapping(columns)
-    matrices = {field: _shards(name) for field, name in mapping.items() if name.endswith(".npy")}
+    matrices = {field: _shards(field, name) for field, name in mapping.items() if looks_like_arrays(name)}
     chosen = {field: name for field, name in mapping.items() if field not in matrices}
-    in_parquet = parquet_names(parquet[0]) if parquet else ()
-    available = _unique((*in_parquet, *npy))
+    in_tables = {name: _tables(name).names(places[0]) for name, places in tables.items()}
+    available = _unique((*(column for names in in_tables.values() for column in names), *arrays))
     if not chosen or _EVERYTHING_ELSE in chosen:
         chosen.pop(_EVERYTHING_ELSE, "")
         taken = set(chosen.values())
@@ -63,22 +80,72 @@ def open_source(
         chosen |= {name: name for name in also if name in available and name not in mapping}
     for field, name in chosen.items():
         if name not in available:
-            where = str(parquet[0]) if parquet else None
+            where = str(next(iter(tables.values()))[0].path) if tables else None
             raise DataError(
                 file=where, field=field, expected=f"a column {name!r}", got=f"columns {names_text(available)}"
             )
 
     parts: list[Source] = []
-    from_parquet = {field: name for field, name in chosen.items() if name in in_parquet}
-    if from_parquet:
-        parts.append(ParquetSource(parquet, from_parquet, batch_rows=batch_rows))
-    from_npy = {field: (name, [npy[name]]) for field, name in chosen.items() if name in npy}
-    from_npy |= {field: (Path(mapping[field]).stem, shards) for field, shards in matrices.items()}
-    if from_npy:
-        parts.append(NpySource(from_npy, batch_rows=batch_rows))
+    for name, places in tables.items():
+        wanted = {field: column for field, column in chosen.items() if column in in_tables[name]}
+        if wanted:
+            parts.append(_tables(name).table(places, wanted, batch_rows=batch_rows))
+    from_arrays = {field: (name, arrays[name]) for field, name in chosen.items() if name in arrays} | matrices
+    if from_arrays:
+        parts.append(ArraySource(from_arrays, batch_rows=batch_rows))
     if not parts:
         raise DataError(expected="at least one column", got="none")
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _tables(kind: str) -> Tables:
+    from vecmill.sources.kinds import kind_named
+
+    load = kind_named(kind).tables
+    assert load is not None
+    return load()
+
+
+def _arrays(places: Sequence[Place]) -> dict[str, list[Array]]:
+    """Return the arrays of all files by name. Files of several arrays are shards of the columns they share."""
+    from vecmill.sources.kinds import kind_named
+
+    found: dict[str, list[Array]] = {}
+    shared: dict[str, dict[str, list[Array]]] = {}
+    for place in places:
+        kind = kind_named(place.kind)
+        assert kind.arrays is not None
+        inside = kind.arrays()(place.path, place.member)
+        before = shared.get(place.kind)
+        if before is not None and not kind.single and before.keys() == inside.keys():
+            for name, array in inside.items():
+                before[name].append(array)
+            continue
+        for name, array in inside.items():
+            if name in found:
+                got = f"{name!r} in {found[name][0].place!r} before"
+                raise DataError(file=str(place.path), expected="one file per column", got=got)
+            found[name] = [array]
+        shared.setdefault(place.kind, {name: found[name] for name in inside})
+    return found
+
+
+def _shards(field: str, path: str) -> tuple[str, list[Array]]:
+    """Return the name and the arrays of the one column that the files of ``path`` make."""
+    from vecmill.sources.kinds import kind_named
+    from vecmill.sources.places import expand
+
+    shards: list[Array] = []
+    name = ""
+    for place in expand(path):
+        kind = kind_named(place.kind)
+        inside = kind.arrays()(place.path, place.member) if kind.arrays is not None else {}
+        if len(inside) != 1:
+            got = f"arrays {names_text(list(inside))}; name one (file:name)" if inside else f"a {kind.name} file"
+            raise DataError(file=str(place.path), field=field, expected="one array", got=got)
+        name = name or next(iter(inside))
+        shards += inside.values()
+    return (Path(path).stem if kind_named(place.kind).single else name), shards
 
 
 def _mapping(columns: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
@@ -94,61 +161,3 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice:
         raise DataError(expected="columns of different names", got=f"more than one of {names_text(twice)}")
     return names
-
-
-def _expand(paths: PathLike | Sequence[PathLike] | None) -> tuple[list[Path], dict[str, Path]]:
-    """Return the Parquet files in order, and the NPY files by stem."""
-    given = [] if paths is None else [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    parquet: list[Path] = []
-    npy: dict[str, Path] = {}
-    for path in (file for entry in given for file in _files(Path(entry))):
-        if _kind(path) == "parquet":
-            parquet.append(path)
-        elif path.stem in npy:
-            raise DataError(file=str(path), expected="one file per column", got=f"{str(npy[path.stem])!r} before")
-        else:
-            npy[path.stem] = path
-    return parquet, npy
-
-
-def _files(path: Path) -> list[Path]:
-    """Return the files that ``path`` stands for: itself, or the data files of a folder in natural order."""
-    try:
-        if not path.is_dir():
-            path.stat()
-            return [path]
-        inside = [p for p in path.iterdir() if p.suffix.lower() in {*_PARQUET_ENDINGS, ".npy"}]
-    except OSError as err:
-        raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
-    # Spark and others leave "_SUCCESS" and ".part.crc" files beside the data.
-    found = sorted((p for p in inside if not p.name.startswith((".", "_"))), key=natural_key)
-    if not found:
-        raise DataError(file=str(path), expected="a folder of .parquet or .npy files", got="none of them in it")
-    return found
-
-
-def _shards(pattern: str) -> list[Path]:
-    if not glob.has_magic(pattern) or Path(pattern).exists():
-        return _files(Path(pattern))
-    folder, name = os.path.split(pattern)
-    found = sorted(Path(folder or ".").glob(name), key=natural_key)
-    if not found:
-        raise StoreError("no file fits the pattern", path=pattern)
-    return found
-
-
-def _kind(path: Path) -> str:
-    if path.suffix.lower() in _PARQUET_ENDINGS:
-        return "parquet"
-    if path.suffix.lower() == ".npy":
-        return "npy"
-    try:
-        with path.open("rb") as file:
-            magic = file.read(6)
-    except OSError as err:
-        raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
-    if magic[:4] == b"PAR1":
-        return "parquet"
-    if magic == b"\x93NUMPY":
-        return "npy"
-    raise DataError(file=str(path), expected="a Parquet or an NPY file", got=f"a file that begins with {magic!r}")

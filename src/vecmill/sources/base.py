@@ -25,6 +25,15 @@ MIN_BATCH_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A file or a folder of a known kind. ``member`` names a part of it: ``train`` of ``file.h5:train``, or nothing."""
+
+    path: Path
+    kind: str
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column of a source.
 
@@ -77,10 +86,10 @@ class Source(Protocol):
 class Files:
     """Rows that lie one after another in files: which file holds row i?"""
 
-    __slots__ = ("ends", "paths")
+    __slots__ = ("ends", "names")
 
-    def __init__(self, paths: Sequence[Path], n_rows: Sequence[int]) -> None:
-        self.paths = tuple(paths)
+    def __init__(self, names: Sequence[str], n_rows: Sequence[int]) -> None:
+        self.names = tuple(names)
         self.ends = tuple(itertools.accumulate(n_rows))
 
     @property
@@ -97,9 +106,9 @@ class Files:
         return min(bisect.bisect_right(self.ends, row), len(self.ends) - 1)
 
     def locate(self, row: int) -> tuple[str, int]:
-        """Return path and row in that file of the global ``row``."""
+        """Return name and row in that file of the global ``row``."""
         i = self.index(row)
-        return str(self.paths[i]), row - self.start(i)
+        return self.names[i], row - self.start(i)
 
 
 def rows_for(row_bytes: float) -> int:
@@ -109,13 +118,13 @@ def rows_for(row_bytes: float) -> int:
 
 def natural_key(path: Path) -> list[Any]:
     """Return a sort key that puts ``emb_2`` before ``emb_10``: shards of several columns must pair up by number."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)]
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", str(path))]
 
 
-def names_text(names: Sequence[str]) -> str:
+def names_text(names: Sequence[str], *, most: int = 8) -> str:
     """Return names for an error message: the first few, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:8])
-    more = len(names) - 8
+    shown = ", ".join(repr(name) for name in names[:most])
+    more = len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown or "none"
 
 
@@ -138,76 +147,19 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise DataError(file=str(path), expected=f"a whole {kind} file", got=one_line(err)) from err
 
 
+@contextmanager
+def extra(package: str, name: str, path: Path) -> Iterator[None]:
+    """Turn a missing ``package`` into a DataError that says which extra of vecmill brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        if (err.name or "").partition(".")[0] != package:
+            raise
+        need = f"the package {package!r} to read this file: pip install 'vecmill[{name}]'"
+        raise DataError(file=str(path), expected=need, got="no such package") from err
+
+
 def one_line(err: BaseException) -> str:
     """Return the message of ``err`` as one short line."""
     text = " ".join(str(err).split()) or type(err).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."
-
-
-class Joined:
-    """Sources side by side: their columns belong together row by row (metadata in Parquet, vectors in NPY).
-
-    Raises DataError when their lengths differ: here where they are known, else when one of them ends early.
-    """
-
-    def __init__(self, parts: Sequence[Source]) -> None:
-        known = [part for part in parts if part.n_rows is not None]
-        for part in known[1:]:
-            if part.n_rows != known[0].n_rows:
-                raise DataError(
-                    file=part.locate(0)[0],
-                    expected=f"{known[0].n_rows} rows, as in {known[0].locate(0)[0]!r}",
-                    got=f"{part.n_rows}",
-                )
-        self._parts = tuple(parts)
-        self.n_rows = known[0].n_rows if known else None
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """Return the columns of all parts."""
-        return tuple(column for part in self._parts for column in part.columns)
-
-    @property
-    def n_bytes(self) -> int:
-        """Return the bytes of all files."""
-        return sum(part.n_bytes for part in self._parts)
-
-    def batches(
-        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
-    ) -> Iterator[Mapping[str, Any]]:
-        """Yield the batches of all parts, merged; see `Source.batches`."""
-        wanted = [[c.name for c in part.columns if names is None or c.name in names] for part in self._parts]
-        used = [(part, mine) for part, mine in zip(self._parts, wanted, strict=True) if mine]
-        streams = [part.batches(mine, batch_rows=batch_rows, start_row=start_row) for part, mine in used]
-        rows = start_row
-        heads: list[dict[str, Any]] = [{} for _ in streams]
-        while True:
-            for i, stream in enumerate(streams):
-                if not heads[i]:
-                    heads[i] = dict(next(stream, {}))
-            if not all(heads):
-                break
-            # Batches of different lengths are cut to common ones. Slices of arrays are views: nothing is copied.
-            n = min(_length(head) for head in heads)
-            yield {name: column[:n] for head in heads for name, column in head.items()}
-            rows += n
-            heads = [_behind(head, n) for head in heads]
-        for (part, _), head in zip(used, heads, strict=True):
-            if any(heads) and not head:
-                raise DataError(file=part.locate(0)[0], expected=f"more than {rows} rows, as beside it", got=f"{rows}")
-
-    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
-        """Return file and row in it, of the part that holds column ``name``."""
-        for part in self._parts:
-            if any(column.name == name for column in part.columns):
-                return part.locate(row, name)
-        return self._parts[0].locate(row)
-
-
-def _length(batch: Mapping[str, Any]) -> int:
-    return len(next(iter(batch.values())))
-
-
-def _behind(batch: dict[str, Any], n: int) -> dict[str, Any]:
-    """Return the rows of ``batch`` from ``n`` on, or nothing at all when there are none."""
-    return {name: column[n:] for name, column in batch.items()} if _length(batch) > n else {}

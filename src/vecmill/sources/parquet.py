@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, names_text, reading, rows_for
+from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Place, Source, names_text, reading, rows_for
 
 # Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
 # row group of 200,000 x 768 floats is 740 MB against 190 MB at the same speed.
@@ -20,10 +20,16 @@ def _open(path: Path) -> Any:
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES)
 
 
-def parquet_names(path: Path) -> tuple[str, ...]:
+def names(place: Place) -> tuple[str, ...]:
     """Return the names of the columns of a Parquet file. Raises DataError for another file, StoreError for none."""
+    path = place.path
     with reading(path, "Parquet"), _open(path) as file:
         return tuple(file.schema_arrow.names)
+
+
+def table(places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
+    """Return columns of Parquet files as a source; see `ParquetSource`."""
+    return ParquetSource([place.path for place in places], wanted, batch_rows=batch_rows)
 
 
 class ParquetSource:
@@ -51,7 +57,8 @@ class ParquetSource:
                 sizes.append(size)
                 nulls.append(null)
                 self.n_bytes += path.stat().st_size
-        self._files = Files(paths, n_rows)
+        self._paths = tuple(paths)
+        self._files = Files([str(path) for path in paths], n_rows)
         self.columns = tuple(
             Column(field, name, types[name], _sum([null.get(name) for null in nulls])) for field, name in wanted.items()
         )
@@ -74,7 +81,7 @@ class ParquetSource:
         """Yield pyarrow Arrays by field name; see `Source.batches`. A batch never spans two files."""
         wanted = {c.name: c.source for c in self.columns if names is None or c.name in names}
         rows = batch_rows or self._batch_rows or self._rows_per_batch(wanted)
-        for i, path in enumerate(self._files.paths):
+        for i, path in enumerate(self._paths):
             if self._files.ends[i] <= start_row:
                 continue
             with reading(path, "Parquet"), _open(path) as file:
@@ -101,7 +108,7 @@ class ParquetSource:
 
         The footer counts encoded bytes, and repeated values are encoded once: so a few rows are looked at as well.
         """
-        path = self._files.paths[self._files.index(0)]
+        path = self._paths[self._files.index(0)]
         with reading(path, "Parquet"), _open(path) as file:
             batch = next(file.iter_batches(batch_size=MIN_BATCH_ROWS, columns=sorted(set(wanted.values()))), None)
         decoded = batch.nbytes / batch.num_rows if batch is not None and batch.num_rows else 0.0

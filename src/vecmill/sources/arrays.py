@@ -1,0 +1,273 @@
+"""Columns that are arrays: what every kind of file has in common that holds matrices and vectors of numbers.
+
+A kind of file opens as `Array`\\ s by name. `ArrayColumn` chains arrays that follow one another (shards), and
+`ArraySource` reads several columns side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vecmill.errors import DataError
+from vecmill.sources.base import Column, Files, reading, rows_for
+
+Read = Callable[[int, int], np.ndarray[Any, Any]]
+
+
+class Array(Protocol):
+    """An array (n,) or (n, dim) in a file, or in a part of one.
+
+    Attributes
+    ----------
+    place: the file, with the name of the part where there are several: ``base.fvecs``, ``train.h5:train``.
+    dtype: of numbers or text in NumPy's terms; ``|V2`` is bfloat16, object is Python's str.
+    n_bytes: of the file that belong to it.
+    chunk_rows: rows that have to be decoded together, 1 where any range can be read for its own price.
+    """
+
+    @property
+    def place(self) -> str: ...  # noqa: D102 - see above
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def n_bytes(self) -> int: ...  # noqa: D102
+
+    @property
+    def chunk_rows(self) -> int: ...  # noqa: D102
+
+    def opened(self) -> AbstractContextManager[Read]:
+        """Open for reading: yields ``read(start, stop)``, to be called with ascending ranges of rows.
+
+        What it returns may be a view of the file and is not to be written to. Raises DataError and StoreError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class MappedArray:
+    """An array whose rows lie in a file as they lie in memory, ``stride`` bytes apart, the first at ``offset``.
+
+    ``fortran`` arrays (n, dim) lie column after column instead, without gaps.
+    """
+
+    path: Path
+    kind: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    stride: int = 0
+    fortran: bool = False
+    member: str = ""
+    chunk_rows: int = 1
+
+    @property
+    def place(self) -> str:
+        """Return the file, and the name of the part."""
+        return f"{self.path}:{self.member}" if self.member else str(self.path)
+
+    @property
+    def row_bytes(self) -> int:
+        """Return the bytes of the values of a row."""
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+
+    @property
+    def n_bytes(self) -> int:
+        """Return the bytes from the first row to the end of the last."""
+        return self.shape[0] * (self.stride or self.row_bytes)
+
+    @contextmanager
+    def opened(self) -> Iterator[Read]:
+        """See `Array.opened`."""
+        yield self.read
+
+    def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Return rows ``start`` to ``stop`` as a read-only view of the mapped file.
+
+        Each range is a map of its own, so that its pages leave the process as soon as the batch does: one map of
+        the whole file would let the resident size grow with the data.
+        """
+        with reading(self.path, self.kind):
+            shape = (stop - start, *self.shape[1:])
+            if not shape[0] or not self.row_bytes:
+                return np.empty(shape, self.dtype)
+            if self.fortran:
+                whole = np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape, order="F")
+                return whole[start:stop]
+            if not self.stride:
+                offset = self.offset + start * self.row_bytes
+                return np.memmap(self.path, self.dtype, mode="r", offset=offset, shape=shape)
+            # The gap behind the last row may lie behind the end of the file.
+            n_bytes = (shape[0] - 1) * self.stride + self.row_bytes
+            raw = np.memmap(self.path, np.uint8, mode="r", offset=self.offset + start * self.stride, shape=(n_bytes,))
+            steps = (self.stride, self.dtype.itemsize)[: len(shape)]
+            return np.ndarray(shape, self.dtype, buffer=raw, strides=steps)
+
+
+def check_size(path: Path, n_bytes: int, needed: int, what: str) -> None:
+    """Refuse a file of ``n_bytes`` that must have ``needed``; ``what`` says why, in words (counts of its header)."""
+    if n_bytes != needed:
+        less = "only " if n_bytes < needed else ""
+        raise DataError(file=str(path), expected=f"{needed} bytes, for {what}", got=f"{less}{n_bytes} bytes")
+
+
+def arrow_type(array: Array) -> Any:
+    """Return the Arrow type of one value. Raises DataError for an array that no field can hold."""
+    import pyarrow as pa
+
+    dtype, shape = array.dtype, array.shape
+    if len(shape) not in (1, 2):
+        raise DataError(file=array.place, expected="an array of 1 or 2 dimensions", got=f"shape {shape}")
+    if dtype.kind in "USO" and len(shape) == 1:
+        return pa.string()
+    if dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None and len(shape) == 2:
+        return pa.list_(pa.binary(2), shape[1])
+    if dtype.kind == "M" and len(shape) == 1:
+        unit = np.datetime_data(dtype)[0]
+        return pa.date32() if unit == "D" else pa.timestamp(unit if unit in ("s", "ms", "us", "ns") else "s")
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise DataError(
+            file=array.place, expected="numbers, text, dates or a matrix of numbers", got=f"dtype {dtype.str!r}"
+        )
+    element = pa.from_numpy_dtype(dtype.newbyteorder("="))
+    return pa.list_(element, shape[1]) if len(shape) == 2 else element
+
+
+class ArrayColumn:
+    """One column: an array, or several that follow one another.
+
+    Raises DataError when the shards differ in dtype or width, or hold what no field can.
+    """
+
+    def __init__(self, name: str, source: str, arrays: Sequence[Array]) -> None:
+        first = arrays[0]
+        for array in arrays[1:]:
+            if (array.dtype, array.shape[1:]) != (first.dtype, first.shape[1:]):
+                raise DataError(
+                    file=array.place, field=name, expected=f"{_form(first)}, as in {first.place!r}", got=_form(array)
+                )
+        dates = first.dtype.kind == "M"  # NaT is NumPy's null
+        self.column = Column(name, source, arrow_type(first), None if dates else 0)
+        self.arrays = tuple(arrays)
+        self.files = Files([array.place for array in arrays], [array.shape[0] for array in arrays])
+        self.row_bytes = first.dtype.itemsize * int(np.prod(first.shape[1:], dtype=np.int64))
+        self.chunk_rows = max(array.chunk_rows for array in arrays)
+        self.n_bytes = sum(array.n_bytes for array in arrays)
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[int, int], Any]]:
+        """Open for reading ascending ranges of rows. One array is open at a time.
+
+        ``read(start, stop)`` gives an ndarray in native byte order, text and dates as a pyarrow Array: a view of the
+        file where it can be, copied where the rows span two arrays or have to be changed.
+        """
+        current = -1
+        read: Read | None = None
+        with ExitStack() as stack:
+
+            def rows(start: int, stop: int) -> Any:
+                nonlocal current, read
+                pieces = []
+                for k in range(self.files.index(start), self.files.index(max(start, stop - 1)) + 1):
+                    if k != current or read is None:
+                        stack.close()
+                        current, read = k, stack.enter_context(self.arrays[k].opened())
+                    base = self.files.start(k)
+                    pieces.append(read(max(start, base) - base, min(stop, self.files.ends[k]) - base))
+                return self._finished(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), start)
+
+            yield rows
+
+    def _finished(self, values: np.ndarray[Any, Any], start: int) -> Any:
+        if values.dtype.kind in "USOM":
+            return self._as_arrow(values, start)
+        if values.dtype.kind == "V":
+            return np.ascontiguousarray(values).view(np.uint8)  # bfloat16: (n, 2 * dim) bytes
+        return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+    def _as_arrow(self, values: np.ndarray[Any, Any], start: int) -> Any:
+        import pyarrow as pa
+
+        try:
+            if values.dtype.kind == "M":
+                days = np.datetime_data(values.dtype)[0] == "D"
+                dtype = "M8[D]" if days else f"M8[{self.column.type.unit}]"
+                return pa.array(values.astype(dtype), self.column.type)
+            native = values if values.dtype.kind == "O" else values.astype(values.dtype.newbyteorder("="))
+            return pa.array(native).cast(pa.string())
+        except (pa.ArrowException, ValueError):
+            row = start + next(i for i, value in enumerate(values) if not _is_text(value))
+            path, row = self.files.locate(row)
+            raise DataError(
+                file=path, field=self.column.name, row=row, expected="UTF-8 text", got="other bytes"
+            ) from None
+
+
+def _form(array: Array) -> str:
+    dtype = array.dtype.str
+    return f"{dtype!r} of shape (n, {array.shape[1]})" if len(array.shape) == 2 else f"{dtype!r}"
+
+
+def _is_text(value: bytes | str) -> bool:
+    try:
+        if isinstance(value, bytes):
+            value.decode()
+        else:
+            value.encode()
+    except UnicodeError:
+        return False
+    return True
+
+
+class ArraySource:
+    """Columns that are arrays, by ``wanted``: field name -> (name in the source, its arrays in order).
+
+    Raises DataError when the columns differ in length: expected is the length of the first one.
+    """
+
+    def __init__(self, wanted: Mapping[str, tuple[str, Sequence[Array]]], *, batch_rows: int | None = None) -> None:
+        self._batch_rows = batch_rows
+        self._columns = [ArrayColumn(name, source, arrays) for name, (source, arrays) in wanted.items()]
+        first = self._columns[0]
+        for column in self._columns[1:]:
+            if column.files.n_rows != first.files.n_rows:
+                raise DataError(
+                    file=column.files.names[-1],
+                    field=column.column.name,
+                    expected=f"{first.files.n_rows} rows, as in {first.files.names[0]!r}",
+                    got=f"{column.files.n_rows}",
+                )
+        self.columns = tuple(column.column for column in self._columns)
+        self.n_rows = first.files.n_rows
+        self.n_bytes = sum(column.n_bytes for column in self._columns)
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return the file of column ``name`` that holds ``row`` and the row in that file; see `Source.locate`."""
+        column = next((c for c in self._columns if c.column.name == name), self._columns[0])
+        return column.files.locate(row)
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield row slices by field name; see `Source.batches`."""
+        used = [c for c in self._columns if names is None or c.column.name in names]
+        chunk = max(c.chunk_rows for c in used)
+        rows = batch_rows or self._batch_rows or rows_for(sum(c.row_bytes for c in used))
+        # Whole chunks, so that none is decoded twice.
+        rows = rows // chunk * chunk or rows
+        with ExitStack() as stack:
+            reads = {c.column.name: stack.enter_context(c.opened()) for c in used}
+            start = start_row
+            while start < self.n_rows:
+                stop = min(start + rows - start % rows, self.n_rows)
+                yield {name: read(start, stop) for name, read in reads.items()}
+                start = stop

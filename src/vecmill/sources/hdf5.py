@@ -1,0 +1,131 @@
+"""HDF5 files (h5py): datasets of one length side by side, or the ``train`` of ann-benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecmill.errors import DataError
+from vecmill.sources.arrays import Array, Read
+from vecmill.sources.base import extra, names_text, reading
+
+_ANN_BENCHMARKS = "train"
+"""What ann-benchmarks calls the rows; its test, neighbors and distances belong to the queries."""
+_CHUNK_CACHE_BYTES = 64 << 20
+"""h5py's 1 MiB holds not even one chunk of many files, which are then decoded again for every batch."""
+
+
+def arrays(path: Path, member: str = "") -> dict[str, Array]:
+    """Return datasets by name: the one at ``member``, those of that group, those of the root, or ``train`` alone.
+
+    Raises DataError, StoreError.
+    """
+    found: dict[str, Array] = {}
+    with _file(path) as file, reading(path, "HDF5"):
+        import h5py
+
+        node = _node(file, path, member)
+        if isinstance(node, h5py.Group):
+            inside = {name: child for name, child in node.items() if isinstance(child, h5py.Dataset)}
+            if not member and _ANN_BENCHMARKS in inside:
+                inside = {_ANN_BENCHMARKS: inside[_ANN_BENCHMARKS]}
+        else:
+            inside = {node.name.rsplit("/", 1)[-1]: node}
+        for name, dataset in inside.items():
+            found[name] = _dataset(path, dataset)
+        if not found:
+            got = f"{names_text(_paths(file))} in the file" if _paths(file) else "an HDF5 file without a dataset"
+            raise DataError(file=str(path), expected="datasets; name one (file.h5:path)", got=got)
+        lengths = {name: array.shape[0] for name, array in found.items()}
+    if len(set(lengths.values())) > 1:
+        got = ", ".join(f"{name!r} of {n} rows" for name, n in list(lengths.items())[:8])
+        raise DataError(file=str(path), expected="datasets of one length, or the name of one (file.h5:path)", got=got)
+    return found
+
+
+def _node(file: Any, path: Path, member: str) -> Any:
+    name = f"/{member.strip('/')}"
+    if name not in file:
+        raise DataError(file=str(path), expected=f"a dataset or a group {name!r}", got=f"{names_text(_paths(file))}")
+    return file[name]
+
+
+def _paths(file: Any) -> list[str]:
+    import h5py
+
+    found: list[str] = []
+    file.visititems(lambda name, node: found.append(f"/{name}") if isinstance(node, h5py.Dataset) else None)
+    return found
+
+
+def _dataset(path: Path, dataset: Any) -> Array:
+    import h5py
+
+    name = dataset.name
+    place = f"{path}:{name.lstrip('/')}"
+    if dataset.shape is None or len(dataset.shape) not in (1, 2):
+        raise DataError(file=place, expected="a dataset of 1 or 2 dimensions", got=f"shape {dataset.shape}")
+    text = h5py.check_string_dtype(dataset.dtype)
+    is_object = dataset.dtype.kind == "O"
+    if is_object and text is None:
+        raise DataError(
+            file=place, expected="numbers, text or a matrix of numbers", got="values of a variable length (vlen)"
+        )
+    dtype = np.dtype(object) if text is not None else dataset.dtype
+    chunk_rows = int(dataset.chunks[0]) if dataset.chunks else 1
+    n_bytes = int(dataset.id.get_storage_size())
+    return _Dataset(path, name, dtype, tuple(map(int, dataset.shape)), n_bytes, chunk_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dataset:
+    path: Path
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    n_bytes: int
+    chunk_rows: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.name.lstrip('/')}"
+
+    @contextmanager
+    def opened(self) -> Iterator[Read]:
+        with _file(self.path) as file:
+            dataset = file[self.name]
+            if tuple(dataset.shape) != self.shape:
+                raise DataError(file=self.place, expected=f"shape {self.shape}, as before", got=f"{dataset.shape}")
+
+            def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+                with reading(self.path, "HDF5"):
+                    if start == stop:
+                        return np.empty((0, *self.shape[1:]), self.dtype)
+                    return np.asarray(dataset[start:stop])
+
+            yield read
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[Any]:
+    with extra("h5py", "hdf5", path), reading(path, "HDF5"):
+        import h5py
+
+        path.stat()
+        try:
+            file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
+        except OSError as err:
+            # h5py's message repeats the whole call of the C library; the file is there, so it is no HDF5 file.
+            raise DataError(file=str(path), expected="a whole HDF5 file", got=_reason(err)) from err
+    with file:
+        yield file
+
+
+def _reason(err: BaseException) -> str:
+    text = " ".join(str(err).split())
+    return text[text.find("(") + 1 : -1] if "(" in text and text.endswith(")") else text

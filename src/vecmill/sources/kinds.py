@@ -1,0 +1,171 @@
+"""The kinds of files that can be read: what each is recognised by, and which module reads it.
+
+A kind is told by how a file begins, then by the ending of its name. There are two families. The files of a *table* kind
+have named columns, and those with the same columns follow one another. A file of an *array* kind holds arrays, each
+of which is a column.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vecmill.errors import DataError, StoreError
+from vecmill.sources.arrays import Array
+from vecmill.sources.base import Place, Source, names_text, one_line
+
+HEAD_BYTES = 4096
+"""Bytes of a file that are looked at to tell its kind."""
+
+
+class Tables(Protocol):
+    """What the module of a table kind offers. Both raise DataError and StoreError."""
+
+    def names(self, place: Place) -> tuple[str, ...]:
+        """Return the names of the columns."""
+
+    def table(self, places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
+        """Return the columns ``wanted`` (field name -> name of the column) of files that follow one another."""
+
+
+Arrays = Callable[[Path, str], dict[str, Array]]
+"""(path, member) -> arrays by name; an empty member asks for all. Raises DataError and StoreError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of file.
+
+    Attributes
+    ----------
+    name: what ``kind=`` and ``--kind`` call it.
+    endings: of file names, in lower case.
+    begins: whether a file begins like one of this kind, given its first 4 KiB; None when nothing tells.
+    is_folder: whether a folder is one of this kind as a whole; None when only files are.
+    tables, arrays: loads the module that reads it; one of the two.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    begins: Callable[[bytes], bool] | None = None
+    is_folder: Callable[[Path], bool] | None = None
+    tables: Callable[[], Tables] | None = None
+    arrays: Callable[[], Arrays] | None = None
+    single: bool = False
+    """Whether it holds exactly one array, named after the file."""
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of that name. Raises DataError."""
+    found = next((kind for kind in KINDS if kind.name == name), None)
+    if found is None:
+        raise DataError(expected=f"a kind of source: {names_text([k.name for k in KINDS], most=99)}", got=repr(name))
+    return found
+
+
+def kind_of(path: Path) -> Kind:
+    """Return the kind of a file by its first bytes, or else by its ending. Raises DataError, StoreError."""
+    head = _head(path)
+    found = next((kind for kind in KINDS if kind.begins is not None and kind.begins(head)), None) or by_ending(path)
+    if found is None:
+        known = ", ".join(ending for kind in KINDS for ending in kind.endings)
+        got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
+        raise DataError(file=str(path), expected=f"a file of a kind that can be read ({known})", got=got)
+    return found
+
+
+def by_ending(path: Path) -> Kind | None:
+    """Return the kind that a name ends like, or None."""
+    name = path.name.lower()
+    return next((kind for kind in KINDS if name.endswith(kind.endings) and kind.endings), None)
+
+
+def folder_kind(path: Path) -> Kind | None:
+    """Return the kind that a folder is one of as a whole, or None for a folder of files."""
+    return next((kind for kind in KINDS if kind.is_folder is not None and kind.is_folder(path)), None)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as err:
+        raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
+
+
+def _parquet() -> Tables:
+    from vecmill.sources import parquet
+
+    return parquet
+
+
+def _npy() -> Arrays:
+    from vecmill.sources import npy
+
+    return npy.arrays
+
+
+def _npz() -> Arrays:
+    from vecmill.sources import npz
+
+    return npz.arrays
+
+
+def _hdf5() -> Arrays:
+    from vecmill.sources import hdf5
+
+    return hdf5.arrays
+
+
+def _safetensors() -> Arrays:
+    from vecmill.sources import safetensors
+
+    return safetensors.arrays
+
+
+def _vecs(kind: str) -> Arrays:
+    from vecmill.sources import vecs
+
+    return functools.partial(vecs.arrays, kind=kind)
+
+
+def _bigann(kind: str) -> Arrays:
+    from vecmill.sources import bigann
+
+    return functools.partial(bigann.arrays, kind=kind)
+
+
+def _starts(*magics: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(magics)
+
+
+def _is_npz(head: bytes) -> bool:
+    # A ZIP archive whose first member is an NPY file; other archives begin like that, too (torch, docx).
+    name_bytes = int.from_bytes(head[26:28], "little")
+    return head.startswith(b"PK\x03\x04") and head[30 : 30 + name_bytes].endswith(b".npy")
+
+
+def _is_safetensors(head: bytes) -> bool:
+    # The length of the header, then the header: a JSON object.
+    return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") < 1 << 27 and head[9:10] in (b'"', b"}", b" ")
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet),
+    Kind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True),
+    Kind("npz", (".npz",), _is_npz, arrays=_npz),
+    Kind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
+    Kind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
+    *(
+        Kind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True)
+        for name in ("fvecs", "bvecs", "ivecs")
+    ),
+    *(
+        Kind(name, (f".{name}",), arrays=functools.partial(_bigann, name), single=True)
+        for name in ("fbin", "f16bin", "u8bin", "i8bin", "ibin")
+    ),
+)
+"""All kinds. Where two begin alike, the first one wins."""

@@ -1,0 +1,81 @@
+"""Paths as people write them -> the files they stand for: patterns, folders, parts of a file."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+from vecmill.errors import DataError, StoreError
+from vecmill.sources.base import Place, natural_key, one_line
+from vecmill.sources.kinds import KINDS, Kind, by_ending, folder_kind, kind_named, kind_of
+
+
+def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Place]:
+    """Return the files that ``path`` stands for, in order, each with its kind.
+
+    A path is a file, a folder, or a pattern (``*``, ``?``, ``[..]``, ``**``), whose files come in the order of their
+    numbers; ``:part`` behind it names a part of every file. A folder stands for the files right in it that end like a
+    kind that can be read; hidden ones and those that begin with ``_`` are left out. ``kind`` is taken in place of what
+    the files look like.
+
+    Raises DataError, StoreError.
+    """
+    given = None if kind is None else kind_named(kind)
+    whole = os.fspath(path)
+    name, member = _split(whole)
+    if Path(name).exists() or not glob.has_magic(name):
+        return _files(Path(name), member, given)
+    found = sorted(_matches(name), key=natural_key)
+    if not found:
+        raise StoreError("no file fits the pattern", path=name)
+    return [place for file in found for place in _files(file, member, given)]
+
+
+def looks_like_arrays(name: str) -> bool:
+    """Whether ``name`` is a path or a pattern of array files by its ending, and not the name of a column."""
+    bare = name if by_ending(Path(name)) else name.partition(":")[0]
+    kind = by_ending(Path(bare))
+    return kind is not None and kind.arrays is not None
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return path and part. A colon may stand in a path, so what exists is no part."""
+    end = len(name)
+    while not Path(name[:end]).exists() and (end := name.rfind(":", 0, end)) >= 0:
+        if Path(name[:end]).exists() or _matches(name[:end]):
+            return name[:end], name[end:].strip(":/")
+    return name, ""
+
+
+def _matches(pattern: str) -> list[Path]:
+    # Path.glob takes no pattern that is absolute.
+    return [Path(name) for name in glob.glob(pattern, recursive=True)] if glob.has_magic(pattern) else []  # noqa: PTH207
+
+
+def _files(path: Path, member: str, given: Kind | None) -> list[Place]:
+    try:
+        path.stat()
+        if not path.is_dir():
+            return [Place(path, (given or kind_of(path)).name, member)]
+        whole = given if given is not None and given.is_folder is not None else folder_kind(path)
+        if whole is not None:
+            return [Place(path, whole.name, member)]
+        inside = [p for p in path.iterdir() if not p.name.startswith((".", "_"))]
+    except OSError as err:
+        if isinstance(err, StoreError):
+            raise
+        raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
+    # Spark and others leave "_SUCCESS" and ".part.crc" files beside the data.
+    found = sorted((p for p in inside if _wanted(p, given)), key=natural_key)
+    if not found:
+        known = "/".join(kind.endings[0] for kind in ([given] if given else KINDS) if kind.endings)
+        raise DataError(file=str(path), expected=f"a folder of files that end in {known}", got="none of them in it")
+    return [place for p in found for place in _files(p, member, given)]
+
+
+def _wanted(path: Path, given: Kind | None) -> bool:
+    kind = by_ending(path)
+    if kind is None or (given is not None and kind is not given):
+        return False
+    return not path.is_dir() or folder_kind(path) is not None

@@ -1,0 +1,102 @@
+"""safetensors files, through their library, which maps them: a column per tensor of 1 or 2 dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecmill.errors import DataError
+from vecmill.sources.arrays import Array, Read
+from vecmill.sources.base import extra, names_text, one_line, reading
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("V2"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+
+
+def arrays(path: Path, member: str = "") -> dict[str, Array]:
+    """Return the tensors by name, or the one called ``member``. Raises DataError, StoreError."""
+    found: dict[str, Array] = {}
+    with _file(path) as file, _damage(path):
+        names = list(file.keys())
+        if member and member not in names:
+            raise DataError(file=str(path), expected=f"a tensor {member!r}", got=f"tensors {names_text(names)}")
+        for name in [member] if member else sorted(names):
+            tensor = file.get_slice(name)
+            shape, dtype = tuple(tensor.get_shape()), tensor.get_dtype()
+            if dtype not in _DTYPES:
+                got = f"tensor of type {dtype}"
+                raise DataError(file=f"{path}:{name}", expected="numbers that a field can hold", got=got)
+            found[name] = _Tensor(path, name, _DTYPES[dtype], shape)
+    if not found:
+        raise DataError(file=str(path), expected="a file of tensors", got="none in it")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    path: Path
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    chunk_rows: int = 1
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.name}"
+
+    @property
+    def n_bytes(self) -> int:
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+    @contextmanager
+    def opened(self) -> Iterator[Read]:
+        with _file(self.path) as file:
+            tensor = file.get_slice(self.name)
+
+            def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+                with _damage(self.path):
+                    values = np.asarray(tensor[start:stop])
+                # bfloat16 is a type of ml_dtypes' here, and two bytes for the rest of this package.
+                return values.view(self.dtype) if self.dtype.kind == "V" else values
+
+            yield read
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[Any]:
+    with extra("safetensors", "safetensors", path):
+        from safetensors import safe_open
+    with _damage(path):
+        path.stat()
+        file = safe_open(path, "numpy")
+    with file:
+        yield file
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    with reading(path, "safetensors"):
+        try:
+            yield
+        except SafetensorError as err:
+            raise DataError(file=str(path), expected="a whole safetensors file", got=one_line(err)) from err
