@@ -12,7 +12,9 @@ from vecmill.errors import SchemaError
 from vecmill.infer import NEW_KEY_NAMES
 from vecmill.schema import CollectionSchema
 from vecmill.sources import Source, open_source
-from vecmill.sources.base import Joined, names_text
+from vecmill.sources.base import names_text
+from vecmill.sources.joined import Joined
+from vecmill.sources.places import looks_like_arrays
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | None
@@ -35,7 +37,7 @@ def open_inputs(src: Input, *, columns: Columns = None, join: Sequence[Input] = 
     parts = [_opened(one) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
     wanted = dict(_pairs(columns))
-    files = {field: name for field, name in wanted.items() if name not in names and name.endswith(".npy")}
+    files = {field: name for field, name in wanted.items() if name not in names and looks_like_arrays(name)}
     if files:
         parts.append(open_source(None, columns=files))
         if len(files) == len(wanted):  # entries that name files only add
