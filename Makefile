@@ -26,11 +26,13 @@ check: $(VENV)/.installed-check
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_kernels.py
 	$(BIN)/python benchmarks/bench_writer.py
+	$(BIN)/python benchmarks/bench_parquet.py
 	$(BIN)/python benchmarks/bench_memory.py
 	$(BIN)/python benchmarks/bench_scaling.py
 
 bench-quick: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_writer.py --quick
+	$(BIN)/python benchmarks/bench_parquet.py --quick
 
 # sdist, then the wheel from the sdist: what PyPI would get.
 build: $(VENV)/.installed-check

@@ -22,7 +22,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness import MIB, BatchFiles, make_columns, make_schema, read_columns, same_values, work_folder, write_json
+from data import make_columns, make_schema, read_columns, same_values
+from harness import MIB, BatchFiles, work_folder
+from telling import write_json
 
 BATCH_ROWS = 8192
 DIM = 768

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench_writer import (
+from contenders import (
     append_all,
     append_batches,
     append_each,
@@ -21,21 +21,9 @@ from bench_writer import (
     vecmill,
     vecmill_run,
 )
-from harness import (
-    Case,
-    Contender,
-    Ratio,
-    Result,
-    check_files,
-    make_columns,
-    make_rows,
-    others_cores,
-    ratio,
-    ratio_text,
-    run_interleaved,
-    work_folder,
-    write_json,
-)
+from data import check_files, make_columns, make_rows
+from harness import Case, Contender, Ratio, Result, others_cores, ratio, run_interleaved, work_folder
+from telling import ratio_text, write_json
 
 SIZES = (1, 2, 4)
 FLAT = 1.15  # per-row cost at 4x over that at 1x which still counts as flat: the noise of a shared machine

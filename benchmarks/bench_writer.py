@@ -1,146 +1,36 @@
-"""Time vecmill's LocalBulkWriter against pymilvus, `numpy.save` and PyArrow. See README.md."""
+"""Time vecmill's LocalBulkWriter against pymilvus and `numpy.save`. See README.md.
 
-import argparse
-import importlib
-import logging
+Columns to Parquet: bench_parquet.py.
+"""
+
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from rich.console import Console
 
-from harness import (
-    BatchFiles,
-    Case,
-    Contender,
-    Target,
-    check_files,
-    make_columns,
-    make_rows,
-    make_schema,
-    report,
-    run_interleaved,
-    same_values,
-    work_folder,
-    write_json,
+from command import run_command
+from contenders import (
+    Columns,
+    append_all,
+    append_batches,
+    append_each,
+    fresh,
+    numpy_save,
+    optional,
+    pieces,
+    pymilvus_run,
+    vecmill_run,
 )
-
-Columns = Mapping[str, Any]
-BATCH_ROWS = 8192
-
-
-def optional(name: str, needed: str) -> ModuleType | None:
-    """Import a module that has `needed`; None while there is none: its contenders are then left out."""
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if not name.startswith(error.name or "?"):  # it is there, but broken: that must not pass for absent
-            raise
-        return None
-    return module if hasattr(module, needed) else None
-
-
-vecmill = optional("vecmill", "LocalBulkWriter")
-
-
-# --- what is timed ----------------------------------------------------------------------------------------------------
-
-
-def vecmill_run(
-    feed: Callable[[Any, Any], None], file_type: str, config: dict | None = None, **schema: Any
-) -> Callable:
-    """Time the writer from its construction to the end of close()."""
-
-    def run(data: Any, out: Path) -> BatchFiles:
-        kind = getattr(vecmill.BulkFileType, file_type)
-        with vecmill.LocalBulkWriter(make_schema(vecmill, **schema), str(out), file_type=kind, config=config) as writer:
-            feed(writer, data)
-            writer.commit()
-        return writer.batch_files
-
-    return run
-
-
-def pymilvus_run(file_type: str, **schema: Any) -> Callable:
-    """Time pymilvus from its construction to the end of commit(), row by row: it has no other way."""
-    import pymilvus
-    from pymilvus.bulk_writer import BulkFileType, LocalBulkWriter
-
-    logging.disable(logging.INFO)  # importing it sets the root logger up to print every step
-
-    def run(rows: list[dict], out: Path) -> BatchFiles:
-        kind = getattr(BulkFileType, file_type)
-        writer = LocalBulkWriter(make_schema(pymilvus, **schema), str(out), file_type=kind)
-        append_each(writer, rows)
-        writer.commit()
-        return writer.batch_files
-
-    return run
-
-
-def append_each(writer: Any, rows: Sequence[dict]) -> None:
-    for row in rows:
-        writer.append_row(row)
-
-
-def append_all(writer: Any, rows: Sequence[dict]) -> None:
-    writer.append_rows(rows)
-
-
-def append_batches(writer: Any, batches: Sequence[Columns]) -> None:
-    for batch in batches:
-        writer.append_batch(batch)
-
-
-def numpy_save(columns: Columns, out: Path) -> BatchFiles:
-    paths = [str(out / f"{name}.npy") for name in columns]
-    for path, values in zip(paths, columns.values(), strict=True):
-        np.save(path, values)
-    return [paths]
-
-
-def pyarrow_write(table: pa.Table, out: Path, **options: Any) -> BatchFiles:
-    path = str(out / "1.parquet")
-    pq.write_table(table, path, use_dictionary=False, **options)
-    return [[path]]
-
-
-# --- what is fed ------------------------------------------------------------------------------------------------------
-
-
-def pieces(columns: Columns, size: int = BATCH_ROWS) -> list[Columns]:
-    n = len(columns["id"])
-    return [{name: values[i : i + size] for name, values in columns.items()} for i in range(0, n, size)]
-
-
-def arrow_table(columns: Mapping[str, np.ndarray]) -> pa.Table:
-    """Make the table of the columns with vectors as list<float>, the type Milvus reads."""
-    n, dim = columns["vector"].shape
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * dim) if n * dim < 2**31 else None
-    flat = pa.array(columns["vector"].reshape(-1))
-    if offsets is None:
-        vectors = pa.LargeListArray.from_arrays(pa.array(np.arange(n + 1, dtype=np.int64) * dim), flat)
-    else:
-        vectors = pa.ListArray.from_arrays(offsets, flat)
-    return pa.table({"id": columns["id"], "text": pa.array(columns["text"].tolist()), "vector": vectors})
-
-
-def fresh(rows: list[dict]) -> Callable[[], list[dict]]:
-    """Copy the dicts (not the vectors) for each run: pymilvus writes into the dicts it is given."""
-    return lambda: [dict(row) for row in rows]
+from data import check_files, make_columns, make_rows, same_values
+from harness import Case, Contender, Target
 
 
 def bits_of(packed: np.ndarray) -> list[int]:
     return np.unpackbits(packed).tolist()
-
-
-# --- the cases --------------------------------------------------------------------------------------------------------
 
 
 def batch_npy(n_rows: int, n_batch_rows: int) -> Case:
@@ -185,49 +75,6 @@ def both_row_feeds(add: Callable, file_type: str, **schema: Any) -> list[Contend
         add("append_rows", run=vecmill_run(append_all, file_type, **schema)),
         add("append_row", run=vecmill_run(append_each, file_type, **schema)),
     ]
-
-
-def batch_parquet(n_rows: int, n_batch_rows: int) -> Case:
-    """Columns to uncompressed Parquet against PyArrow, and against numpy.save of the vectors alone."""
-    columns = make_columns(n_batch_rows)
-    table = arrow_table(columns)
-    given = columns | {"text": table["text"].combine_chunks()}
-    vectors = {"vector": columns["vector"]}
-    add = partial(Contender, n_rows=n_batch_rows, check=check_files(columns))
-    rival = partial(add, prepare=lambda: table, rival=True)
-    plain = partial(pyarrow_write, compression="none")
-    run = vecmill_run(append_batches, "PARQUET")
-    contenders = [
-        rival("pyarrow", run=plain),
-        rival("pyarrow, groups of 8192", run=partial(plain, row_group_size=BATCH_ROWS)),
-        Contender("numpy.save vectors", n_batch_rows, numpy_save, check_files(vectors), lambda: vectors, rival=True),
-        add("one batch", run=run, prepare=lambda: [given]),
-        add("batches of 8192", run=run, prepare=lambda: pieces(given)),
-        add("one Arrow table", run=run, prepare=lambda: [table]),
-    ]
-    targets = [Target(c.name, r.name, 1.0, 8.0) for c in contenders[3:] for r in contenders[:2]]
-    return Case("batch_parquet", f"append_batch -> Parquet, {n_batch_rows:,} rows x 768", contenders, targets)
-
-
-def batch_parquet_zstd(n_rows: int, n_batch_rows: int) -> Case:
-    """Columns to Parquet with zstd against PyArrow at level 1; the sizes count as well."""
-    columns = make_columns(n_batch_rows)
-    table = arrow_table(columns)
-    given = columns | {"text": table["text"].combine_chunks()}
-    add = partial(Contender, n_rows=n_batch_rows, check=check_files(columns))
-    zstd = partial(pyarrow_write, compression="zstd", compression_level=1)
-    contenders = [
-        add("pyarrow zstd-1", run=zstd, prepare=lambda: table, rival=True),
-        add(
-            "pyarrow zstd-1, groups of 8192",
-            run=partial(zstd, row_group_size=BATCH_ROWS),
-            prepare=lambda: table,
-            rival=True,
-        ),
-        add("one batch", run=vecmill_run(append_batches, "PARQUET", {"compression": "zstd"}), prepare=lambda: [given]),
-    ]
-    targets = [Target("one batch", c.name, 1.0) for c in contenders[:2]]
-    return Case("batch_parquet_zstd", f"the same with zstd, {n_batch_rows:,} rows x 768", contenders, targets)
 
 
 def binary_rows(name: str, vector: Callable[[np.ndarray], Any], how: str) -> Callable:
@@ -322,8 +169,6 @@ CASES: dict[str, Callable[[int, int], Case]] = {
     "rows_npy_ndarray": rows_case("rows_npy_ndarray", "NUMPY", "ndarray", {"append_row": (45, None)}),
     "rows_parquet_list": rows_case("rows_parquet_list", "PARQUET", "list", {"append_rows": (8, 25)}),
     "rows_parquet_ndarray": rows_case("rows_parquet_ndarray", "PARQUET", "ndarray", {"append_rows": (8, 25)}),
-    "batch_parquet": batch_parquet,
-    "batch_parquet_zstd": batch_parquet_zstd,
     "binary_rows_list": binary_rows("binary_rows_list", bits_of, "lists of 0/1"),
     "binary_rows_bytes": binary_rows("binary_rows_bytes", np.ndarray.tobytes, "bytes"),
     "pack_bits": pack_bits,
@@ -332,54 +177,7 @@ CASES: dict[str, Callable[[int, int], Case]] = {
     "text_ucs4": text_ucs4,
 }
 
-
 KERNEL_CASES = ("pack_bits", "text_ucs4")
 
-
-def without_ours(case: Case) -> Case:
-    return Case(case.name, case.title, [c for c in case.contenders if c.rival])
-
-
-def chosen(names: Sequence[str] | None) -> Iterator[str]:
-    """Yield the cases asked for; a name stands for every case that starts with it."""
-    for name in CASES:
-        if not names or any(name.startswith(n) for n in names):
-            yield name
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help=f"cases, or how their names begin: {', '.join(CASES)}"
-    )
-    parser.add_argument("--rounds", type=int, help="recorded rounds (5; 3 with --quick)")
-    parser.add_argument("--rows", type=int, default=20_000, help="rows of the row cases (%(default)s)")
-    parser.add_argument("--batch-rows", type=int, default=100_000, help="rows of the batch cases (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, 3 rounds: a smoke test, no figure")
-    parser.add_argument("--rivals-only", action="store_true", help="leave vecmill out")
-    parser.add_argument("--fsync", action="store_true", help="fsync every file inside the clock, for all alike")
-    parser.add_argument("--dir", help="folder on the disk to write to (current)")
-    parser.add_argument("--json", metavar="FILE", help="store figures and environment")
-    args = parser.parse_args()
-    shrink = 10 if args.quick else 1
-    rounds = args.rounds or (3 if args.quick else 5)
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    if vecmill is None:
-        console.print("[yellow]vecmill cannot be imported (PYTHONPATH=src?): timing the rivals only")
-    if args.quick:
-        console.print("[yellow]--quick is a smoke test: its ratios are no figures")
-    stored, wrong = [], False
-    with work_folder(args.dir) as folder:
-        for name in chosen(args.only):
-            case = CASES[name](args.rows // shrink, args.batch_rows // shrink)
-            if args.rivals_only or (vecmill is None and name not in KERNEL_CASES):
-                case = without_ours(case)
-            results = run_interleaved(case, rounds, folder, fsync=args.fsync)
-            stored.append(report(console, case, results))
-            wrong |= any(r.wrong for r in results)
-            write_json(args.json, folder, stored)
-    return int(wrong)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(__doc__, CASES, without_vecmill=KERNEL_CASES))
