@@ -23,12 +23,19 @@ if TYPE_CHECKING:
         list_import_jobs,
     )
     from vecmill.importer.client import ImportClient, ImportJob
+    from vecmill.importer.grpc import (
+        BulkInsertState,
+        do_bulk_insert,
+        get_bulk_insert_state,
+        list_bulk_insert_tasks,
+    )
     from vecmill.local_writer import LocalBulkWriter
 
 __all__ = [
     "AsyncImportClient",
     "AsyncImportJob",
     "BulkFileType",
+    "BulkInsertState",
     "CollectionSchema",
     "DataError",
     "DataType",
@@ -46,8 +53,11 @@ __all__ = [
     "commit_import",
     "convert",
     "create_schema",
+    "do_bulk_insert",
     "errors",
+    "get_bulk_insert_state",
     "get_import_progress",
+    "list_bulk_insert_tasks",
     "list_import_jobs",
 ]
 
@@ -55,6 +65,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Loaded on first use: a training script that only wants the schema does not pay for the rest.
 _LAZY = {
+    "BulkInsertState": "vecmill.importer.grpc",
+    "do_bulk_insert": "vecmill.importer.grpc",
+    "get_bulk_insert_state": "vecmill.importer.grpc",
+    "list_bulk_insert_tasks": "vecmill.importer.grpc",
     "AsyncImportClient": "vecmill.importer.aclient",
     "AsyncImportJob": "vecmill.importer.aclient",
     "ImportClient": "vecmill.importer.client",
