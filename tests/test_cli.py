@@ -344,3 +344,14 @@ def test_reshaping_options_that_are_none(tmp_path, args):
     done = vecmill("convert", SAMPLE, tmp_path / "out", *args)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_rejects_and_resume(tmp_path):
+    source = bad_dim(tmp_path / "in")
+    done = vecmill("convert", source, tmp_path / "out", "--on-error", "skip")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-2] == f"1 rows rejected, see {lines[-1]}/rejects.jsonl"
+    again = vecmill("convert", source, tmp_path / "out", "--on-error", "skip", "--resume", "--json")
+    report = json.loads(again.stdout)
+    assert (report["data_path"], report["rows_resumed"], report["rows_rejected"]) == (lines[-1], 99, 1)

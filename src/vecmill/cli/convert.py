@@ -25,6 +25,13 @@ class Policy(StrEnum):
     unsafe = "unsafe"
 
 
+class OnError(StrEnum):
+    """What becomes of a row that does not fit."""
+
+    stop = "stop"
+    skip = "skip"
+
+
 class Format(StrEnum):
     """Formats that convert writes."""
 
@@ -102,6 +109,16 @@ def convert_command(
         ),
     ] = [],  # noqa: B006
     primary: PrimaryOption = None,
+    on_error: Annotated[
+        OnError,
+        typer.Option(help="A row that does not fit: stop; or skip it, and tell of it in rejects.jsonl."),
+    ] = OnError.stop,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where this same command was broken off, also by a kill; begin if it never was."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
     ] = False,
@@ -139,6 +156,8 @@ def convert_command(
             cast=cast.value,
             normalize=normalize,
             scale=factors,
+            on_error=on_error.value,
+            resume=resume,
         )
         plan = prepare(src or None, settings)
         with _bar(plan.source.n_rows, shown=not quiet) as progress:
@@ -188,6 +207,10 @@ def _summary(report: Report, to: Format) -> str:
         f"{report.rows:,} rows in {len(report.files)} {kind}{plural}, {size_text(report.bytes_out)}, "
         f"{report.seconds:.2f} s ({report.rows_per_s:,.0f} rows/s, {report.mb_per_s:,.0f} MB/s)"
     )
+    if report.rows_resumed:
+        lines.append(f"{report.rows_resumed:,} of them were there before")
+    if report.rows_rejected:
+        lines.append(f"{report.rows_rejected:,} rows rejected, see {report.rejects}")
     return "\n".join([*lines, report.data_path])
 
 

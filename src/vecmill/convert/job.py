@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert.casts import Policy, plan_casts
 from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, with_key
+from vecmill.convert.pump import Progress, Pump
+from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
+from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.report import Report
-from vecmill.errors import DataError, SchemaError, StoreError
+from vecmill.errors import SchemaError, StoreError
+from vecmill.filetype import parse_file_type
 from vecmill.infer import infer
+from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
+from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sources import Source
+from vecmill.sources.base import one_line
 from vecmill.sources.cast import Cast
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
     from vecmill.local_writer import LocalBulkWriter
 
-Progress = Callable[[int, int], object]
+OnError = Literal["stop", "skip"]
 
 SEGMENT_BYTES = 512 << 20
 """Default size of a segment: large enough that the server has few files to open, small enough to retry."""
@@ -45,21 +53,26 @@ class Settings:
     cast: Policy = "safe"
     normalize: Sequence[str] = ()
     scale: Mapping[str, float] = field(default_factory=dict)
+    on_error: OnError = "stop"
+    resume: bool = False
     config: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.cast not in ("safe", "unsafe"):
             raise SchemaError(f"cast is 'safe' or 'unsafe', not {self.cast!r}")
+        if self.on_error not in ("stop", "skip"):
+            raise SchemaError(f"on_error is 'stop' or 'skip', not {self.on_error!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A conversion that is ready to run: nothing is written yet.
 
-    ``casts`` has the change of every column, None where the writer takes it as it comes. ``notes`` has a line per
-    column of an inferred schema.
+    ``inputs`` are as the caller named them. ``casts`` has the change of every column, None where the writer takes it
+    as it comes. ``notes`` has a line per column of an inferred schema.
     """
 
+    inputs: Sequence[Input]
     source: Source
     schema: CollectionSchema
     casts: Mapping[str, Cast | None]
@@ -84,6 +97,8 @@ def convert(
     cast: Policy = "safe",
     normalize: Sequence[str] = (),
     scale: Mapping[str, float] | None = None,
+    on_error: OnError = "stop",
+    resume: bool = False,
     config: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -106,6 +121,8 @@ def convert(
     cast: "safe", or "unsafe" for casts that may lose something; see `vecmill.convert.casts`.
     normalize: vectors that are scaled to length 1.
     scale: vectors that are multiplied by a factor, after that.
+    on_error: "stop" at the first row that does not fit; or "skip" such rows, and tell of each in ``rejects.jsonl``.
+    resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
     config: options of the format, as `LocalBulkWriter` takes them.
     progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
 
@@ -123,7 +140,7 @@ def convert(
     settings = Settings(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
         primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
-        scale=dict(scale or {}), config=config,
+        scale=dict(scale or {}), on_error=on_error, resume=resume, config=config,
     )  # fmt: skip
     return run(prepare(src, settings), dst, progress=progress, began=began)
 
@@ -142,7 +159,7 @@ def prepare(src: Input, settings: Settings) -> Plan:
         inference = infer(source, primary=primary)
         known, notes = inference.schema, inference.notes
     casts = plan_casts(source, known, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
-    return Plan(source, known, casts, settings, inferred, notes)
+    return Plan((src, *settings.join), source, known, casts, settings, inferred, notes)
 
 
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
@@ -152,31 +169,79 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     began = time.perf_counter() if began is None else began
     source, settings = plan.source, plan.settings
     config = dict(settings.config) if settings.config else None
+    asked = _asked(plan)
+    begun = find_begun(Path(dst), asked) if settings.resume else None
+    if begun is not None and begun[1].complete:
+        return _finished(plan, *begun, began)
     writer = LocalBulkWriter(
-        plan.schema, os.fspath(dst), chunk_size=settings.segment_size, file_type=settings.file_type, config=config
-    )
+        plan.schema, os.fspath(dst if begun is None else begun[0]), chunk_size=settings.segment_size,
+        file_type=settings.file_type, config=config, resume=begun is not None,
+    )  # fmt: skip
+    resumed = writer.manifest.n_rows
     try:
-        with writer:
-            rows = _pump(source, plan.casts, writer, progress)
-            if source.n_rows is not None and rows != source.n_rows:
-                raise DataError(file=source.locate(rows)[0], expected=f"{source.n_rows} rows in all", got=f"{rows}")
+        with writer, closing(Rejects(writer.data_path, source)) as rejects:
+            Record(asked).write(writer.data_path)
+            row = rejects.resume(resumed) if begun is not None else 0
+            pump = Pump(source, plan.casts, writer, rejects if settings.on_error == "skip" else None, row)
+            pump.run(progress)
     except BaseException as err:
+        if not writer.manifest.segments:
+            _leave_no_trace(writer.data_path)
         if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already
             err.add_note(_safe(writer))
         raise
     manifest = writer.manifest
-    if rows != manifest.n_rows:
-        raise StoreError(f"{rows} rows were taken, but {manifest.n_rows} written", path=str(writer.data_path))
+    if manifest.n_rows + rejects.n_rows != pump.row:
+        counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
+        raise StoreError(counts, path=str(writer.data_path))
+    if pump.row:
+        Record(asked, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows).write(writer.data_path)
+    else:
+        _leave_no_trace(writer.data_path)
+    return _report(
+        plan, writer.data_path, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed
+    )
+
+
+def _asked(plan: Plan) -> dict[str, Any]:
+    """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
+    settings = plan.settings
+    names = ("id_from", "skip", "limit", "cast", "normalize", "scale")
+    return {
+        **describe_inputs(plan.inputs, plan.source),
+        **{name: getattr(settings, name) for name in names},
+        "file_type": parse_file_type(settings.file_type).name,
+        "schema": plan.schema.to_dict(),
+    }
+
+
+def _finished(plan: Plan, folder: Path, record: Record, began: float) -> Report:
+    """Report a conversion that was complete before: there is nothing left to do."""
+    path = folder / MANIFEST_NAME
+    try:
+        manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise StoreError(f"cannot be read: {one_line(err)}", path=str(path)) from err
+    files = [[str(folder / entry.path) for entry in segment.files] for segment in manifest.segments]
     seconds = time.perf_counter() - began
+    return _report(plan, folder, manifest, files, seconds, record.rows_rejected, manifest.n_rows)
+
+
+def _report(
+    plan: Plan, folder: Path, manifest: Manifest, files: list[list[str]], seconds: float, rejected: int, resumed: int
+) -> Report:
     return Report(
-        rows=rows,
-        rows_read=rows,
-        bytes_in=source.n_bytes,
+        rows=manifest.n_rows,
+        rows_read=manifest.n_rows + rejected,
+        rows_rejected=rejected,
+        rows_resumed=resumed,
+        rejects=str(folder / REJECTS_NAME) if rejected else None,
+        bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
-        files=[[str(path) for path in group] for group in writer.batch_files],
-        data_path=str(writer.data_path),
+        files=files,
+        data_path=str(folder),
         seconds=seconds,
-        rows_per_s=rows / seconds,
+        rows_per_s=(manifest.n_rows - resumed) / seconds,
         mb_per_s=manifest.n_bytes / 1e6 / seconds,
         schema=plan.schema.to_dict(),
         inferred=plan.inferred,
@@ -184,47 +249,11 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     )
 
 
-def _pump(source: Source, casts: Mapping[str, Cast | None], writer: LocalBulkWriter, progress: Progress | None) -> int:
-    rows = n_bytes = 0
-    with closing(_ahead(source.batches())) as batches:
-        for batch in batches:
-            try:
-                ready = {name: values if (c := casts[name]) is None else c(values) for name, values in batch.items()}
-            except DataError as err:
-                raise _located(err, source, rows) from err
-            try:
-                writer.append_batch(ready)
-            except DataError as err:
-                raise _located(err, source, 0) from err
-            rows += len(next(iter(batch.values())))
-            n_bytes += sum(values.nbytes for values in batch.values())
-            if progress is not None:
-                progress(rows, n_bytes)
-    return rows
-
-
-def _ahead(batches: Iterator[Mapping[str, Any]]) -> Generator[Mapping[str, Any], None, None]:
-    """Read the next batch while the last one is written: decoding Parquet takes as long as writing, and no GIL."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1, thread_name_prefix="vecmill-read") as pool:
-        coming = pool.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, batches, None)
-            yield batch
-
-
-def _located(err: DataError, source: Source, base: int) -> DataError:
-    """Return ``err`` with the file of its row and the row in that file; its own row counts from ``base``."""
-    if err.file is not None:
-        return err
-    file, row = source.locate(base + (err.row or 0), err.field)
-    located = DataError(
-        file=file, field=err.field, row=row if err.row is not None else None, expected=err.expected, got=err.got
-    )
-    for note in getattr(err, "__notes__", ()):
-        located.add_note(note)
-    return located
+def _leave_no_trace(folder: Path) -> None:
+    """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
+    with suppress(OSError):  # in the way of nothing
+        (folder / RECORD_NAME).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _safe(writer: LocalBulkWriter) -> str:

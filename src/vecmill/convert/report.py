@@ -16,6 +16,7 @@ class Report:
     rows: rows written.
     rows_read: rows read from the source; always ``rows + rows_rejected``.
     rows_rejected: rows left out, because they did not fit or repeated a primary key.
+    rows_resumed: rows of these that an earlier run had written already.
     rejects: the JSON Lines file that names each of them and why, None when there are none.
     bytes_in, bytes_out: bytes of the files read, and of the files written.
     files: paths written; one inner list per import file, as ``bulk_import(files=...)`` takes it.
@@ -40,6 +41,7 @@ class Report:
     notes: tuple[str, ...] = ()
     rows_read: int = 0
     rows_rejected: int = 0
+    rows_resumed: int = 0
     rejects: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

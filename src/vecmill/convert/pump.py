@@ -1,0 +1,113 @@
+"""Batches of a source into a writer, in order, with every row accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vecmill.convert.rejects import Rejects, take_around
+from vecmill.convert.reshape import length
+from vecmill.errors import DataError
+from vecmill.sources import Source
+from vecmill.sources.cast import Cast
+
+if TYPE_CHECKING:
+    from vecmill.local_writer import LocalBulkWriter
+
+Progress = Callable[[int, int], object]
+Batch = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Pump:
+    """Takes the rows of ``source`` into ``writer``, each column changed by its cast.
+
+    ``rejects`` takes the rows that do not fit; None lets the first of them raise DataError, with its place in the
+    source. ``row`` is the next row to read: all rows before it are in the writer or among the rejects.
+    """
+
+    source: Source
+    casts: Mapping[str, Cast | None]
+    writer: LocalBulkWriter
+    rejects: Rejects | None = None
+    row: int = 0
+    _offered: int = 0
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Read to the end. ``progress`` is called with the rows and bytes read, after every batch."""
+        self._offered = self.writer.total_row_count
+        n_bytes = 0
+        with closing(_ahead(self.source.batches(start_row=self.row))) as batches:
+            for batch in batches:
+                n = length(batch)
+                if self.rejects is None:
+                    self._take_whole(batch, n)
+                else:
+                    self._take_good(batch, n, self.rejects)
+                self.row += n
+                n_bytes += sum(values.nbytes for values in batch.values())
+                if progress is not None:
+                    progress(self.row, n_bytes)
+        if self.source.n_rows is not None and self.row != self.source.n_rows:
+            file = self.source.locate(self.row)[0]
+            raise DataError(file=file, expected=f"{self.source.n_rows} rows in all", got=f"{self.row}")
+
+    def _take_whole(self, batch: Batch, n: int) -> None:
+        try:
+            self._append(batch, 0, n)
+        except DataError as err:
+            raise self._located(err) from err
+
+    def _take_good(self, batch: Batch, n: int, rejects: Rejects) -> None:
+        try:
+            take_around(
+                n,
+                lambda start, stop: self._append({name: part[start:stop] for name, part in batch.items()}, start, stop),
+                lambda row, err: rejects.add(self.row + row, err, batch, row),
+            )
+        except DataError as err:  # no single row is to blame
+            raise self._located(err) from err
+
+    def _append(self, batch: Batch, start: int, stop: int) -> None:
+        """Cast and write rows ``start`` to ``stop`` of a batch. A DataError has the row in that batch."""
+        try:
+            ready = {name: values if (c := self.casts[name]) is None else c(values) for name, values in batch.items()}
+            base = 0
+        except DataError as err:
+            raise _moved(err, start) from err
+        try:
+            base, self._offered = self._offered, self._offered + stop - start
+            self.writer.append_batch(ready)
+        except DataError as err:
+            raise _moved(err, start - base) from err  # the writer counts all rows it was ever offered
+
+    def _located(self, err: DataError) -> DataError:
+        """Return ``err`` with the file of its row, and the row in that file."""
+        if err.file is not None:
+            return err
+        file, row = self.source.locate(self.row + (err.row or 0), err.field)
+        return _copy(err, file, row if err.row is not None else None)
+
+
+def _moved(err: DataError, rows: int) -> DataError:
+    return _copy(err, err.file, err.row + rows) if err.row is not None else err
+
+
+def _copy(err: DataError, file: str | None, row: int | None) -> DataError:
+    copy = DataError(file=file, field=err.field, row=row, expected=err.expected, got=err.got)
+    for note in getattr(err, "__notes__", ()):
+        copy.add_note(note)
+    return copy
+
+
+def _ahead(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+    """Read the next batch while the last one is written: decoding Parquet takes as long as writing, and no GIL."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, thread_name_prefix="vecmill-read") as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch

@@ -1,0 +1,93 @@
+"""What a conversion was asked for, kept beside its files as ``convert.json``: the ground for a resume."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vecmill.errors import StoreError
+from vecmill.sources import Source
+from vecmill.sources.base import one_line
+
+RECORD_NAME = "convert.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One conversion: what it reads and how, and whether it came to its end.
+
+    ``asked`` holds what decides which rows are written and in which order: two runs that ask the same are the same
+    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``.
+    """
+
+    asked: Mapping[str, Any]
+    complete: bool = False
+    rows_read: int = 0
+    rows_rejected: int = 0
+
+    def write(self, folder: Path) -> None:
+        """Put the record into ``folder``, whole or not at all. Raises StoreError."""
+        path = folder / RECORD_NAME
+        fresh = folder / f".{RECORD_NAME}.tmp"
+        text = json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
+        try:
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(path)
+        except OSError as err:
+            raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return the record in ``folder``; None when there is none, or one of another release."""
+    try:
+        raw = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        if raw.pop("vecmill_convert") != FORMAT_VERSION:
+            return None
+        return Record(**raw)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def find_begun(dst: Path, asked: Mapping[str, Any]) -> tuple[Path, Record] | None:
+    """Return the folder in ``dst`` where this very conversion was begun last, and its record; None if nowhere is."""
+    wanted = json.loads(json.dumps(asked))
+    try:
+        folders = [entry for entry in dst.iterdir() if (entry / RECORD_NAME).is_file()]
+        folders.sort(key=lambda folder: (folder / RECORD_NAME).stat().st_mtime_ns, reverse=True)
+    except OSError:
+        return None
+    found = ((folder, read_record(folder)) for folder in folders)
+    return next(((folder, record) for folder, record in found if record and record.asked == wanted), None)
+
+
+def describe_inputs(inputs: Sequence[Any], source: Source) -> dict[str, Any]:
+    """Return what tells whether data are the same as before: files with size and time, columns, number of rows."""
+    return {
+        "inputs": [_stamp(one) for one in inputs],
+        "columns": [[column.name, column.source, str(column.type)] for column in source.columns],
+        "rows": source.n_rows,
+        "bytes": source.n_bytes,
+    }
+
+
+def _stamp(one: Any) -> Any:
+    """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
+    if isinstance(one, str | os.PathLike):
+        text = os.fspath(one)
+        path = Path(text)
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.is_file())
+        elif path.exists():
+            files = [path]
+        else:
+            files = sorted(map(Path, glob.glob(text)))  # noqa: PTH207 - a pattern as the user gave it
+        return [[str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns] for p in files] or text
+    if isinstance(one, Sequence):
+        return [_stamp(inner) for inner in one]
+    return type(one).__name__

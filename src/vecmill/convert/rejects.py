@@ -1,0 +1,143 @@
+"""Rows that are left out, and where they are told: ``rejects.jsonl`` beside the import files, a line a row.
+
+A line has ``file`` and ``row`` (0-based, in that file), ``field`` and ``value`` (shortened; both null where no field is
+to blame), ``reason``, and ``source_row``, the number of the row among all rows of the conversion.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from vecmill.errors import DataError, StoreError
+from vecmill.sources import Source
+from vecmill.sources.base import one_line
+
+REJECTS_NAME = "rejects.jsonl"
+
+_VALUE_LENGTH = 200
+_VALUES_SHOWN = 8
+
+
+class Rejects:
+    """The file of rejected rows. It is made for the first of them, and every line is handed over at once.
+
+    So a process that is killed has told of every row that it left out before a row that it published.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        self.path = folder / REJECTS_NAME
+        self.n_rows = 0
+        self._source = source
+        self._file: IO[bytes] | None = None
+
+    def resume(self, n_taken: int) -> int:
+        """Keep what an earlier run left out before its ``n_taken`` published rows; return the row to go on with.
+
+        Rows that were left out behind the last published one are judged again.
+        """
+        try:
+            numbers, is_torn = self._numbers()
+            # So many rows were taken before the i-th that was left out.
+            self.n_rows = sum(1 for i, number in enumerate(sorted(numbers)) if number - i < n_taken)
+            row = n_taken + self.n_rows
+            if self.n_rows < len(numbers) or is_torn:
+                self._keep_before(row)
+        except OSError as err:
+            raise self._store_error(err) from err
+        return row
+
+    def _numbers(self) -> tuple[array.array[int], bool]:
+        """Return the rows that are told of, and whether the last line was cut off by the end of the process."""
+        numbers = array.array("q")
+        line = b"\n"
+        if self.path.exists():
+            with self.path.open("rb") as lines:
+                for line in lines:
+                    if line.endswith(b"\n"):
+                        numbers.append(json.loads(line)["source_row"])
+        return numbers, not line.endswith(b"\n")
+
+    def _keep_before(self, row: int) -> None:
+        fresh = self.path.with_name(f".{REJECTS_NAME}.tmp")
+        with self.path.open("rb") as old, fresh.open("wb") as new:
+            for line in old:
+                if line.endswith(b"\n") and json.loads(line)["source_row"] < row:
+                    new.write(line)
+        if self.n_rows:
+            fresh.replace(self.path)
+        else:
+            fresh.unlink()
+            self.path.unlink()
+
+    def add(self, number: int, err: DataError, batch: Mapping[str, Any], row: int) -> None:
+        """Tell of the row ``number`` of the source, which is ``row`` of ``batch``."""
+        file, file_row = self._source.locate(number, err.field)
+        line = {
+            "file": file,
+            "row": file_row,
+            "field": err.field,
+            "reason": f"expected {err.expected}, got {err.got}",
+            "value": value_text(batch[err.field], row) if err.field is not None and err.field in batch else None,
+            "source_row": number,
+        }
+        try:
+            if self._file is None:
+                self._file = self.path.open("ab")
+            self._file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+            self._file.flush()
+        except OSError as err_:
+            raise self._store_error(err_) from err_
+        self.n_rows += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _store_error(self, err: OSError) -> StoreError:
+        return StoreError((err.strerror or one_line(err)).lower(), path=os.fspath(self.path), errno=err.errno)
+
+
+def value_text(values: Any, row: int) -> str | None:
+    """Return one value of a column as text of at most 200 characters, None for null."""
+    value = values[row]
+    value = value.as_py() if hasattr(value, "as_py") else value
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if value is None:
+        return None
+    if isinstance(value, list) and len(value) > _VALUES_SHOWN:
+        shown = ", ".join(repr(one)[: _VALUE_LENGTH // _VALUES_SHOWN] for one in value[:_VALUES_SHOWN])
+        return f"[{shown}, ...] ({len(value)} values)"
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _VALUE_LENGTH else f"{text[: _VALUE_LENGTH - 3]}..."
+
+
+def take_around(n_rows: int, attempt: Callable[[int, int], object], reject: Callable[[int, DataError], object]) -> None:
+    """Have ``attempt(start, stop)`` take all rows but the bad ones, which go to ``reject(row, error)``, in order.
+
+    ``attempt`` takes a range whole, or refuses it whole with a DataError whose ``row`` is a bad one within the range
+    (not always the first). The ranges follow what was seen: after a bad row they begin small and double with every one
+    that is taken. So the work stays a small multiple of ``n_rows``, whether one row is bad or all of them.
+    """
+    start, size = 0, n_rows
+    bad: tuple[int, DataError] | None = None
+    while start < n_rows:
+        if bad is not None and bad[0] == start:
+            reject(*bad)
+            start, bad = start + 1, None
+            continue
+        stop = bad[0] if bad is not None else min(n_rows, start + size)
+        try:
+            attempt(start, stop)
+        except DataError as err:
+            if err.row is None:
+                raise
+            bad = (err.row, err)
+            size = max(1, err.row - start)
+        else:
+            start, size = stop, size * 2

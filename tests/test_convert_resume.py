@@ -1,0 +1,198 @@
+"""convert(resume=True): after a kill at any moment, every row is there once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from converting import read_parquet, vectors, write
+from vecmill.convert import convert
+from vecmill.convert.record import read_record
+from vecmill.errors import DataError, StoreError
+
+DIM = 64
+N_ROWS = 60_000
+SEGMENT = 1 << 20
+SCRIPT = """
+import sys
+from vecmill import convert
+convert(
+    [sys.argv[1]], sys.argv[2], file_type=sys.argv[3], segment_size=int(sys.argv[4]), on_error="skip", resume=True,
+    id_from="row", limit=59_990,
+)
+"""
+
+
+def source_with_bad_rows(folder: Path) -> list[int]:
+    """Write vectors, a few of them with NaN; return the good rows."""
+    folder.mkdir()
+    matrix = vectors(N_ROWS, DIM)
+    bad = [*sorted(random.Random(3).sample(range(N_ROWS), 40)), N_ROWS - 12]
+    matrix[bad, 7] = np.nan
+    for i, part in enumerate(np.array_split(matrix, 3)):
+        flat = pa.array(part.ravel())
+        table = pa.table({"vector": pa.FixedSizeListArray.from_arrays(flat, DIM)})
+        pq.write_table(table, folder / f"{i}.parquet", row_group_size=3000, use_dictionary=False)
+    return sorted(set(range(N_ROWS - 10)) - set(bad))
+
+
+def start(*args) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *map(str, args)], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def ids_in(folder: Path, file_type: str) -> list[int]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    ids: list[int] = []
+    for segment in manifest["segments"]:
+        paths = {entry["field"]: folder / entry["path"] for entry in segment["files"]}
+        column = np.load(paths["id"]) if file_type == "npy" else pq.read_table(paths[None])["id"].to_numpy()
+        assert len(column) == segment["rows"]
+        ids += column.tolist()
+    return ids
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file_type", ["npy", "parquet"])
+def test_killed_at_a_random_moment_and_resumed_every_row_is_there_once(tmp_path, file_type):
+    good = source_with_bad_rows(tmp_path / "in")
+    args = (tmp_path / "in", file_type, SEGMENT)
+    began = time.monotonic()
+    whole = start(args[0], tmp_path / "whole", *args[1:])
+    assert whole.wait(timeout=120) == 0, whole.stderr.read()
+    duration = time.monotonic() - began
+    moments = random.Random(5)
+    struck = 0
+    for turn in range(10):
+        out = tmp_path / f"out{turn}"
+        for _ in range(2):  # a resume is killed as well
+            process = start(args[0], out, *args[1:])
+            # Not before something was begun, which takes the first half: Python starts, and the schema is inferred.
+            try:
+                process.wait(timeout=duration * moments.uniform(0.4, 1.0))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                struck += 1
+            process.stderr.close()
+        last = start(args[0], out, *args[1:])
+        assert last.wait(timeout=120) == 0, last.stderr.read()
+        last.stderr.close()
+        records = {folder: read_record(folder) for folder in out.iterdir()}
+        (folder,) = [folder for folder, record in records.items() if record is not None and record.complete]
+        assert ids_in(folder, file_type) == good
+        told = [json.loads(line)["source_row"] for line in (folder / "rejects.jsonl").read_text().splitlines()]
+        assert sorted([*told, *good]) == list(range(N_ROWS - 10))
+        assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert struck >= 5
+    whole.stderr.close()
+
+
+# -- in one process ---------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_after(calls: int):
+    def progress(rows: int, n_bytes: int) -> None:
+        nonlocal calls
+        calls -= 1
+        if calls < 0:
+            raise Killed
+
+    return progress
+
+
+def broken_off(folder: Path, dst: Path, **kwargs) -> None:
+    with pytest.raises(Killed):
+        convert(folder, dst, segment_size=100_000, progress=kill_after(1), **kwargs)
+
+
+def make_source(folder: Path, n: int = 30_000) -> Path:
+    np.save(folder / "vector.npy", vectors(n, 200))
+    return folder / "vector.npy"
+
+
+def test_a_resume_goes_on_behind_what_is_published(tmp_path):
+    src = make_source(tmp_path)
+    broken_off(src, tmp_path / "out")
+    (folder,) = (tmp_path / "out").iterdir()
+    published = json.loads((folder / "manifest.json").read_text())["rows"]
+    assert 0 < published < 30_000
+    read: list[int] = []
+    report = convert(src, tmp_path / "out", resume=True, progress=lambda rows, n_bytes: read.append(rows))
+    assert (report.rows, report.rows_resumed, report.rows_read) == (30_000, published, 30_000)
+    assert report.data_path == str(folder)
+    assert read[0] > published
+    got = read_parquet(report)["vector"].combine_chunks()
+    assert np.asarray(got.flatten()).tobytes() == vectors(30_000, 200).tobytes()
+
+
+def test_what_is_complete_is_only_reported(tmp_path):
+    src = make_source(tmp_path, 1000)
+    first = convert(src, tmp_path / "out", resume=True)
+    again = convert(src, tmp_path / "out", resume=True)
+    assert (first.rows_resumed, again.rows_resumed) == (0, 1000)
+    assert (again.files, again.data_path, again.rows) == (first.files, first.data_path, 1000)
+    anew = convert(src, tmp_path / "out")
+    assert anew.data_path != first.data_path
+
+
+@pytest.mark.parametrize("other", [{"skip": 1}, {"file_type": "npy"}, {"normalize": ["vector"]}, {"primary": "id"}])
+def test_other_options_are_another_conversion(tmp_path, other):
+    write(tmp_path / "t.parquet", 3000)
+    with pytest.raises(Killed):
+        convert(tmp_path / "t.parquet", tmp_path / "out", segment_size=9000, progress=kill_after(0), columns=["vector"])
+    columns = ["vector", "id"] if "primary" in other else ["vector"]
+    report = convert(tmp_path / "t.parquet", tmp_path / "out", resume=True, columns=columns, **other)
+    assert report.rows_resumed == 0
+
+
+def test_other_data_are_another_conversion(tmp_path):
+    src = make_source(tmp_path)
+    broken_off(src, tmp_path / "out")
+    np.save(src, vectors(30_000, 200, start=1))
+    assert convert(src, tmp_path / "out", resume=True).rows_resumed == 0
+
+
+def test_a_stop_at_a_bad_row_can_be_resumed_with_skip(tmp_path):
+    matrix = vectors(30_000, 200)
+    matrix[20_000, 0] = np.nan
+    np.save(tmp_path / "vector.npy", matrix)
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path / "vector.npy", tmp_path / "out", segment_size=100_000)
+    assert caught.value.row == 20_000
+    report = convert(tmp_path / "vector.npy", tmp_path / "out", resume=True, on_error="skip")
+    assert report.rows_resumed > 0
+    assert (report.rows, report.rows_rejected) == (29_999, 1)
+    got = read_parquet(report)["vector"].combine_chunks()
+    assert np.asarray(got.flatten()).tobytes() == np.delete(matrix, 20_000, axis=0).tobytes()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"vecmill_convert": 99}', '{"vecmill_convert": 1}'])
+def test_a_record_that_is_none(tmp_path, text):
+    write(tmp_path / "t.parquet", 10)
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "convert.json").write_text(text)
+    report = convert(tmp_path / "t.parquet", tmp_path / "out", resume=True)
+    assert (report.rows, report.rows_resumed) == (10, 0)
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    write(tmp_path / "t.parquet", 10)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError):
+        convert(tmp_path / "t.parquet", tmp_path / "file", resume=True)
