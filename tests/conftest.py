@@ -7,10 +7,25 @@ from collections.abc import Iterator
 import pytest
 
 from servers.milvus import Milvus, running_milvus
+from servers.s3 import S3Server, running_juicefs, running_seaweed
 
 
 @pytest.fixture(scope="session")
 def milvus() -> Iterator[Milvus]:
     """The real server, empty, the same for all tests of a run."""
     with running_milvus() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs() -> Iterator[S3Server]:
+    """S3: the light and fast one."""
+    with running_juicefs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[S3Server]:
+    """S3: the one to ask whether something is right."""
+    with running_seaweed() as server:
         yield server

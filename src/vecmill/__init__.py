@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         list_bulk_insert_tasks,
     )
     from vecmill.local_writer import LocalBulkWriter
+    from vecmill.remote_writer import RemoteBulkWriter
 
 __all__ = [
     "AsyncImportClient",
@@ -44,6 +45,7 @@ __all__ = [
     "ImportJob",
     "ImportJobError",
     "LocalBulkWriter",
+    "RemoteBulkWriter",
     "Report",
     "SchemaError",
     "StoreError",
@@ -74,6 +76,7 @@ _LAZY = {
     "ImportClient": "vecmill.importer.client",
     "ImportJob": "vecmill.importer.client",
     "LocalBulkWriter": "vecmill.local_writer",
+    "RemoteBulkWriter": "vecmill.remote_writer",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",
     "commit_import": "vecmill.importer.calls",

@@ -162,9 +162,10 @@ class Pipeline:
                 return
             tally.n_rows -= first.n_rows
         self.drain()
-        self._begin()
+        ahead = [first] if second is None else [first, second]
+        self._begin(ahead, batches)
         try:
-            for batch in chain([first] if second is None else [first, second], batches):
+            for batch in chain(ahead, batches):
                 row = first_row + tally.n_rows
                 tally.n_rows += batch.n_rows
                 if batch.n_rows > self.stage.capacity or not self._add_to_stage(batch, row):
@@ -345,13 +346,27 @@ class Pipeline:
         if self._transaction is not None and not self._may_go_back(segment):
             self._publisher.seal(segment)
 
-    def _begin(self) -> None:
+    def _begin(self, ahead: list[Batch], batches: Iterator[Batch]) -> None:
+        """Set the mark. Where it takes memory to go back (``hold``), find out how large the batch is, as far as that
+        matters; if it is too large, the open segment ends before it.
+        """
         first = self._lane.open
+        if first is not None:
+            n_bytes = sum(batch.n_rows for batch in ahead) * self._row_bytes
+            while n_bytes <= self._sink.hold_bytes and (batch := next(batches, None)) is not None:
+                ahead.append(batch)
+                n_bytes += batch.n_rows * self._row_bytes
+            if not self._sink.hold(n_bytes):
+                with self._breaking():
+                    self._lane.roll()
+                    self._hand_over()
+                first = None
         self._transaction = _Transaction(first, first.mark() if first else None)
 
     def _keep(self) -> None:
         self._transaction = None
         with self._breaking():
+            self._sink.release()
             self._hand_over()
 
     def _undo(self) -> None:
@@ -362,6 +377,7 @@ class Pipeline:
             wait(transaction.running)
             self._publisher.pause()
             self.stage.clear()
+            stack.callback(self._sink.release)
             if transaction.first is not None:
                 stack.callback(transaction.first.rollback, transaction.mark)
             stack.callback(setattr, self._lane, "open", transaction.first)

@@ -114,6 +114,8 @@ class Sink(Protocol):
     Paths are relative to it, POSIX.
     """
 
+    hold_bytes: int  # for ``hold``; 0 where everything can be taken back
+
     @property
     def where(self) -> str:
         """The folder, for messages."""
@@ -126,6 +128,16 @@ class Sink(Protocol):
 
     def open_segment(self, token: int) -> SinkFolder:
         """Return a place for the files of a segment. No token may be used twice in one folder."""
+
+    def hold(self, n_bytes: int) -> bool:
+        """From now on, make sure that all files can be rolled back to where they are, until ``release``.
+
+        ``n_bytes``: about what will be appended. Return False if that is too much for the files that are open, and
+        nothing was done.
+        """
+
+    def release(self) -> None:
+        """What was appended since ``hold`` stays."""
 
     def replace_manifest(self, text: str) -> None:
         """Replace the manifest: readers see the old one or the new one, never half of it."""

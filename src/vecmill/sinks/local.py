@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor, wait
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 class OutputFile:
     """A file that grows at its end. ``header_bytes`` at its start are left free and written last, by ``finish``."""
 
-    def __init__(self, path: Path, header_bytes: int = 0) -> None:
+    def __init__(self, path: Path, header_bytes: int = 0, *, file: FileIO | None = None) -> None:
+        """Make the file ``path``, or with ``file``, an empty one that has no name, write to that."""
         self.path = path
         self._header_bytes = header_bytes
         self._n_bytes = 0
@@ -47,7 +49,7 @@ class OutputFile:
         self._reserved = 0
         with store_errors(path):
             # A file object, not a bare descriptor: of a writer that is never closed, it is closed with the object.
-            self._file = path.open("x+b", buffering=0)
+            self._file = path.open("x+b", buffering=0) if file is None else file
         self._fd = self._file.fileno()
 
     @property
@@ -124,15 +126,25 @@ class OutputFile:
 
     def finish(self, header: bytes = b"") -> tuple[int, str]:
         """Write the header, cut the file to its length and close it. Return (bytes, checksum) of the whole file."""
+        done = self.complete(header)
+        with store_errors(self.path):
+            self.close()
+        return done
+
+    def complete(self, header: bytes) -> tuple[int, str]:
+        """Do what ``finish`` does, but for closing."""
         if len(header) != self._header_bytes:
             raise ValueError(f"the header has {len(header)} bytes, {self._header_bytes} were left free")
         with store_errors(self.path):
             if header:
                 self._write([memoryview(header)], 0, len(header))
             os.ftruncate(self._fd, len(header) + self._n_bytes)
-            self.close()
         crc = crc64nvme_combine(crc64nvme(header), self._crc, self._n_bytes) if header else self._crc
         return len(header) + self._n_bytes, f"crc64nvme:{crc:016x}"
+
+    def fileno(self) -> int:
+        """Return the descriptor, for who maps the file."""
+        return self._fd
 
     def close(self) -> None:
         """Close the file as it is. Safe to call twice."""
@@ -239,6 +251,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class LocalSink:
     """A folder on local disk."""
 
+    hold_bytes = 0
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
@@ -259,6 +273,14 @@ class LocalSink:
     def open_segment(self, token: int) -> LocalFolder:
         """Make a hidden folder for a segment."""
         return LocalFolder(self._root, token)
+
+    def hold(self, n_bytes: int) -> bool:
+        """Do nothing: an open file can always be rolled back."""
+        del n_bytes
+        return True
+
+    def release(self) -> None:
+        """Do nothing."""
 
     def replace_manifest(self, text: str) -> None:
         """Replace ``manifest.json`` by a rename."""

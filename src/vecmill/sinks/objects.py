@@ -1,0 +1,118 @@
+"""What is put, read and deleted in one folder of a bucket, and how its refusals are worded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from typing import Any
+
+from vecmill.errors import StoreError
+from vecmill.sinks.bucket import Bucket, Transfer
+from vecmill.sinks.parts import PartPool
+from vecmill.sinks.refusal import knows_no_checksum, refusal
+from vecmill.sinks.spool import Room
+
+log = logging.getLogger(__name__)
+
+_MAX_PARTS = 10_000  # S3's limit for one object
+_REACH_SECONDS = 10.0
+
+
+class Objects:
+    """One folder of a bucket: what is put, read and deleted there, and how refusals are worded. For several threads."""
+
+    def __init__(self, bucket: Bucket, folder: str, transfer: Transfer, largest_bytes: int) -> None:
+        self.bucket = bucket
+        self.transfer = transfer
+        self._key = "/".join(filter(None, (bucket.prefix, folder)))
+        self.address_prefix = "/".join(filter(None, (bucket.hidden_prefix, self._key)))
+        self.where = f"{bucket.url}/{self.address_prefix}"
+        # An object may become somewhat larger than the segment it holds: one row is always taken.
+        self.part_bytes = max(transfer.part_bytes, 2 * largest_bytes // _MAX_PARTS)
+        self.pool = PartPool(self.part_bytes, transfer.n_parts)
+        self.room = Room(transfer.spool_bytes)
+        self.largest_bytes = largest_bytes
+        self._checksum = bucket.takes_checksum and transfer.checksum is not None
+        self._store: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def store(self) -> Any:
+        """The store that data are sent with."""
+        with self._lock:
+            if self._store is None:
+                self._store = self.bucket.store(self.transfer, checksum=self._checksum)
+            return self._store
+
+    def key(self, path: str) -> str:
+        """Return the key of a path in the folder, as the store takes it."""
+        return f"{self._key}/{path}" if self._key else path
+
+    def name(self, path: str) -> str:
+        """Return a path for messages."""
+        return f"{self.where}/{path}"
+
+    def refusal(self, error: BaseException, path: str) -> StoreError:
+        """Return the StoreError for an error of the client."""
+        return refusal(error, self.name(path), self.bucket.secrets)
+
+    def reached(self, path: str, call: Callable[[Any], Any]) -> Any:
+        """Call with a hasty store, for the first request of all. Raises StoreError within 10 s if there is no answer.
+
+        If the store does not know the checksum, no object gets one.
+        """
+        while True:
+            future: Future[Any] = Future()
+            store = self.bucket.hasty_store(self.transfer, checksum=self._checksum)
+            threading.Thread(target=_resolve, args=(future, lambda s=store: call(s)), daemon=True).start()
+            try:
+                return future.result(_REACH_SECONDS)
+            except TimeoutError:
+                raise StoreError(f"no answer within {_REACH_SECONDS:.0f} s", path=self.name(path)) from None
+            except Exception as error:
+                if not (self._checksum and knows_no_checksum(error)):
+                    raise
+                log.info("%s: %s; sending without checksums", self.where, self.refusal(error, path).reason)
+                self._checksum = False
+
+    def put(self, path: str, data: Any, **options: Any) -> dict[str, Any]:
+        """Put an object as a whole. Returns its e_tag and version."""
+        import obstore
+
+        return dict(
+            obstore.put(
+                self.store, self.key(path), data,
+                chunk_size=self.part_bytes, max_concurrency=self.transfer.concurrency, **options,
+            )
+        )  # fmt: skip
+
+    def is_whole(self, path: str, n_bytes: int) -> bool:
+        """Whether an object of so many bytes is there: for when the last answer of an upload was lost."""
+        import obstore
+
+        try:
+            return bool(obstore.head(self.store, self.key(path))["size"] == n_bytes)
+        except Exception as error:
+            log.info("%s: %s", self.name(path), self.refusal(error, path).reason)
+            return False
+
+    def delete(self, paths: Collection[str]) -> None:
+        """Delete objects. Raises StoreError."""
+        import obstore
+
+        for path in paths:  # one by one: not every store can do more, and there are few
+            try:
+                obstore.delete(self.store, self.key(path))
+            except FileNotFoundError:
+                continue
+            except Exception as error:
+                raise self.refusal(error, path) from None
+
+
+def _resolve(future: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)

@@ -1,0 +1,94 @@
+"""What an object store says when it refuses, in one line without secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from vecmill.errors import StoreError
+
+_CODE = re.compile(r"<Code>([^<]*)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<\n]*)")
+_STATUS = re.compile(r"status code: ([0-9]{3})")
+_QUERY = re.compile(r"\?[^\s)\"']*")
+_REQUEST = re.compile(r"Error performing \w+ (\w+://[^/\s]+)\S*")
+_CAUSE = re.compile(r'message: "([^"]*)"|(InvalidContentType|InvalidCertificate\(\s*\w+|dns error|TimedOut)')
+_CAUSE_HINTS = {
+    "InvalidContentType": "it does not speak https; for plain http say secure=False",
+    "TimedOut": "no answer in time",
+}
+# What is shorter is part of words.
+_SECRET_CHARS = 6
+_HINTS = {
+    "PermissionDeniedError": "the store refuses the credentials, or they lack the right",
+    "UnauthenticatedError": "the store does not know the credentials, or there are none",
+    "FileNotFoundError": "the store has no such bucket or object",
+    "AlreadyExistsError": "is there already",
+    "PreconditionError": "was changed by somebody else meanwhile",
+}
+# Codes whose plain name says more than the class of the error.
+_CODE_HINTS = {
+    "NoSuchBucket": "the store has no such bucket",
+    "ContainerNotFound": "the store has no such container",
+    "InvalidAccessKeyId": "the store does not know the access key",
+    "SignatureDoesNotMatch": "the secret key is wrong",
+    "AuthenticationFailed": "the store refuses the credentials",
+    "AuthorizationHeaderMalformed": "the region is wrong",
+    "PermanentRedirect": "the region or the endpoint is wrong",
+    "IllegalLocationConstraintException": "the region is wrong",
+    "QuotaExceeded": "the bucket is full",
+    "XMinioStorageFull": "the store is full",
+    "EntityTooLarge": "the object is too large for the store",
+}
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status that the store has answered with, if it has."""
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else None
+
+
+def code_of(error: BaseException) -> str:
+    """Return the store's own name for its refusal, or ""."""
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
+
+
+def knows_no_conditions(error: BaseException) -> bool:
+    """Whether a store has refused a put because it cannot do it under a condition."""
+    return (
+        isinstance(error, NotImplementedError) or status_of(error) == 501 or type(error).__name__ == "NotSupportedError"
+    )
+
+
+def knows_no_checksum(error: BaseException) -> bool:
+    """Whether a store may have refused a put because it cannot check it."""
+    return status_of(error) in (400, 501) and code_of(error) not in _CODE_HINTS
+
+
+def refusal(error: BaseException, path: str, secrets: Collection[str] = ()) -> StoreError:
+    """Return the StoreError for an error of the store client.
+
+    To be raised ``from None``: the client's own text is long, and may hold a signed URL.
+    """
+    if isinstance(error, StoreError):
+        return error
+    code, status = code_of(error), status_of(error)
+    said = _MESSAGE.search(str(error))
+    hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__)
+    if code or status:
+        told = ": ".join(
+            filter(None, [" ".join(map(str, filter(None, [status, code]))), said[1].strip() if said else ""])
+        )
+        reason = f"{hint} ({told})" if hint else f"the store answers {told}"
+    elif found := _REQUEST.search(str(error)):
+        causes = [one[1] or one[2] for one in _CAUSE.finditer(str(error))]
+        cause = _CAUSE_HINTS.get(causes[-1], causes[-1]) if causes else "the connection was lost"
+        reason = f"{hint or 'no answer'} from {found[1]}: {' '.join(cause.split())}"
+    else:
+        plain = _QUERY.sub("", str(error).partition("\n")[0]) or type(error).__name__
+        reason = f"{hint} ({plain})" if hint else plain
+    for secret in secrets:
+        if len(secret) >= _SECRET_CHARS:
+            reason = reason.replace(secret, "***")
+    return StoreError(reason, path=path, errno=getattr(error, "errno", None))
