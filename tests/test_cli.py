@@ -355,3 +355,16 @@ def test_rejects_and_resume(tmp_path):
     again = vecmill("convert", source, tmp_path / "out", "--on-error", "skip", "--resume", "--json")
     report = json.loads(again.stdout)
     assert (report["data_path"], report["rows_resumed"], report["rows_rejected"]) == (lines[-1], 99, 1)
+
+
+def test_duplicates(tmp_path):
+    np.save(tmp_path / "id.npy", np.array([5, 6, 5]))
+    np.save(tmp_path / "v.npy", np.ones((3, 4), np.float32))
+    files = (tmp_path / "id.npy", tmp_path / "v.npy")
+    done = vecmill("convert", *files, tmp_path / "out", "--check-duplicates")
+    assert done.returncode == 1
+    assert "row 2: expected a primary key that no other row has, got 5, as in row 0" in error_line(done)
+    done = vecmill("convert", *files, tmp_path / "out", "--keep", "last", "--json")
+    report = json.loads(done.stdout)
+    assert pq.read_table(report["files"][0][0])["id"].to_pylist() == [6, 5]
+    assert report["rows_rejected"] == 1

@@ -32,6 +32,14 @@ class OnError(StrEnum):
     skip = "skip"
 
 
+class Keep(StrEnum):
+    """Which row of those with the same primary key is taken."""
+
+    first = "first"
+    last = "last"
+    error = "error"
+
+
 class Format(StrEnum):
     """Formats that convert writes."""
 
@@ -113,6 +121,17 @@ def convert_command(
         OnError,
         typer.Option(help="A row that does not fit: stop; or skip it, and tell of it in rejects.jsonl."),
     ] = OnError.stop,
+    check_duplicates: Annotated[
+        bool,
+        typer.Option("--check-duplicates", help="Look for primary keys that come more than once, before writing."),
+    ] = False,
+    keep: Annotated[
+        Keep,
+        typer.Option(
+            help="Of rows with one key: error names them; first or last is taken, the others go to rejects.jsonl. "
+            "first and last imply --check-duplicates."
+        ),
+    ] = Keep.error,
     resume: Annotated[
         bool,
         typer.Option(
@@ -157,6 +176,8 @@ def convert_command(
             normalize=normalize,
             scale=factors,
             on_error=on_error.value,
+            check_duplicates=check_duplicates or keep is not Keep.error,
+            keep=keep.value,
             resume=resume,
         )
         plan = prepare(src or None, settings)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert.casts import Policy, plan_casts
+from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
 from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, with_key
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
@@ -54,6 +55,8 @@ class Settings:
     normalize: Sequence[str] = ()
     scale: Mapping[str, float] = field(default_factory=dict)
     on_error: OnError = "stop"
+    check_duplicates: bool = False
+    keep: Keep = "error"
     resume: bool = False
     config: Mapping[str, Any] | None = None
 
@@ -62,6 +65,8 @@ class Settings:
             raise SchemaError(f"cast is 'safe' or 'unsafe', not {self.cast!r}")
         if self.on_error not in ("stop", "skip"):
             raise SchemaError(f"on_error is 'stop' or 'skip', not {self.on_error!r}")
+        if self.keep not in ("first", "last", "error"):
+            raise SchemaError(f"keep is 'first', 'last' or 'error', not {self.keep!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ def convert(
     normalize: Sequence[str] = (),
     scale: Mapping[str, float] | None = None,
     on_error: OnError = "stop",
+    check_duplicates: bool = False,
+    keep: Keep = "error",
     resume: bool = False,
     config: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -122,6 +129,9 @@ def convert(
     normalize: vectors that are scaled to length 1.
     scale: vectors that are multiplied by a factor, after that.
     on_error: "stop" at the first row that does not fit; or "skip" such rows, and tell of each in ``rejects.jsonl``.
+    check_duplicates: find primary keys that come more than once, before a row is written; reads the keys once more.
+    keep: of rows with the same key, "first" or "last" is taken and the others are told of in ``rejects.jsonl``;
+        "error" raises DataError. Keys alone decide: the row that is kept may still be one that does not fit.
     resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
     config: options of the format, as `LocalBulkWriter` takes them.
     progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
@@ -140,7 +150,8 @@ def convert(
     settings = Settings(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
         primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
-        scale=dict(scale or {}), on_error=on_error, resume=resume, config=config,
+        scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
+        resume=resume, config=config,
     )  # fmt: skip
     return run(prepare(src, settings), dst, progress=progress, began=began)
 
@@ -173,6 +184,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     begun = find_begun(Path(dst), asked) if settings.resume else None
     if begun is not None and begun[1].complete:
         return _finished(plan, *begun, began)
+    repeated = _repeated(plan, Path(dst)) if settings.check_duplicates else None
     writer = LocalBulkWriter(
         plan.schema, os.fspath(dst if begun is None else begun[0]), chunk_size=settings.segment_size,
         file_type=settings.file_type, config=config, resume=begun is not None,
@@ -182,7 +194,8 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
         with writer, closing(Rejects(writer.data_path, source)) as rejects:
             Record(asked).write(writer.data_path)
             row = rejects.resume(resumed) if begun is not None else 0
-            pump = Pump(source, plan.casts, writer, rejects if settings.on_error == "skip" else None, row)
+            skip = settings.on_error == "skip"
+            pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=repeated, row=row)
             pump.run(progress)
     except BaseException as err:
         if not writer.manifest.segments:
@@ -203,10 +216,23 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     )
 
 
+def _repeated(plan: Plan, dst: Path) -> Repeated:
+    """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept."""
+    key = plan.schema.primary_field
+    if key is None or key.auto_id:
+        raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
+    keep = plan.settings.keep
+    folder = next(one for one in (dst, *dst.absolute().parents) if one.is_dir())
+    repeated = find_repeated(plan.source, key.name, folder, cast=plan.casts[key.name], keep=keep)
+    if keep == "error":
+        refuse_repeated(plan.source, repeated, plan.casts[key.name])
+    return repeated
+
+
 def _asked(plan: Plan) -> dict[str, Any]:
     """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
     settings = plan.settings
-    names = ("id_from", "skip", "limit", "cast", "normalize", "scale")
+    names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep")
     return {
         **describe_inputs(plan.inputs, plan.source),
         **{name: getattr(settings, name) for name in names},

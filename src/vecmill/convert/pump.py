@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vecmill.convert.duplicates import Repeated, without
 from vecmill.convert.rejects import Rejects, take_around
 from vecmill.convert.reshape import length
 from vecmill.errors import DataError
@@ -24,14 +25,17 @@ Batch = Mapping[str, Any]
 class Pump:
     """Takes the rows of ``source`` into ``writer``, each column changed by its cast.
 
-    ``rejects`` takes the rows that do not fit; None lets the first of them raise DataError, with its place in the
-    source. ``row`` is the next row to read: all rows before it are in the writer or among the rejects.
+    ``rejects`` takes the rows of ``repeated`` keys, and with ``skip`` those that do not fit; else the first of these
+    raises DataError, with its place in the source. ``row`` is the next row to read: all rows before it are in the
+    writer or among the rejects.
     """
 
     source: Source
     casts: Mapping[str, Cast | None]
     writer: LocalBulkWriter
-    rejects: Rejects | None = None
+    rejects: Rejects
+    skip: bool = False
+    repeated: Repeated | None = None
     row: int = 0
     _offered: int = 0
 
@@ -41,12 +45,8 @@ class Pump:
         n_bytes = 0
         with closing(_ahead(self.source.batches(start_row=self.row))) as batches:
             for batch in batches:
-                n = length(batch)
-                if self.rejects is None:
-                    self._take_whole(batch, n)
-                else:
-                    self._take_good(batch, n, self.rejects)
-                self.row += n
+                self._take(batch)
+                self.row += length(batch)
                 n_bytes += sum(values.nbytes for values in batch.values())
                 if progress is not None:
                     progress(self.row, n_bytes)
@@ -54,21 +54,32 @@ class Pump:
             file = self.source.locate(self.row)[0]
             raise DataError(file=file, expected=f"{self.source.n_rows} rows in all", got=f"{self.row}")
 
-    def _take_whole(self, batch: Batch, n: int) -> None:
-        try:
-            self._append(batch, 0, n)
-        except DataError as err:
-            raise self._located(err) from err
-
-    def _take_good(self, batch: Batch, n: int, rejects: Rejects) -> None:
-        try:
-            take_around(
-                n,
-                lambda start, stop: self._append({name: part[start:stop] for name, part in batch.items()}, start, stop),
-                lambda row, err: rejects.add(self.row + row, err, batch, row),
+    def _take(self, batch: Batch) -> None:
+        rows: Sequence[int] = range(length(batch))
+        good = batch
+        flags = self.repeated.among(self.row, len(rows)) if self.repeated is not None else None
+        if self.repeated is not None and flags is not None:
+            err = DataError(
+                field=self.repeated.name,
+                expected="a primary key that no other row has",
+                got="one that is kept elsewhere",
             )
-        except DataError as err:  # no single row is to blame
-            raise self._located(err) from err
+            for row in flags.nonzero()[0].tolist():
+                self.rejects.add(self.row + row, err, batch, row)
+            good, rows = without(batch, flags), (~flags).nonzero()[0].tolist()
+        if not rows:
+            return
+        try:
+            if self.skip:
+                take_around(
+                    len(rows),
+                    lambda start, stop: self._append(_cut(good, start, stop), start, stop),
+                    lambda row, err: self.rejects.add(self.row + rows[row], err, good, row),
+                )
+            else:
+                self._append(good, 0, len(rows))
+        except DataError as err:  # with skip: no single row is to blame
+            raise self._located(err, rows) from err
 
     def _append(self, batch: Batch, start: int, stop: int) -> None:
         """Cast and write rows ``start`` to ``stop`` of a batch. A DataError has the row in that batch."""
@@ -83,12 +94,16 @@ class Pump:
         except DataError as err:
             raise _moved(err, start - base) from err  # the writer counts all rows it was ever offered
 
-    def _located(self, err: DataError) -> DataError:
+    def _located(self, err: DataError, rows: Sequence[int]) -> DataError:
         """Return ``err`` with the file of its row, and the row in that file."""
         if err.file is not None:
             return err
-        file, row = self.source.locate(self.row + (err.row or 0), err.field)
+        file, row = self.source.locate(self.row + rows[err.row or 0], err.field)
         return _copy(err, file, row if err.row is not None else None)
+
+
+def _cut(batch: Batch, start: int, stop: int) -> Batch:
+    return {name: part[start:stop] for name, part in batch.items()}
 
 
 def _moved(err: DataError, rows: int) -> DataError:
