@@ -156,7 +156,7 @@ def test_missing_files_and_empty_folders(tmp_path):
         open_source(tmp_path / "nowhere.parquet")
     assert caught.value.path == str(tmp_path / "nowhere.parquet")
     assert "no such file" in caught.value.reason
-    with pytest.raises(DataError, match=r"expected a folder of files that end in \.parquet/\.npy/"):
+    with pytest.raises(DataError, match=r"expected a folder of files that end in \.parquet/\.arrow/"):
         open_source(tmp_path)
     other = tmp_path / "data.docx"
     other.write_text("a,b\n")

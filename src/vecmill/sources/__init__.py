@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vecmill.errors import DataError
 from vecmill.sources.base import Column, Place, Source, names_text
@@ -14,23 +15,25 @@ from vecmill.sources.joined import Joined
 if TYPE_CHECKING:
     from vecmill.sources.arrays import Array
     from vecmill.sources.kinds import Tables
+    from vecmill.sources.tables import Table
 
 __all__ = ["Column", "Source", "open_source"]
 
-PathLike = str | os.PathLike[str]
+Input = str | os.PathLike[str] | Any
+"""A path, or an object that holds columns."""
 
 _EVERYTHING_ELSE = "*"
 
 
 def open_source(
-    paths: PathLike | Sequence[PathLike] | None,
+    paths: Input | Sequence[Input] | None,
     *,
     columns: Mapping[str, str] | Iterable[str] | None = None,
     also: Iterable[str] = (),
     batch_rows: int | None = None,
     kind: str | None = None,
 ) -> Source:
-    """Open files of any kind as one source of columns.
+    """Open files of any kind, and tables in memory, as one source of columns.
 
     Parameters
     ----------
@@ -38,7 +41,8 @@ def open_source(
         (Parquet) follow one another in the order given; those of a folder in the order of their names, where
         ``part-2`` comes before ``part-10``. A file of one array (NPY, fvecs, fbin) is a column, named by its stem.
         Files of several arrays (NPZ, HDF5, safetensors) bring columns of their names, and follow one another.
-        Different kinds are joined row by row. None when ``columns`` names array files only.
+        An object with Arrow's C interface (pyarrow, Polars, DuckDB, pandas), a dataset of Hugging Face's or Lance is
+        a table of its own. Different kinds are joined row by row. None when ``columns`` names array files only.
     columns: field name -> column of the source, or -> a file of one array or a part of a file (a path that ends like
         one; a pattern such as ``folder/emb_*.npy`` joins shards in the order of their numbers). Entries that name
         columns select: nothing else is taken, unless ``"*"`` stands among them. Entries that name files only add. A
@@ -54,22 +58,30 @@ def open_source(
     """
     from vecmill.sources.arrays import ArraySource
     from vecmill.sources.kinds import kind_named
+    from vecmill.sources.objects import is_object, open_object
     from vecmill.sources.places import expand, looks_like_arrays
 
-    given = [] if paths is None else [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    given = (
+        [] if paths is None else [paths] if isinstance(paths, str | os.PathLike) or is_object(paths) else list(paths)
+    )
+    objects = [open_object(one) for one in given if is_object(one)]
+    files: list[Any] = [one for one in given if not is_object(one)]
     tables: dict[str, list[Place]] = {}
     array_places: list[Place] = []
-    for place in (place for path in given for place in expand(path, kind)):
+    for place in (place for path in files for place in expand(path, kind)):
         if kind_named(place.kind).tables is not None:
             tables.setdefault(place.kind, []).append(place)
         else:
             array_places.append(place)
+    groups = [_Group(one.place, tuple(one.schema.names), _in_memory(one)) for one in objects]
+    groups += [
+        _Group(str(places[0].path), _tables(k).names(places[0]), _in_files(k, places)) for k, places in tables.items()
+    ]
     arrays = _arrays(array_places)
     mapping = _mapping(columns)
     matrices = {field: _shards(field, name) for field, name in mapping.items() if looks_like_arrays(name)}
     chosen = {field: name for field, name in mapping.items() if field not in matrices}
-    in_tables = {name: _tables(name).names(places[0]) for name, places in tables.items()}
-    available = _unique((*(column for names in in_tables.values() for column in names), *arrays))
+    available = _unique((*(column for group in groups for column in group.names), *arrays))
     if not chosen or _EVERYTHING_ELSE in chosen:
         chosen.pop(_EVERYTHING_ELSE, "")
         taken = set(chosen.values())
@@ -80,22 +92,41 @@ def open_source(
         chosen |= {name: name for name in also if name in available and name not in mapping}
     for field, name in chosen.items():
         if name not in available:
-            where = str(next(iter(tables.values()))[0].path) if tables else None
+            where = groups[0].place if groups else next((a.place for column in arrays.values() for a in column), None)
             raise DataError(
                 file=where, field=field, expected=f"a column {name!r}", got=f"columns {names_text(available)}"
             )
 
     parts: list[Source] = []
-    for name, places in tables.items():
-        wanted = {field: column for field, column in chosen.items() if column in in_tables[name]}
+    for group in groups:
+        wanted = {field: column for field, column in chosen.items() if column in group.names}
         if wanted:
-            parts.append(_tables(name).table(places, wanted, batch_rows=batch_rows))
+            parts.append(group.open(wanted, batch_rows))
     from_arrays = {field: (name, arrays[name]) for field, name in chosen.items() if name in arrays} | matrices
     if from_arrays:
         parts.append(ArraySource(from_arrays, batch_rows=batch_rows))
     if not parts:
         raise DataError(expected="at least one column", got="none")
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Tables that follow one another: the first one, their columns, and how columns of them are opened."""
+
+    place: str
+    names: tuple[str, ...]
+    open: Callable[[Mapping[str, str], int | None], Source]
+
+
+def _in_files(kind: str, places: Sequence[Place]) -> Callable[[Mapping[str, str], int | None], Source]:
+    return lambda wanted, batch_rows: _tables(kind).table(places, wanted, batch_rows=batch_rows)
+
+
+def _in_memory(table: Table) -> Callable[[Mapping[str, str], int | None], Source]:
+    from vecmill.sources.tables import TableSource
+
+    return lambda wanted, batch_rows: TableSource([table], wanted, batch_rows=batch_rows)
 
 
 def _tables(kind: str) -> Tables:

@@ -159,6 +159,17 @@ def extra(package: str, name: str, path: Path) -> Iterator[None]:
         raise DataError(file=str(path), expected=need, got="no such package") from err
 
 
+@contextmanager
+def translated(place: str, expected: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn exceptions of these kinds, which another library raises, into a DataError that names ``place``."""
+    try:
+        yield
+    except (StoreError, DataError):
+        raise
+    except kinds as err:
+        raise DataError(file=place, expected=expected, got=one_line(err)) from err
+
+
 def one_line(err: BaseException) -> str:
     """Return the message of ``err`` as one short line."""
     text = " ".join(str(err).split()) or type(err).__name__

@@ -102,6 +102,24 @@ def _parquet() -> Tables:
     return parquet
 
 
+def _arrow() -> Tables:
+    from vecmill.sources import ipc
+
+    return ipc
+
+
+def _lance() -> Tables:
+    from vecmill.sources import lance
+
+    return lance
+
+
+def _faiss() -> Arrays:
+    from vecmill.sources import faiss
+
+    return faiss.arrays
+
+
 def _npy() -> Arrays:
     from vecmill.sources import npy
 
@@ -153,12 +171,33 @@ def _is_safetensors(head: bytes) -> bool:
     return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") < 1 << 27 and head[9:10] in (b'"', b"}", b" ")
 
 
+def _is_arrow(head: bytes) -> bool:
+    # A stream begins with a marker, the length of the schema, and where in it its flatbuffer has its root.
+    length, root = (int.from_bytes(head[i : i + 4], "little") for i in (4, 8))
+    stream = head.startswith(b"\xff\xff\xff\xff") and 32 <= length < 1 << 24 and length % 8 == 0 and 4 <= root < 64
+    return stream or head.startswith((b"ARROW1", b"FEA1"))
+
+
+def _is_saved_dataset(path: Path) -> bool:
+    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+def _is_lance(path: Path) -> bool:
+    return (path / "_versions").is_dir()
+
+
+_FAISS = (b"IxFI", b"IxF2", b"IxFl", b"IwFl", b"IxMp", b"IxM2", b"IHNf")
+
 KINDS: tuple[Kind, ...] = (
     Kind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet),
+    Kind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow),
+    Kind("datasets", (), is_folder=_is_saved_dataset, tables=_arrow),
+    Kind("lance", (".lance",), is_folder=_is_lance, tables=_lance),
     Kind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True),
     Kind("npz", (".npz",), _is_npz, arrays=_npz),
     Kind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
     Kind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
+    Kind("faiss", (".faiss", ".index"), _starts(*_FAISS), arrays=_faiss),
     *(
         Kind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True)
         for name in ("fvecs", "bvecs", "ivecs")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Place, Source, names_text, reading, rows_for
+from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Place, Source, reading, rows_for
+from vecmill.sources.tables import match_types
 
 # Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
 # row group of 200,000 x 768 floats is 740 MB against 190 MB at the same speed.
@@ -51,7 +52,7 @@ class ParquetSource:
         self.n_bytes = 0
         for path in paths:
             with reading(path, "Parquet"), _open(path) as file:
-                self._check(path, file.schema_arrow, wanted.values(), types, paths[0])
+                match_types(str(path), file.schema_arrow, wanted.values(), types, str(paths[0]))
                 n_rows.append(file.metadata.num_rows)
                 size, null = _statistics(file)
                 sizes.append(size)
@@ -113,24 +114,6 @@ class ParquetSource:
             batch = next(file.iter_batches(batch_size=MIN_BATCH_ROWS, columns=sorted(set(wanted.values()))), None)
         decoded = batch.nbytes / batch.num_rows if batch is not None and batch.num_rows else 0.0
         return rows_for(max(decoded, sum(self._row_bytes[name] for name in wanted)))
-
-    @staticmethod
-    def _check(path: Path, schema: Any, wanted: Iterable[str], types: dict[str, Any], first: Path) -> None:
-        import pyarrow.types as t
-
-        for name in wanted:
-            found = schema.get_all_field_indices(name)
-            if len(found) != 1:
-                got = f"{len(found)} columns of that name" if found else f"columns {names_text(schema.names)}"
-                raise DataError(file=str(path), expected=f"a column {name!r}", got=got)
-            found_type = schema.field(found[0]).type
-            known = types.setdefault(name, found_type)
-            if t.is_null(known):
-                types[name] = found_type
-            elif known != found_type and not t.is_null(found_type):
-                raise DataError(
-                    file=str(path), field=name, expected=f"{known}, as in {str(first)!r}", got=str(found_type)
-                )
 
 
 def _groups_from(metadata: Any, row: int) -> tuple[list[int], int]:
