@@ -51,7 +51,10 @@ def objects() -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("name", objects())
+NAMES = ["table", "chunked", "batch", "polars", "pandas", "pandas with an index", "pandas filtered", "duckdb"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "dataset", "dataset with indices"])
 def test_objects_are_read_again_and_from_any_row(name):
     check_restarts(objects()[name], EXPECTED)
 
@@ -128,7 +131,7 @@ def test_empty_objects():
 
 @pytest.mark.parametrize("name", ["polars", "duckdb", "dataset", "pandas"])
 def test_convert_takes_objects(tmp_path, name):
-    report = convert(open_source(objects()[name]), tmp_path, file_type="npy")
+    report = convert(objects()[name], tmp_path, file_type="npy")
     assert report.rows == 100
     folder = [path for path in report.files[0] if path.endswith("vector.npy")]
     assert np.load(folder[0]).tolist() == EXPECTED["vector"]

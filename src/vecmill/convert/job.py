@@ -113,8 +113,8 @@ def convert(
 
     Parameters
     ----------
-    src: files or folders, see `vecmill.sources.open_source`; or any `Source`. None when ``columns`` names NPY files
-        only.
+    src: files, folders or tables in memory, see `vecmill.sources.open_source`; or any `Source`. None when ``columns``
+        names array files only.
     dst: folder to write to; the files come into a folder of their own inside it.
     schema: what the rest of vecmill takes as a schema. None infers one from the data.
     file_type: "parquet" or "npy".

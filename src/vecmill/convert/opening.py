@@ -17,7 +17,7 @@ from vecmill.sources.joined import Joined
 from vecmill.sources.places import looks_like_arrays
 
 PathLike = str | os.PathLike[str]
-Input = PathLike | Sequence[PathLike] | Source | None
+Input = PathLike | Sequence[PathLike] | Source | Any | None
 Columns = Mapping[str, str] | Iterable[str] | None
 
 
@@ -32,7 +32,7 @@ def open_inputs(src: Input, *, columns: Columns = None, join: Sequence[Input] = 
     ``columns`` and ``also`` choose and name columns of all of them together, see `open_source`. Raises DataError when
     inputs differ in their number of rows, or bring columns of the same name.
     """
-    if not join and (src is None or isinstance(src, str | os.PathLike | Sequence)):
+    if not join and not _is_source(src):
         return open_source(src, columns=columns, also=also)
     parts = [_opened(one) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
@@ -51,8 +51,12 @@ def open_inputs(src: Input, *, columns: Columns = None, join: Sequence[Input] = 
 
 
 def _opened(one: Any) -> Source:
-    is_path = isinstance(one, str | os.PathLike | Sequence)
-    return open_source(one) if is_path else one
+    return one if _is_source(one) else open_source(one)
+
+
+def _is_source(one: object) -> bool:
+    """Whether ``one`` is a Source already; paths and tables in memory are to be opened."""
+    return hasattr(one, "batches") and hasattr(one, "locate")
 
 
 def _pairs(columns: Columns) -> Mapping[str, str]:

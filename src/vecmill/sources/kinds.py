@@ -16,6 +16,7 @@ from typing import Protocol
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.arrays import Array
 from vecmill.sources.base import Place, Source, names_text, one_line
+from vecmill.sources.faiss import MAGICS as FAISS_MAGICS
 
 HEAD_BYTES = 4096
 """Bytes of a file that are looked at to tell its kind."""
@@ -186,8 +187,6 @@ def _is_lance(path: Path) -> bool:
     return (path / "_versions").is_dir()
 
 
-_FAISS = (b"IxFI", b"IxF2", b"IxFl", b"IwFl", b"IxMp", b"IxM2", b"IHNf")
-
 KINDS: tuple[Kind, ...] = (
     Kind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet),
     Kind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow),
@@ -197,7 +196,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("npz", (".npz",), _is_npz, arrays=_npz),
     Kind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
     Kind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
-    Kind("faiss", (".faiss", ".index"), _starts(*_FAISS), arrays=_faiss),
+    Kind("faiss", (".faiss", ".index"), _starts(*FAISS_MAGICS), arrays=_faiss),
     *(
         Kind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True)
         for name in ("fvecs", "bvecs", "ivecs")
