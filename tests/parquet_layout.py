@@ -90,14 +90,34 @@ def _pages(raw: np.ndarray, meta: Any, codec: int) -> list[Page]:
         )  # fmt: skip
         body = raw[at + page.header_bytes : at + page.header_bytes + page.stored_bytes].tobytes()
         assert len(body) == page.stored_bytes
-        if codec == CODECS["none"]:
-            assert page.raw_bytes == page.stored_bytes
-        else:
+        if codec != CODECS["none"]:
             name = "snappy" if codec == CODECS["snappy"] else "zstd"
-            assert len(pa.decompress(body, page.raw_bytes, name)) == page.raw_bytes
+            body = pa.decompress(body, page.raw_bytes, name).to_pybytes()
+        assert len(body) == page.raw_bytes
+        if page.encoding == RLE_DICTIONARY:
+            _check_indexes(body, page.n_values)
         pages.append(page)
         at += page.header_bytes + page.stored_bytes
     return pages
+
+
+def _check_indexes(body: bytes, n_values: int) -> None:
+    """Assert that one bit-packed run of whole groups of 8 indexes of 8 bits fills the rest behind the levels."""
+    at = 0
+    for _ in ("repetition", "definition"):
+        at += 4 + int.from_bytes(body[at : at + 4], "little")
+    assert body[at] == 8
+    at += 1
+    if at == len(body):  # all null
+        return
+    header = shift = 0
+    while True:
+        header |= (body[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if body[at - 1] < 0x80:
+            break
+    assert header & 1, "not bit-packed"
+    assert len(body) - at == 8 * (header >> 1) < n_values + 8
 
 
 def _check_counts(path: str) -> None:
