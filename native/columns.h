@@ -16,19 +16,21 @@
 enum { VM_OK = 0, VM_FULL = 1, VM_REFUSED = 2 };
 
 enum {
-    VM_BOOL, VM_INT8, VM_INT16, VM_INT32, VM_INT64, VM_FLOAT, VM_DOUBLE, VM_TEXT, VM_JSON, VM_META,
+    VM_BOOL, VM_INT8, VM_INT16, VM_INT32, VM_INT64, VM_FLOAT, VM_DOUBLE, /* scalars */
+    VM_TEXT, VM_ENCODED, VM_META, VM_ARRAY, VM_STRUCT,                   /* variable width */
     VM_FLOAT_VECTOR, VM_FLOAT16_VECTOR, VM_BFLOAT16_VECTOR, VM_INT8_VECTOR, VM_BINARY_VECTOR
 };
 
 typedef struct {
     int kind;
     int refuse_nul;        /* text: U+0000 cannot be carried */
-    Py_ssize_t dim;        /* vectors: elements (bits for binary ones) */
+    Py_ssize_t dim;        /* vectors: elements (bits for binary ones); arrays: the most elements */
     Py_ssize_t width;      /* fixed width: bytes of one value */
     Py_ssize_t max_bytes;  /* text: longest value in UTF-8 bytes, -1 for no limit */
-    Py_ssize_t room;       /* text: bytes that `data` holds */
-    uint8_t *values;       /* fixed width: capacity * width bytes; text: the UTF-8 */
-    int32_t *offsets;      /* text: capacity + 1 of them */
+    Py_ssize_t room;       /* variable width: bytes that `values` is meant to hold */
+    Py_ssize_t full_room;  /* and what it does hold, for the first row: one long value must always fit */
+    uint8_t *values;       /* fixed width: capacity * width bytes */
+    int32_t *offsets;      /* variable width: capacity + 1 of them */
     uint8_t *validity;     /* one byte a row, or NULL where the field is not nullable */
 } vm_column;
 
@@ -341,13 +343,19 @@ static int vm_put_scalar(const vm_column *c, PyObject *o, uint8_t *out)
     return VM_OK;
 }
 
+/* Bytes that a value of variable width may take at `row`. */
+static inline Py_ssize_t vm_room(const vm_column *c, Py_ssize_t row)
+{
+    return (row == 0 ? c->full_room : c->room) - c->offsets[row];
+}
+
 /* Put a str at `row` of a text column and set the offset behind it. */
 static int vm_put_text(const vm_column *c, PyObject *o, Py_ssize_t row)
 {
     Py_ssize_t start = c->offsets[row], n;
     if (!PyUnicode_Check(o))
         return VM_REFUSED;
-    n = vm_utf8_from_str(o, c->values + start, c->room - start, c->refuse_nul);
+    n = vm_utf8_from_str(o, c->values + start, vm_room(c, row), c->refuse_nul);
     if (n == VM_TEXT_NO_ROOM)
         return VM_FULL;
     if (n < 0 || (c->max_bytes >= 0 && n > c->max_bytes))

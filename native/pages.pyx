@@ -1,4 +1,4 @@
-"""Level bytes and value bytes of Parquet data pages (format v1) for dense vectors and flat columns.
+"""Level bytes and value bytes of Parquet data pages (format v1) for dense vectors and nested columns.
 
 The levels of a fixed-length list are a constant pattern, which is why these pages cost no encoding: repetition levels
 are (0, then dim - 1 ones) for each row, definition levels one run. A generic encoder spends 4 to 6 ns a value on them.
@@ -6,7 +6,7 @@ Hybrid RLE runs and their headers: Apache Parquet format, Encodings.md, "Run Len
 Oracle: ``tests/oracles.py`` (``hybrid_decode`` and the level lists). GIL released over the row loops.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
@@ -76,3 +76,116 @@ def vector_levels(Py_ssize_t n_rows, Py_ssize_t dim, const uint8_t[::1] validity
         _length_prefix(&view[rep_end], at - rep_end - 4)
     del view
     return bytes(memoryview(out)[:at])
+
+
+def list_levels(const int64_t[::1] counts, const uint8_t[::1] validity, Py_ssize_t dim, int max_def):
+    """Repetition and definition levels of lists of any length, as ``vector_levels`` returns them.
+
+    ``counts``: elements a row; ``validity``: 0/1 a row or None, a null row must have none. ``dim``: 0, or the elements
+    of a list that each element is itself. ``max_def``: definition level of a value.
+    """
+    cdef Py_ssize_t i, n_rows = counts.shape[0], at = 4, rep_end, total = 0
+    cdef int64_t k
+    cdef uint64_t run = 0
+    cdef uint8_t level, previous = 0
+    cdef Py_ssize_t per_element = 24 if dim else 0
+    if dim < 0 or max_def < 1 or (validity is not None and validity.shape[0] != n_rows):
+        raise ValueError("validity must have one entry a row, dim and max_def must be positive")
+    for i in range(n_rows):
+        if counts[i] < 0 or (counts[i] > 0 and validity is not None and not validity[i]):
+            raise ValueError("a null row has no elements")
+        total += counts[i]
+    out = bytearray(8 + 48 * n_rows + per_element * total + 48)
+    cdef uint8_t[::1] view = out
+    with nogil:
+        for i in range(n_rows):
+            if dim == 0:
+                at += _run(&view[at], 1, 0)
+                if counts[i] > 1:
+                    at += _run(&view[at], counts[i] - 1, 1)
+                continue
+            for k in range(max(counts[i], 1)):
+                at += _run(&view[at], 1, 1 if k else 0)
+                if counts[i] and dim > 1:
+                    at += _run(&view[at], dim - 1, 2)
+        _length_prefix(&view[0], at - 4)
+        rep_end = at
+        at += 4
+        for i in range(n_rows):
+            level = max_def if counts[i] else (0 if validity is not None and not validity[i] else 1)
+            if run and level != previous:
+                at += _run(&view[at], run, previous)
+                run = 0
+            previous = level
+            run += <uint64_t>counts[i] * (dim if dim else 1) if counts[i] else 1
+        if run:
+            at += _run(&view[at], run, previous)
+        _length_prefix(&view[rep_end], at - rep_end - 4)
+    del view
+    return bytes(memoryview(out)[:at])
+
+
+def text_counts_into(const int32_t[::1] offsets, const uint8_t[::1] data, int64_t[::1] out):
+    """Count the texts of each row of packed arrays: each a length in four bytes, and its bytes."""
+    cdef Py_ssize_t i, at, end, n_rows = offsets.shape[0] - 1
+    cdef uint32_t size
+    cdef bint is_good = True
+    if out.shape[0] != n_rows:
+        raise ValueError("out must have one entry a row")
+    with nogil:
+        for i in range(n_rows):
+            at, end = offsets[i], offsets[i + 1]
+            out[i] = 0
+            while at + 4 <= end:
+                memcpy(&size, &data[at], 4)
+                at += 4 + <Py_ssize_t>size
+                out[i] += 1
+            is_good = is_good and at == end
+    if not is_good:
+        raise ValueError("packed texts do not fill their row")
+
+
+def struct_part_into(const int32_t[::1] offsets, const uint8_t[::1] data, const uint8_t[::1] validity,
+                     const int64_t[::1] widths, Py_ssize_t part, int64_t[::1] counts, uint8_t[::1] out):
+    """Gather one sub-field of packed struct arrays, row behind row, in ``out``; return the bytes used.
+
+    ``widths``: bytes of each sub-field, 0 for text. ``counts`` receives the elements of each row.
+    """
+    cdef Py_ssize_t i, j, _k, at, end, start, used = 0, n_rows = offsets.shape[0] - 1, n_parts = widths.shape[0]
+    cdef uint32_t count, size
+    cdef bint is_good = True
+    if counts.shape[0] != n_rows or not 0 <= part < n_parts or out.shape[0] < offsets[n_rows] - offsets[0]:
+        raise ValueError("counts and out must hold all rows")
+    with nogil:
+        for i in range(n_rows):
+            at, end = offsets[i], offsets[i + 1]
+            counts[i] = 0
+            if at == end:
+                continue
+            if end - at < 4:
+                is_good = False
+                continue
+            memcpy(&count, &data[at], 4)
+            at += 4
+            counts[i] = count
+            for j in range(n_parts):
+                start = at
+                if widths[j]:
+                    at += <Py_ssize_t>count * widths[j]
+                else:
+                    for _k in range(count):
+                        if at + 4 > end:
+                            is_good = False
+                            break
+                        memcpy(&size, &data[at], 4)
+                        at += 4 + <Py_ssize_t>size
+                if at > end or not is_good:
+                    is_good = False
+                    break
+                if j == part and at > start:
+                    memcpy(&out[used], &data[start], at - start)
+                    used += at - start
+            is_good = is_good and at == end
+    if not is_good:
+        raise ValueError("packed structs do not fill their row")
+    return used

@@ -88,30 +88,55 @@ def _vectors(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
         width = kind.byte_width
         matrix = _view(buffers[1], np.uint8, array.offset * width, n * width).reshape(n, width)
         return _zero_nulls(matrix, valid)
+    if pt.is_binary(kind) or pt.is_large_binary(kind):
+        offsets = _view(buffers[1], np.int64 if pt.is_large_binary(kind) else np.int32, array.offset, n + 1)
+        whole = _view(buffers[2], np.uint8, 0, 0 if buffers[2] is None else buffers[2].size)
+        return _ragged(plan, offsets[:-1], np.diff(offsets), valid, whole, plan.width, "bytes")
+    if not is_list(kind):
+        raise Misfit(plan.expected, f"Arrow values of type {kind}")
+    starts, lengths, values = list_layout(array)
     if pt.is_fixed_size_list(kind):
         size = kind.list_size
-        child = plain_storage(array.values.slice(array.offset * size, n * size))
-        _refuse_null(plan, child, np.arange(n) * size, np.full(n, size), valid)
+        child = plain_storage(values.slice(array.offset * size, n * size))
+        _refuse_null(plan, child, starts - array.offset * size, lengths, valid)
         return _zero_nulls(_elements(plan, child).reshape(n, size), valid)
-    is_large = pt.is_large_binary(kind) or pt.is_large_list(kind) or pt.is_large_list_view(kind)
-    wide = np.int64 if is_large else np.int32
-    if pt.is_list_view(kind) or pt.is_large_list_view(kind):
-        # Not by Arrow's cast to large_list, which gives empty lists behind a null (26.0.1).
-        starts, lengths = (_view(buffers[i], wide, array.offset, n) for i in (1, 2))
-    elif pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_list(kind) or pt.is_large_list(kind):
-        offsets = _view(buffers[1], wide, array.offset, n + 1)
-        starts, lengths = offsets[:-1], np.diff(offsets)
-    else:
-        raise Misfit(plan.expected, f"Arrow values of type {kind}")
-    if pt.is_binary(kind) or pt.is_large_binary(kind):
-        whole = _view(buffers[2], np.uint8, 0, 0 if buffers[2] is None else buffers[2].size)
-        return _ragged(plan, starts, lengths, valid, whole, plan.width, "bytes")
     used = starts if valid is None else starts[valid.astype(bool)]
     ends = starts + lengths if valid is None else (starts + lengths)[valid.astype(bool)]
     first, last = (int(used.min()), int(ends.max())) if len(used) else (0, 0)
-    child = plain_storage(array.values.slice(first, last - first))
+    child = plain_storage(values.slice(first, last - first))
     _refuse_null(plan, child, starts - first, lengths, valid)
     return _ragged(plan, starts - first, lengths, valid, _elements(plan, child), plan.dim, "values")
+
+
+def is_list(kind: Any) -> bool:
+    """Whether an Arrow type is one of lists, of any layout."""
+    import pyarrow.types as pt
+
+    of_lists = (pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view)
+    return any(one(kind) for one in of_lists)
+
+
+def is_struct_of(kind: Any, names: list[str]) -> bool:
+    """Whether an Arrow type is a struct of exactly these members, in any order."""
+    import pyarrow.types as pt
+
+    return pt.is_struct(kind) and sorted(field.name for field in kind) == sorted(names)
+
+
+def list_layout(array: PaArray) -> tuple[NDArray[Any], NDArray[Any], PaArray]:
+    """Return (starts (n,), lengths (n,), values) of an array of lists; those of null rows mean nothing."""
+    import pyarrow.types as pt
+
+    kind, n, buffers = array.type, len(array), array.buffers()
+    if pt.is_fixed_size_list(kind):
+        return (array.offset + np.arange(n)) * kind.list_size, np.full(n, kind.list_size), array.values
+    wide = np.int64 if pt.is_large_list(kind) or pt.is_large_list_view(kind) else np.int32
+    if pt.is_list_view(kind) or pt.is_large_list_view(kind):
+        # Not by Arrow's cast to large_list, which gives empty lists behind a null (26.0.1).
+        starts, lengths = (_view(buffers[i], wide, array.offset, n) for i in (1, 2))
+        return starts, lengths, array.values
+    offsets = _view(buffers[1], wide, array.offset, n + 1)
+    return offsets[:-1], np.diff(offsets), array.values
 
 
 def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from vecmill.errors import DataError
 from vecmill.misfit import Misfit, describe
+from vecmill.sparse import SparseRows
 from vecmill.values import as_ndarray
 
 # pandas' own arrays have only the last.
@@ -158,6 +159,9 @@ def _as_chunks(value: Any) -> list[Column]:
         return _chunks_of_pandas(value)
     if any(hasattr(value, name) for name in _ARROW_PROTOCOLS):
         return _arrow_chunks(value)
+    if hasattr(value, "tocsr") and hasattr(value, "nnz"):  # a SciPy sparse matrix
+        matrix = value.tocsr()
+        return [SparseRows(matrix.indptr, matrix.indices, matrix.data)]
     # A masked value is a null in a column, so that it stays what it is.
     is_masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
     array = value if is_masked else as_ndarray(value)

@@ -14,18 +14,23 @@ from typing import Any, ClassVar, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import columns as kernel
 from vecmill._native import text as text_kernel
-from vecmill.arrow import fixed_from_arrow, plain_storage, text_from_arrow, validity_of
+from vecmill._native.columns import ColumnBuffer
+from vecmill.arrow import fixed_from_arrow, is_list, plain_storage, text_from_arrow, validity_of
 from vecmill.blocks import Bytes, FixedBlock, VariableBlock
+from vecmill.buffers import column_buffer, fill_list
 from vecmill.dense import encode_fixed, native
+from vecmill.lists import ArrowArrays, ArrowStructs, MatrixArrays
 from vecmill.misfit import Misfit, describe
 from vecmill.plan import ColumnPlan
+from vecmill.sparse import SparseRows
 from vecmill.values import normalise
 
 # Half of a core's L2 here (1 MiB and more are slower: the block falls out of cache between check, checksum and write).
 BLOCK_BYTES = 2 * 1024 * 1024
 _TEXT_ROWS = 64 * 1024
+# Of a column that is no list, made into Python values at once: few enough for long arrays, many enough for the calls.
+_PYTHON_ROWS = 1024
 # Offsets beyond this are counted anew, so that nobody who adds the size of a page to one overflows int32.
 _FAR = 2**30
 
@@ -61,31 +66,12 @@ def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
     if isinstance(column, np.ndarray):
         return _open_ndarray(plan, column)
     if column is None or isinstance(column, list):
-        return _ListText(plan, column) if plan.is_variable else _ListFixed(plan, column)
+        return _PythonValues(plan, column) if plan.is_variable else _ListFixed(plan, column)
+    if isinstance(column, SparseRows):
+        if plan.kind != "sparse":
+            raise Misfit(plan.expected, "a sparse matrix")
+        return _PythonValues(plan, column)
     return _open_arrow(plan, column)
-
-
-def fill_list(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any], start: int, stop: int, row: int) -> int:
-    """Put ``values[start:stop]`` into a column buffer from ``row`` on; return how many fitted."""
-    taken = 0
-    while True:
-        k, status = buffer.fill(values, start + taken, stop, row + taken)
-        taken += k
-        if status in (kernel.OK, kernel.FULL):
-            return taken
-        if status == kernel.MISSING:
-            raise Misfit(plan.expected_not_null, "None", start + taken)
-        value = values[start + taken]
-        try:
-            plain = normalise(plan, value)
-        except Misfit as misfit:
-            raise Misfit(misfit.expected, misfit.got, start + taken) from misfit.__cause__
-        k, status = buffer.fill([plain], 0, 1, row + taken)
-        if status == kernel.FULL:
-            return taken
-        if status != kernel.OK:
-            raise Misfit(plan.expected, describe(value), start + taken)
-        taken += 1
 
 
 def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
@@ -93,28 +79,39 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
         return open_column(plan, array.tolist(), len(array))
     if not plan.is_variable:
         return _NumpyFixed(plan, array)
+    if plan.kind == "array" and array.ndim == 2:
+        return MatrixArrays(plan, array)
+    if plan.kind == "timestamptz" and array.dtype.kind == "M" and array.ndim == 1:
+        return _PythonValues(plan, array)
     if array.ndim != 1 or array.dtype.kind not in "US":
         raise Misfit(plan.expected, describe(array))
     if plan.kind != "text":
-        return _ListText(plan, array.tolist() if array.dtype.kind == "U" else _decoded(array).tolist())
+        return _PythonValues(plan, array if array.dtype.kind == "U" else _decoded(array))
     return _NumpyText(plan, array)
 
 
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
-    if plan.kind in ("json", "meta"):
-        return open_column(plan, array.to_pylist(), len(array))
     array = plain_storage(array)
+    if plan.items and is_list(array.type):
+        _refuse_null_row(plan, array)
+        return ArrowArrays(plan, array) if plan.kind == "array" else ArrowStructs(plan, array)
+    if plan.is_variable and plan.kind != "text":
+        return _PythonValues(plan, array)
     if plan.default is not None and array.null_count:
         return open_column(plan, array.to_pylist(), len(array))
-    if array.null_count and not plan.nullable:
-        row = int(np.argmin(validity_of(array)))  # type: ignore[arg-type]
-        raise Misfit(plan.expected_not_null, "null", row)
+    _refuse_null_row(plan, array)
     if plan.is_variable:
         offsets, data = text_from_arrow(plan, array)
         return _ArrowText(plan, offsets, data, validity_of(array))
     if array.null_count == 0:
         return _NumpyFixed(plan, fixed_from_arrow(plan, array))
     return _ArrowFixed(plan, array)
+
+
+def _refuse_null_row(plan: ColumnPlan, array: Any) -> None:
+    if array.null_count and not plan.nullable:
+        row = int(np.argmin(validity_of(array)))  # type: ignore[arg-type]
+        raise Misfit(plan.expected_not_null, "null", row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +166,19 @@ class _ListFixed:
         step = min(rows_per_block(plan), stop - start)
         slots = np.empty((step, plan.width), np.uint8)
         validity = np.empty(step, np.uint8) if plan.nullable else None
-        buffer = kernel.ColumnBuffer(
-            name=plan.name, kind=plan.kind, capacity=step, values=slots.reshape(-1), width=plan.width, dim=plan.dim,
-            validity=validity, default=plan.default,
-        )  # fmt: skip
+        buffer = column_buffer(plan, step, slots.reshape(-1), None, validity)
         for low in range(start, stop, step):
             high = min(low + step, stop)
-            _fill_part(buffer, plan, self._values, low, high)
+            _fill_part(buffer, plan, self._values, low, high, 0)
             yield FixedBlock(slots[: high - low], _validity_part(validity, high - low))
 
 
-class _ListText:
-    """A list of Python values for a text column (or None: no values at all)."""
+class _PythonValues:
+    """Python values of variable width, from a list, or slice by slice from what gives them (None: no values at all)."""
 
-    def __init__(self, plan: ColumnPlan, values: list[Any] | None) -> None:
+    def __init__(self, plan: ColumnPlan, column: Any) -> None:
         self._plan = plan
-        self._values = values
+        self._column = column
         self._data = np.empty(0, np.uint8)  # reused: a block is void once the next is taken
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
@@ -195,12 +189,24 @@ class _ListText:
         data = self._data
         offsets = np.zeros(rows + 1, np.int32)
         validity = np.empty(rows, np.uint8) if plan.nullable else None
-        buffer = kernel.ColumnBuffer(
-            name=plan.name, kind=plan.kind, capacity=rows, values=data, offsets=offsets, validity=validity,
-            max_bytes=plan.max_bytes, refuse_nul=plan.refuse_nul, default=plan.default, encode=plan.encode,
-        )  # fmt: skip
-        n = _fill_part(buffer, plan, self._values, start, start + rows)
+        buffer = column_buffer(plan, rows, data, offsets, validity, max_bytes)
+        n = 0
+        while n < rows:
+            step = rows - n if self._column is None or isinstance(self._column, list) else min(rows - n, _PYTHON_ROWS)
+            taken = self._fill(buffer, start + n, start + n + step, n)
+            n += taken
+            if taken < step:
+                break
         return VariableBlock(offsets[: n + 1], data, _validity_part(validity, n))
+
+    def _fill(self, buffer: ColumnBuffer, start: int, stop: int, row: int) -> int:
+        if self._column is None or isinstance(self._column, list):
+            return _fill_part(buffer, self._plan, self._column, start, stop, row)
+        values = _python_values(self._column, start, stop)
+        try:
+            return fill_list(buffer, self._plan, values, 0, len(values), row)
+        except Misfit as misfit:
+            raise _shifted(misfit, start) from misfit.__cause__
 
 
 class MetaText:
@@ -217,7 +223,7 @@ class MetaText:
         parts = [_python_values(column, start, stop) for column in self._columns.values()]
         rows = [dict(zip(names, values, strict=True)) for values in zip(*parts, strict=True)]
         try:
-            return _ListText(self._plan, rows).take(0, len(rows), max_bytes)
+            return _PythonValues(self._plan, rows).take(0, len(rows), max_bytes)
         except Misfit as misfit:
             raise _shifted(misfit, start) from None
 
@@ -311,11 +317,13 @@ def _decoded(array: NDArray[Any]) -> NDArray[Any]:
     return np.char.decode(array, "utf-8")
 
 
-def _fill_part(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any] | None, start: int, stop: int) -> int:
+def _fill_part(
+    buffer: ColumnBuffer, plan: ColumnPlan, values: list[Any] | None, start: int, stop: int, row: int
+) -> int:
     if values is not None:
-        return fill_list(buffer, plan, values, start, stop, 0)
+        return fill_list(buffer, plan, values, start, stop, row)
     try:
-        return fill_list(buffer, plan, [None] * (stop - start), 0, stop - start, 0)
+        return fill_list(buffer, plan, [None] * (stop - start), 0, stop - start, row)
     except Misfit as misfit:
         raise Misfit(misfit.expected, "no such column", None) from None
 

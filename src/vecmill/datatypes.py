@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Literal
 
 from vecmill.errors import SchemaError
+from vecmill.timestamptz import timestamptz_problem
 
 Group = Literal["bool", "int", "float", "text", "json", "dense", "sparse", "array", "struct", "geometry", "timestamptz"]
 
@@ -168,25 +167,6 @@ def parse_datatype(value: object) -> DataType:
     return found
 
 
-# Form of the text the server takes (import-rules 5.4); the calendar is checked by datetime.
-_TIMESTAMPTZ = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|([+-])(\d\d):(\d\d))|[T ](\d\d:\d\d:\d\d)(?:\.\d{1,9})?)"
-)
-
-
-def _is_timestamptz(text: str) -> bool:
-    found = _TIMESTAMPTZ.fullmatch(text)
-    if found is None:
-        return False
-    date, time, sign, hours, minutes, naive_time = found.groups()
-    try:
-        datetime.fromisoformat(f"{date}T{time or naive_time}")
-    except ValueError:
-        return False
-    offset = int(hours) * 60 + int(minutes) if sign else 0
-    return offset <= (12 * 60 if sign == "-" else 14 * 60)
-
-
 def plain_value(value: object) -> object:
     """Return ``value`` as a plain Python object: NumPy scalars and protobuf ``ValueField`` objects are unwrapped.
 
@@ -237,7 +217,7 @@ def _text_problem(spec: TypeSpec, text: str, max_length: int | None) -> str | No
         return f"{_short(text)}, which has no UTF-8 form"
     if max_length is not None and n_bytes > max_length:
         return f"{n_bytes} bytes"
-    return _short(text) if spec.group == "timestamptz" and not _is_timestamptz(text) else None
+    return _short(text) if spec.group == "timestamptz" and timestamptz_problem(text) else None
 
 
 def _number_fits(spec: TypeSpec, value: object) -> bool:

@@ -20,6 +20,7 @@ class LocalBulkWriter(BulkWriter):
     ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
     from 1; beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
     ``file_type``: PARQUET or NUMPY, also as a string. ``config``: see :func:`vecmill.formats.open_format`.
+    ``target``: the server's release line ("2.3" to "3.0", "cloud") that the files are held to; see docs/formats.md.
     ``segment_size``: pymilvus' older word for ``chunk_size``; it wins.
 
     ``resume=True``: ``local_path`` is itself the folder of a writer that ended early (its ``data_path``). Its manifest
@@ -53,6 +54,7 @@ class LocalBulkWriter(BulkWriter):
         config: Mapping[str, Any] | None = None,
         *,
         resume: bool = False,
+        target: str | None = None,
         **kwargs: Any,
     ) -> None:
         segment_size = kwargs.get("segment_size") or 0
@@ -66,6 +68,7 @@ class LocalBulkWriter(BulkWriter):
             file_type,
             config,
             resume=resume,
+            target=target,
         )
 
     @property

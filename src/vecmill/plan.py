@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from vecmill.datatypes import DataType
-from vecmill.errors import SchemaError
 from vecmill.schema import CollectionSchema, FieldSchema
+from vecmill.sparse import encode_sparse
 from vecmill.textjson import encode_json, meta_encoder
+from vecmill.timestamptz import encode_timestamptz
+from vecmill.wkt import encode_wkt
 
 # Milvus refuses larger JSON on insert and upsert; no import reader checks it (milvus-docs, use-json-fields).
 JSON_MAX_BYTES = 65_536
@@ -25,7 +27,13 @@ KINDS: Mapping[DataType, str] = {
     DataType.FLOAT: "float",
     DataType.DOUBLE: "double",
     DataType.VARCHAR: "text",
+    DataType.TEXT: "text",
+    DataType.GEOMETRY: "geometry",
+    DataType.TIMESTAMPTZ: "timestamptz",
     DataType.JSON: "json",
+    DataType.ARRAY: "array",
+    DataType.STRUCT: "struct",
+    DataType.SPARSE_FLOAT_VECTOR: "sparse",
     DataType.FLOAT_VECTOR: "float_vector",
     DataType.FLOAT16_VECTOR: "float16_vector",
     DataType.BFLOAT16_VECTOR: "bfloat16_vector",
@@ -34,13 +42,18 @@ KINDS: Mapping[DataType, str] = {
 }
 
 
+# A value without a limit of its own. Its room is address space only, until somebody brings such a value.
+MAX_VALUE_BYTES = 2**28
+
+
 @dataclass(frozen=True, slots=True)
 class FormatRules:
-    """What a format cannot carry: ``name`` for messages, nulls, U+0000 in text."""
+    """What a format cannot carry: ``name`` for messages, nulls, U+0000 in text, an empty list where null is allowed."""
 
     name: str
     carries_null: bool
     carries_nul: bool
+    empty_is_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,8 @@ class ColumnPlan:
     """One column of the file.
 
     ``kind`` names the kernel's conversion; ``width`` is the bytes of a fixed width value (0 for text); ``dim`` the
-    elements of a vector; ``max_bytes`` the UTF-8 limit of text; ``encode`` turns a JSON value (for ``$meta``: a whole
-    row) into text.
+    elements of a vector; ``max_bytes`` the most bytes of a value of variable width, ``capacity`` the most elements of
+    an array; ``encode`` turns a value that is not text yet (for ``$meta``: a whole row) into its text.
 
     A value of variable width is, by kind: "text" UTF-8; "json", "meta" and "sparse" JSON text in UTF-8 (of a sparse
     vector the object ``{"index":value,...}``); "array" its elements, packed as VariableBlock says, with the plan of one
@@ -67,6 +80,8 @@ class ColumnPlan:
     default: Any
     encode: Callable[[Any], str] | None
     format_name: str
+    capacity: int = 0
+    refuse_empty: bool = False
     items: tuple[ColumnPlan, ...] = ()
 
     @property
@@ -76,7 +91,7 @@ class ColumnPlan:
 
     @property
     def is_variable(self) -> bool:
-        """Whether values have no fixed width: VARCHAR, JSON, ``$meta``."""
+        """Whether values have no fixed width: text, JSON, arrays, sparse vectors."""
         return self.width == 0
 
     @property
@@ -100,6 +115,11 @@ class ColumnPlan:
             "float": "a finite float32 value",
             "double": "a finite float64 value",
             "text": f"text of at most {self.max_bytes} UTF-8 bytes",
+            "geometry": "WKT text of a geometry",
+            "timestamptz": "a time as RFC 3339 text, naive text, or a datetime",
+            "sparse": "a sparse vector: index to value, indices from 0 to 4294967294, values finite and not negative",
+            "array": f"a list of {'1 to' if self.refuse_empty else 'at most'} {self.capacity} elements",
+            "struct": f"a list of {'1 to' if self.refuse_empty else 'at most'} {self.capacity} dicts",
             "json": f"a JSON value or JSON text of at most {self.max_bytes} bytes",
             "meta": f"dynamic values that make a JSON object of at most {self.max_bytes} bytes",
             "float_vector": f"{self.dim} float32 values",
@@ -108,7 +128,11 @@ class ColumnPlan:
             "int8_vector": f"{self.dim} integers from -128 to 127",
             "binary_vector": f"{self.dim} values of 0 or 1, or {self.dim // 8} bytes",
         }
-        return words[self.kind]
+        if not self.items:
+            return words[self.kind]
+        if self.kind == "array":
+            return f"{words['array']}, each {self.items[0].expected}"
+        return f"{words['struct']} of {', '.join(item.name for item in self.items)}"
 
     @property
     def expected_not_null(self) -> str:
@@ -118,26 +142,37 @@ class ColumnPlan:
         return f"{self.expected} (the field is not nullable)"
 
 
-def plan_columns(schema: CollectionSchema, rules: FormatRules) -> tuple[ColumnPlan, ...]:
-    """Compile the columns of a file, in the schema's order, ``$meta`` last.
+_MAX_BYTES: Mapping[str, int] = {
+    "text": MAX_VALUE_BYTES,
+    "geometry": MAX_VALUE_BYTES,
+    "timestamptz": 64,
+    "sparse": MAX_VALUE_BYTES,
+    "json": JSON_MAX_BYTES,
+}
+_ENCODERS: Mapping[str, Callable[[Any], str]] = {
+    "geometry": encode_wkt,
+    "timestamptz": encode_timestamptz,
+    "sparse": encode_sparse,
+    "json": encode_json,
+}
 
-    Raises SchemaError, naming the field, for a type that this release does not write.
-    """
+
+def plan_columns(schema: CollectionSchema, rules: FormatRules) -> tuple[ColumnPlan, ...]:
+    """Compile the columns of a file, in the schema's order, ``$meta`` last."""
     fields = schema.written_fields()
     return tuple(_plan(schema, field, rules) for field in fields)
 
 
 def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> ColumnPlan:
-    if field.dtype not in KINDS:
-        raise SchemaError(f"{field.dtype.name} is not supported by this release of vecmill", field=field.name)
-    kind = KINDS[field.dtype]
-    max_bytes, encode = -1, None
-    if kind == "text":
+    kind = KINDS[field.spec.dtype]
+    max_bytes, encode, items = _MAX_BYTES.get(kind, -1), _ENCODERS.get(kind), _items(schema, field, rules)
+    if field.is_dynamic:
+        kind, encode = "meta", meta_encoder(schema)
+    elif field.dtype is DataType.VARCHAR:
         max_bytes = field.max_length or 0
-    elif field.is_dynamic:
-        kind, max_bytes, encode = "meta", JSON_MAX_BYTES, meta_encoder(schema)
-    elif kind == "json":
-        max_bytes, encode = JSON_MAX_BYTES, encode_json
+    elif items:
+        one = sum(item.width or 4 + item.max_bytes for item in items)
+        max_bytes = min(4 + (field.max_capacity or 0) * one, MAX_VALUE_BYTES)
     return ColumnPlan(
         field=field,
         kind=kind,
@@ -150,4 +185,15 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
         default={} if kind == "meta" else field.default_value,
         encode=encode,
         format_name=rules.name,
+        capacity=field.max_capacity or 0,
+        refuse_empty=bool(items) and field.nullable and rules.empty_is_null,
+        items=items,
     )
+
+
+def _items(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> tuple[ColumnPlan, ...]:
+    if field.is_struct:
+        return tuple(_plan(schema, sub, rules) for sub in field.struct_fields)
+    if field.dtype is not DataType.ARRAY:
+        return ()
+    return (_plan(schema, FieldSchema(field.name, field.element_type, max_length=field.max_length), rules),)

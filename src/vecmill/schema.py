@@ -21,7 +21,7 @@ __all__ = ["DYNAMIC_FIELD", "MAX_LENGTH_BYTES", "CollectionSchema", "FieldSchema
 MAX_FIELDS = 64
 MAX_VECTOR_FIELDS = 10
 
-_OPTIONS = ("enable_namespace", "external_source", "external_spec")
+_OPTIONS = ("enable_namespace", "external_source", "external_spec", "allow_insert_auto_id")
 _FUNCTION_TYPES = {"unknown": 0, "bm25": 1, "textembedding": 2, "rerank": 3, "minhash": 4}
 _ROLE = {
     "is_primary": "the primary key",
@@ -79,8 +79,9 @@ class CollectionSchema:
     """The fields of a collection, in the user's order. Arguments are pymilvus'.
 
     ``primary_field``, ``partition_key_field`` and ``clustering_key_field`` name a field that gets that role;
-    ``auto_id`` goes to the primary key whenever it is added. Fields given are copied. Nothing is checked against the
-    server's rules before :meth:`verify`.
+    ``auto_id`` goes to the primary key whenever it is added; with ``allow_insert_auto_id``, the collection's property
+    of that name (server 2.6 and later), files hold keys for it nevertheless. Fields given are copied. Nothing is
+    checked against the server's rules before :meth:`verify`.
     """
 
     def __init__(
@@ -176,10 +177,15 @@ class CollectionSchema:
     def written_fields(self) -> tuple[FieldSchema, ...]:
         """Return the fields that a bulk file holds, in order.
 
-        Left out are an auto-id primary key and the outputs of functions; a dynamic schema ends with ``$meta`` (JSON,
-        ``is_dynamic``).
+        Left out are an auto-id primary key (but see ``allow_insert_auto_id``) and the outputs of functions; a dynamic
+        schema ends with ``$meta`` (JSON, ``is_dynamic``).
         """
-        kept = [one for one in self.fields if not (one.is_primary and one.auto_id) and not one.is_function_output]
+        keeps_key = bool(self.options.get("allow_insert_auto_id"))
+        kept = [
+            one
+            for one in self.fields
+            if not one.is_function_output and (keeps_key or not (one.is_primary and one.auto_id))
+        ]
         if self.enable_dynamic_field:
             kept.append(FieldSchema(DYNAMIC_FIELD, DataType.JSON, is_dynamic=True))
         return tuple(kept)

@@ -107,6 +107,7 @@ _SCHEMA_KEYS = {
     "enable_namespace": ("enablenamespace",),
     "external_source": ("externalsource",),
     "external_spec": ("externalspec",),
+    "allow_insert_auto_id": ("allowinsertautoid",),
 }
 _FUNCTION_KEYS = {
     "name": ("name", "functionname"),
@@ -122,7 +123,7 @@ _PARAM_NAMES = {
     "dimension": "dim",
     "mmapenabled": "mmap_enabled",
 }
-_BOOLS = (*FLAGS, "enable_dynamic_field", "enable_namespace")
+_BOOLS = (*FLAGS, "enable_dynamic_field", "enable_namespace", "allow_insert_auto_id")
 
 
 def _pick(raw: Mapping[Any, Any], keys: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -171,6 +172,9 @@ def _from_mapping(raw: Mapping[Any, Any]) -> CollectionSchema:
     picked["fields"] = [_field(one) for one in picked["fields"]]
     picked["struct_fields"] = [_field(one, struct=True) for one in _list(picked, "struct_fields")]
     picked["functions"] = [_function(one) for one in _list(picked, "functions")]
+    # describe_collection gives it among the collection's properties, as text.
+    given = _pick(_params(raw.get("properties"), None), _SCHEMA_KEYS).get("allow_insert_auto_id")
+    picked["allow_insert_auto_id"] = picked.get("allow_insert_auto_id") or given
     return CollectionSchema.from_dict(picked)
 
 

@@ -16,22 +16,26 @@ import numpy as np
 
 from vecmill._native.columns import ColumnBuffer, RowScatter
 from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
+from vecmill.buffers import column_buffer
 from vecmill.columns import BLOCK_BYTES
 from vecmill.plan import ColumnPlan
 
 _ALIGN = 64
 # A stage of more rows than this gains nothing.
 _MAX_ROWS = 256 * 1024
+# Room for a value that is longer than the others, beside them; the longest VARCHAR fits.
+_LONG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """The memory of one column in the map."""
+    """The memory of one column in the map. ``room``: of variable width, the bytes that are meant to be used."""
 
     plan: ColumnPlan
     values: Bytes
     offsets: Any
     validity: Bytes | None
+    room: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,10 @@ class Stage:
         return sum(int(slot.offsets[n]) if slot.plan.is_variable else n * slot.plan.width for slot in self._slots)
 
     def text_room(self, n_bytes: Sequence[int]) -> bool:
-        """Whether texts of so many bytes (one entry per text column) fit beside what is here."""
-        texts = [slot for slot in self._slots if slot.plan.is_variable]
+        """Whether values of so many bytes (one entry per column of variable width) fit beside what is here."""
+        slots = [slot for slot in self._slots if slot.plan.is_variable]
         row = self.n_rows
-        return all(
-            int(slot.offsets[row]) + extra <= len(slot.values) for slot, extra in zip(texts, n_bytes, strict=True)
-        )
+        return all(int(slot.offsets[row]) + extra <= slot.room for slot, extra in zip(slots, n_bytes, strict=True))
 
     def add(self, columns: Sequence[SpanColumn], n_rows: int) -> None:
         """Copy the first ``n_rows`` of a batch behind the rows that are here; text comes as blocks already.
@@ -126,12 +128,17 @@ class Stage:
 def _sizes(plan: ColumnPlan, capacity: int) -> tuple[int, int, int]:
     """Bytes of values, offsets and validity, aligned."""
     if plan.is_variable:
-        values = max(capacity * TEXT_GUESS, plan.max_bytes)
+        # A long value is taken when it comes first. Pages that none ever touched cost nothing.
+        values = max(_room(plan, capacity), plan.max_bytes)
         offsets = 4 * (capacity + 1)
     else:
         values, offsets = capacity * plan.width, 0
     validity = capacity if plan.nullable else 0
     return _up(values), _up(offsets), _up(validity)
+
+
+def _room(plan: ColumnPlan, capacity: int) -> int:
+    return max(capacity * TEXT_GUESS, min(plan.max_bytes, _LONG_BYTES)) if plan.is_variable else 0
 
 
 def _up(n_bytes: int) -> int:
@@ -147,16 +154,12 @@ def _slot(plan: ColumnPlan, capacity: int, parts: Sequence[Bytes]) -> _Slot:
         values=values,
         offsets=offsets.view(np.int32)[: capacity + 1] if plan.is_variable else None,
         validity=validity[:capacity] if plan.nullable else None,
+        room=_room(plan, capacity),
     )
 
 
 def _buffer(slot: _Slot, capacity: int) -> ColumnBuffer:
-    plan = slot.plan
-    return ColumnBuffer(
-        name=plan.name, kind=plan.kind, capacity=capacity, values=slot.values, width=plan.width, dim=plan.dim,
-        offsets=slot.offsets, validity=slot.validity, max_bytes=plan.max_bytes, refuse_nul=plan.refuse_nul,
-        default=plan.default, encode=plan.encode,
-    )  # fmt: skip
+    return column_buffer(slot.plan, capacity, slot.values, slot.offsets, slot.validity, slot.room)
 
 
 def _copy_fixed(slot: _Slot, source: FixedColumn, row: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ def normalise(plan: ColumnPlan, value: Any) -> Any:
     try:
         if plan.is_vector:
             return _vector(plan, value)
+        if plan.items:
+            return _elements(plan, value)
         if plan.is_variable:
             return _text(plan, value)
         return _scalar(plan, value)
@@ -117,6 +119,44 @@ def _is_real(item: object) -> bool:
     if isinstance(item, np.generic):  # NumPy's timedelta64 passes for a numbers.Integral; bfloat16 is of kind V
         return item.dtype.kind in "fiuV" and not isinstance(item, np.void)
     return isinstance(item, numbers.Real)
+
+
+def _elements(plan: ColumnPlan, value: Any) -> list[Any]:
+    """Return the elements of an array as a list of what the kernel takes: plain values, or dicts of them."""
+    array = as_ndarray(value)
+    if array is not None:
+        if array.ndim != 1 and plan.kind == "array":
+            raise Misfit(f"{plan.expected}, in one dimension", describe(array))
+        value = list(array)
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
+        raise Misfit(plan.expected, describe(value))
+    if len(value) > plan.capacity or (plan.refuse_empty and not value):
+        why = " (the server reads an empty list of a nullable field as null)" if not value else ""
+        raise Misfit(plan.expected, f"{len(value)} elements{why}")
+    if plan.kind == "array":
+        plain = [_element(plan.items[0], one, f"at position {i}") for i, one in enumerate(value)]
+    else:
+        plain = [_struct(plan, one, i) for i, one in enumerate(value)]
+    return plain
+
+
+def _struct(plan: ColumnPlan, value: Any, position: int) -> dict[str, Any]:
+    names = [item.name for item in plan.items]
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        got = f"the keys {', '.join(map(repr, value))}" if isinstance(value, Mapping) else describe(value)
+        raise Misfit(f"dicts with exactly the keys {', '.join(map(repr, names))}", f"{got} at position {position}")
+    return {
+        item.name: _element(item, value[item.name], f"in {item.name!r} at position {position}") for item in plan.items
+    }
+
+
+def _element(item: ColumnPlan, value: Any, where: str) -> Any:
+    if value is None:
+        raise Misfit(item.expected, f"None {where}")
+    try:
+        return normalise(item, value)
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, f"{misfit.got} {where}") from misfit.__cause__
 
 
 def _text(plan: ColumnPlan, value: Any) -> str:

@@ -23,6 +23,7 @@ from vecmill.publisher import Publisher, with_safe_words
 from vecmill.rows import RowTaker
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME, Sink, undoing
+from vecmill.targets import check_target
 
 MB = 1024 * 1024
 # Of an iterable: 256 dicts of 768 floats are 6 MB of Python objects, held only to save calls.
@@ -43,9 +44,11 @@ class BulkWriter:
         config: Mapping[str, Any] | None,
         *,
         resume: bool = False,
+        target: str | None = None,
     ) -> None:
         self._schema = as_schema(schema)
         self._file_type = parse_file_type(file_type)
+        check_target(self._schema, self._file_type, target)
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be positive, got {chunk_size}")
         self._chunk_size = chunk_size

@@ -29,8 +29,11 @@ class ColumnBuffer:
         validity: NDArray[np.uint8] | None = None,
         max_bytes: int = -1,
         refuse_nul: bool = False,
+        room: int | None = None,
+        refuse_empty: bool = False,
         default: Any = None,
         encode: Callable[[Any], str] | None = None,
+        items: Sequence[ColumnBuffer] = (),
     ) -> None: ...
     def fill(self, values: list[Any], start: int, stop: int, row: int) -> tuple[int, int]: ...
 

@@ -17,8 +17,10 @@ import numpy as np
 
 from vecmill._native import text as kernel
 from vecmill._native.pages import vector_levels
-from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, VariableBlock
+from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
 from vecmill.formats import parquet_meta as meta
+from vecmill.formats.parquet_nested import nested_nbytes, nested_page
+from vecmill.formats.parquet_values import Page, as_indexes, count_nulls, plain_values, valid_rows
 from vecmill.formats.thrift import varint
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
@@ -34,7 +36,7 @@ class ParquetFormat:
     """Parquet. A stage is a row group: about 24 MiB of values, within the 16 to 64 MiB that suit the server."""
 
     name = "PARQUET"
-    rules = FormatRules(name="Parquet", carries_null=True, carries_nul=True)
+    rules = FormatRules(name="Parquet", carries_null=True, carries_nul=True, empty_is_null=True)
     stage_bytes = 24 * 1024 * 1024
     span_bytes = 24 * 1024 * 1024
 
@@ -90,8 +92,10 @@ class ParquetSegment:
     def grown_nbytes(self, span: Span) -> int:
         """Return the bytes with the span, before compression."""
         values = sum(span.n_rows * _value_nbytes(plan) for plan in self._plans)
-        values += sum(column.n_bytes for column in span.columns if isinstance(column, VariableBlock))
-        values += sum(len(meta.DICTIONARIES[plan.kind]) + 64 for plan in self._plans if plan.kind in meta.DICTIONARIES)
+        for plan, column in zip(self._plans, span.columns, strict=True):
+            if isinstance(column, VariableBlock):
+                values += nested_nbytes(plan, column.n_bytes) if plan.items else column.n_bytes
+            values += sum(len(meta.DICTIONARIES.get(leaf.kind, b"")) + 64 for leaf in meta.leaves(plan))
         pages = len(self._plans) + values // _PAGE_BYTES
         return self._file.n_bytes + self._footer_nbytes + len(self._groups) * self._group_nbytes + values + pages * 64
 
@@ -99,17 +103,17 @@ class ParquetSegment:
         """Write a row group."""
         group = meta.RowGroup(span.n_rows)
         for plan, column in zip(self._plans, span.columns, strict=True):
-            start = self._file.n_bytes
-            chunk = meta.ColumnChunk(plan, offset=start, data_offset=start)
-            if plan.kind in meta.DICTIONARIES:
-                self._write_page(chunk, meta.dictionary_header, [meta.DICTIONARIES[plan.kind]])
-                chunk.data_offset = self._file.n_bytes
-            pages = _text_pages(column) if isinstance(column, VariableBlock) else _fixed_pages(plan, column, chunk)
-            for n_values, n_nulls, parts in pages:
-                self._write_page(chunk, partial(meta.page_header, plan.kind, n_values), parts)
-                chunk.n_values += n_values
-                chunk.n_nulls += n_nulls
-            group.chunks.append(chunk)
+            for i, leaf in enumerate(meta.leaves(plan)):
+                start = self._file.n_bytes
+                chunk = meta.ColumnChunk(leaf, offset=start, data_offset=start)
+                if leaf.kind in meta.DICTIONARIES:
+                    self._write_page(chunk, meta.dictionary_header, [meta.DICTIONARIES[leaf.kind]])
+                    chunk.data_offset = self._file.n_bytes
+                for n_values, n_nulls, parts in _pages(plan, i, column, chunk):
+                    self._write_page(chunk, partial(meta.page_header, leaf.kind, n_values), parts)
+                    chunk.n_values += n_values
+                    chunk.n_nulls += n_nulls
+                group.chunks.append(chunk)
         self._groups.append(group)
 
     def _write_page(
@@ -160,13 +164,16 @@ class ParquetSegment:
 def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[str, str]) -> tuple[int, int]:
     """Return the bytes of a footer of one row group, and of each further one, for the largest numbers there can be."""
     most = 2**50
-    chunks = [meta.ColumnChunk(plan, most, most, most, most, most, most, 0, 0) for plan in plans]
+    leaves = [leaf for plan in plans for leaf in meta.leaves(plan)]
+    chunks = [meta.ColumnChunk(leaf, most, most, most, most, most, most, 0, 0) for leaf in leaves]
     one, two = (len(meta.footer(plans, [meta.RowGroup(most, chunks)] * n, codec, key_values)) for n in (1, 2))
     return one, two - one
 
 
 def _value_nbytes(plan: ColumnPlan) -> int:
     """Return what a value takes in a page, levels included and rounded up; of a text, all but its bytes."""
+    if plan.items:
+        return 24 * len(plan.items)  # levels, if every row begins new runs
     if plan.is_variable:
         return 4 + 1
     if plan.kind in meta.LISTS:
@@ -174,10 +181,6 @@ def _value_nbytes(plan: ColumnPlan) -> int:
     if plan.is_vector:
         return 4 + plan.width + 1
     return max(4, plan.width) + 1
-
-
-# A page: level entries, how many of them are nulls, its bytes: levels first, then values.
-Page = tuple[int, int, Sequence[bytes | Bytes]]
 
 
 def _flat_levels(n_rows: int, validity: Bytes | None) -> bytes:
@@ -195,86 +198,54 @@ def _full_vector_levels(n_rows: int, dim: int) -> bytes:
     return vector_levels(n_rows, dim, None)
 
 
-def _text_pages(block: VariableBlock) -> Iterator[Page]:
+def _pages(plan: ColumnPlan, leaf: int, column: SpanColumn, chunk: meta.ColumnChunk) -> Iterator[Page]:
+    """Yield the pages of one leaf of a column."""
+    if not isinstance(column, VariableBlock):
+        yield from _fixed_pages(plan, column, chunk)
+        return
+    for part in _page_rows(column):
+        yield nested_page(plan, leaf, part) if plan.items else _text_page(part)
+
+
+def _page_rows(block: VariableBlock) -> Iterator[VariableBlock]:
     start, n = 0, block.n_rows
     while start < n:
         limit = int(block.offsets[start]) + _TEXT_PAGE_BYTES
         fitting = int(np.searchsorted(block.offsets[start + 1 : start + _TEXT_PAGE_ROWS + 1], limit, side="right"))
         part = block.rows(start, start + max(1, fitting))
-        plain = np.empty(4 * part.n_rows + part.n_bytes, np.uint8)
-        used = kernel.plain_byte_array_into(part.offsets, part.data, part.validity, plain)
-        yield part.n_rows, _nulls(part.validity), [_flat_levels(part.n_rows, part.validity), plain[:used]]
+        yield part
         start += part.n_rows
 
 
+def _text_page(part: VariableBlock) -> Page:
+    plain = np.empty(4 * part.n_rows + part.n_bytes, np.uint8)
+    used = kernel.plain_byte_array_into(part.offsets, part.data, part.validity, plain)
+    return part.n_rows, count_nulls(part.validity), [_flat_levels(part.n_rows, part.validity), plain[:used]]
+
+
 def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk) -> Iterator[Page]:
-    values_of = _PLAIN_VALUES.get(plan.kind, _as_is)
     for block in column.blocks():
         n, validity = block.n_rows, block.validity
-        n_nulls = _nulls(validity)
-        values = values_of(plan, block if n_nulls else FixedBlock(block.values))
+        n_nulls = count_nulls(validity)
+        values = plain_values(plan, block if n_nulls else FixedBlock(block.values))
         if plan.kind in meta.LISTS:
             levels = vector_levels(n, plan.dim, validity) if n_nulls else _full_vector_levels(n, plan.dim)
-            parts = _as_indexes(values) if plan.kind in meta.DICTIONARIES else [values]
+            parts = as_indexes(values) if plan.kind in meta.DICTIONARIES else [values]
             yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, [levels, *parts]
         else:
             _note_limits(plan, block, chunk)
             yield n, n_nulls, [_flat_levels(n, validity if n_nulls else None), values]
 
 
-def _nulls(validity: Bytes | None) -> int:
-    return 0 if validity is None else len(validity) - int(np.count_nonzero(validity))
-
-
-def _valid_rows(block: FixedBlock) -> Bytes:
-    return block.values if block.validity is None else block.values[block.validity.astype(bool)]
-
-
 def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -> None:
     """Keep the smallest and largest integer for the statistics: readers skip row groups by them."""
     if plan.kind not in ("int8", "int16", "int32", "int64"):
         return
-    values = _valid_rows(block).view(plan.element)
+    values = valid_rows(block).view(plan.element)
     if values.size:
         low, high = int(values.min()), int(values.max())
         chunk.low = low if chunk.low is None else min(low, chunk.low)
         chunk.high = high if chunk.high is None else max(high, chunk.high)
-
-
-def _as_is(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    return _valid_rows(block).reshape(-1)
-
-
-def _as_int32(plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    """INT8 and INT16 have no physical type of their own in Parquet."""
-    return _valid_rows(block).view(plan.element).astype("<i4").view(np.uint8).reshape(-1)
-
-
-def _as_indexes(values: Bytes) -> list[bytes | Bytes]:
-    """Return bytes as indexes into a dictionary: their width, one bit-packed run of groups of 8, zeros to its end."""
-    n_groups = -(-len(values) // 8)
-    run = varint(n_groups << 1 | 1) if n_groups else b""
-    return [b"\x08" + run, values, bytes(8 * n_groups - len(values))]
-
-
-def _as_bits(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    return np.packbits(_valid_rows(block).reshape(-1), bitorder="little")
-
-
-def _as_byte_arrays(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    n, width = block.values.shape
-    out = np.empty(n * (4 + width), np.uint8)
-    return out[: kernel.fixed_byte_array_into(block.values, block.validity, out)]
-
-
-_PLAIN_VALUES: Mapping[str, Callable[[ColumnPlan, FixedBlock], Bytes]] = {
-    "bool": _as_bits,
-    "int8": _as_int32,
-    "int16": _as_int32,
-    "binary_vector": _as_byte_arrays,
-    "float16_vector": _as_byte_arrays,
-    "bfloat16_vector": _as_byte_arrays,
-}
 
 
 def compressor(codec: str, level: int | None) -> Callable[[bytes], bytes] | None:

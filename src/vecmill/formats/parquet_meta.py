@@ -22,7 +22,7 @@ CREATED_BY = f"vecmill version {__version__}"
 
 _BOOLEAN, _INT32, _INT64, _FLOAT, _DOUBLE, _BYTE_ARRAY = 0, 1, 2, 4, 5, 6
 _OPTIONAL, _REPEATED = 1, 2
-_UTF8, _LIST, _INT_8, _INT_16 = 0, 3, 15, 16
+_UTF8, _LIST, _UINT_8, _INT_8, _INT_16 = 0, 3, 11, 15, 16
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
 CODECS: Mapping[str, int] = {"none": 0, "snappy": 1, "zstd": 6}
 
@@ -37,53 +37,107 @@ _PHYSICAL: Mapping[str, int] = {
     "text": _BYTE_ARRAY,
     "json": _BYTE_ARRAY,
     "meta": _BYTE_ARRAY,
+    "geometry": _BYTE_ARRAY,
+    "timestamptz": _BYTE_ARRAY,
+    "sparse": _BYTE_ARRAY,
     "float_vector": _FLOAT,
     "int8_vector": _INT32,
     # Bytes as they are: a list<uint8> takes 4 bytes a byte on disk.
     "binary_vector": _BYTE_ARRAY,
     "float16_vector": _BYTE_ARRAY,
     "bfloat16_vector": _BYTE_ARRAY,
+    # But within a struct array the server reads lists only.
+    "bytes": _INT32,
 }
+_TEXTS = frozenset({"text", "json", "meta", "geometry", "timestamptz", "sparse"})
 LISTS = frozenset({"float_vector", "int8_vector"})
-# Parquet knows no 8-bit values, but 8-bit indexes into a dictionary: of all int8 values in the order of their bytes, a
+_LIST_STEPS = ("list", "element")
+# Parquet knows no 8-bit values, but 8-bit indexes into a dictionary: of all values in the order of their bytes, a
 # vector is its own indexes. PLAIN would take 4 bytes a value.
-DICTIONARIES: Mapping[str, bytes] = {"int8_vector": np.arange(256, dtype="u1").view("i1").astype("<i4").tobytes()}
+_BYTES = np.arange(256, dtype="u1")
+DICTIONARIES: Mapping[str, bytes] = {
+    "int8_vector": _BYTES.view("i1").astype("<i4").tobytes(),
+    "bytes": _BYTES.astype("<i4").tobytes(),
+}
 
 
 def _string_type() -> list[tuple[int, Value]]:
     return [(6, i32(_UTF8)), (10, struct([(1, struct())]))]
 
 
-def _integer_type(bits: int) -> list[tuple[int, Value]]:
-    width = struct([(1, i8(bits)), (2, boolean(True))])
-    return [(6, i32(_INT_8 if bits == 8 else _INT_16)), (10, struct([(10, width)]))]
+def _integer_type(bits: int, signed: bool = True) -> list[tuple[int, Value]]:
+    converted = (_INT_8 if bits == 8 else _INT_16) if signed else _UINT_8
+    width = struct([(1, i8(bits)), (2, boolean(signed))])
+    return [(6, i32(converted)), (10, struct([(10, width)]))]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A column of the file as Parquet counts them: ``kind`` of its values, and where it stands in the schema."""
+
+    kind: str
+    path: tuple[str, ...]
+
+
+def leaves(plan: ColumnPlan) -> tuple[Leaf, ...]:
+    """Return the leaves of one of our columns: one, but for a struct array one a sub-field."""
+    if plan.kind == "array":
+        return (Leaf(plan.items[0].kind, (plan.name, *_LIST_STEPS)),)
+    if plan.kind == "struct":
+        within = (plan.name, *_LIST_STEPS)
+        return tuple(
+            Leaf("bytes" if item.is_vector and item.kind not in LISTS else item.kind, (*within, *_path(item)))
+            for item in plan.items
+        )
+    return (Leaf(plan.kind, (plan.name, *_LIST_STEPS) if plan.kind in LISTS else (plan.name,)),)
+
+
+def _path(item: ColumnPlan) -> tuple[str, ...]:
+    """Return the path of a sub-field within its struct: there every vector is a list."""
+    return (item.name, *_LIST_STEPS) if item.is_vector else (item.name,)
 
 
 def _annotation(kind: str) -> list[tuple[int, Value]]:
-    if kind in ("text", "json", "meta"):
+    if kind in _TEXTS:
         return _string_type()
     if kind in ("int8", "int8_vector"):
         return _integer_type(8)
+    if kind == "bytes":
+        return _integer_type(8, signed=False)
     return _integer_type(16) if kind == "int16" else []
 
 
-def _leaf(plan: ColumnPlan, name: str) -> Value:
-    head = [(1, i32(_PHYSICAL[plan.kind])), (3, i32(_OPTIONAL)), (4, binary(name))]
-    return struct([*head, *_annotation(plan.kind)])
+def _leaf(kind: str, name: str) -> Value:
+    head = [(1, i32(_PHYSICAL[kind])), (3, i32(_OPTIONAL)), (4, binary(name))]
+    return struct([*head, *_annotation(kind)])
+
+
+def _list_of(name: str, element: Sequence[Value]) -> list[Value]:
+    """Return an optional list in three levels, around the tree of its optional element."""
+    is_list = [(6, i32(_LIST)), (10, struct([(3, struct())]))]
+    return [
+        struct([(3, i32(_OPTIONAL)), (4, binary(name)), (5, i32(1)), *is_list]),
+        struct([(3, i32(_REPEATED)), (4, binary("list")), (5, i32(1))]),
+        *element,
+    ]
+
+
+def _tree(plan: ColumnPlan) -> list[Value]:
+    own = leaves(plan)
+    if plan.kind != "struct":
+        only = [_leaf(own[0].kind, own[0].path[-1])]
+        return only if len(own[0].path) == 1 else _list_of(plan.name, only)
+    element = [struct([(3, i32(_OPTIONAL)), (4, binary("element")), (5, i32(len(own)))])]
+    for item, leaf in zip(plan.items, own, strict=True):
+        part = [_leaf(leaf.kind, leaf.path[-1])]
+        element += _list_of(item.name, part) if item.is_vector else part
+    return _list_of(plan.name, element)
 
 
 def schema_elements(plans: Sequence[ColumnPlan]) -> list[Value]:
     """Return the flattened schema tree."""
-    tree = [struct([(4, binary("schema")), (5, i32(len(plans)))])]
-    for plan in plans:
-        if plan.kind not in LISTS:
-            tree.append(_leaf(plan, plan.name))
-            continue
-        is_list = [(6, i32(_LIST)), (10, struct([(3, struct())]))]
-        tree.append(struct([(3, i32(_OPTIONAL)), (4, binary(plan.name)), (5, i32(1)), *is_list]))
-        tree.append(struct([(3, i32(_REPEATED)), (4, binary("list")), (5, i32(1))]))
-        tree.append(_leaf(plan, "element"))
-    return tree
+    root = struct([(4, binary("schema")), (5, i32(len(plans)))])
+    return [root, *(value for plan in plans for value in _tree(plan))]
 
 
 def page_header(kind: str, n_values: int, raw_bytes: int, stored_bytes: int) -> bytes:
@@ -106,7 +160,7 @@ class ColumnChunk:
     ``offset``: where its first page begins, ``data_offset`` where the first that is no dictionary does.
     """
 
-    plan: ColumnPlan
+    leaf: Leaf
     offset: int
     data_offset: int
     n_values: int = 0
@@ -118,15 +172,13 @@ class ColumnChunk:
 
     def encode(self, codec: int) -> Value:
         """Return the ColumnChunk struct."""
-        plan = self.plan
-        path = [plan.name, "list", "element"] if plan.kind in LISTS else [plan.name]
-        in_dictionary = plan.kind in DICTIONARIES
+        in_dictionary = self.leaf.kind in DICTIONARIES
         encodings = [_PLAIN, _RLE, _RLE_DICTIONARY] if in_dictionary else [_PLAIN, _RLE]
         meta = struct(
             [
-                (1, i32(_PHYSICAL[plan.kind])),
+                (1, i32(_PHYSICAL[self.leaf.kind])),
                 (2, sequence([i32(encoding) for encoding in encodings])),
-                (3, sequence([binary(part) for part in path])),
+                (3, sequence([binary(part) for part in self.leaf.path])),
                 (4, i32(codec)),
                 (5, i64(self.n_values)),
                 (6, i64(self.raw_bytes)),
@@ -142,7 +194,7 @@ class ColumnChunk:
         counts = [(3, i64(self.n_nulls))]
         if self.low is None or self.high is None:
             return struct(counts)
-        size = 8 if self.plan.kind == "int64" else 4
+        size = 8 if self.leaf.kind == "int64" else 4
         low, high = (binary(limit.to_bytes(size, "little", signed=True)) for limit in (self.low, self.high))
         return struct([*counts, (5, high), (6, low)])
 
@@ -177,7 +229,7 @@ def footer(plans: Sequence[ColumnPlan], groups: Sequence[RowGroup], codec: int, 
         (5, sequence([struct([(1, binary(key)), (2, binary(value))]) for key, value in key_values.items()])),
         (6, binary(CREATED_BY)),
         # min_value and max_value mean nothing to a reader without the order they were taken in.
-        (7, sequence([struct([(1, struct())]) for _ in plans])),
+        (7, sequence([struct([(1, struct())]) for plan in plans for _ in leaves(plan)])),
     ]
     data = struct(fields).data
     return data + len(data).to_bytes(4, "little") + MAGIC
