@@ -1,0 +1,149 @@
+"""Milvus Lite, a collection in a folder on a laptop: it knows no import, so the rows are read back and inserted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecmill.datatypes import DataType
+from vecmill.errors import ImportJobError, SchemaError
+from vecmill.fields import DYNAMIC_FIELD, FieldSchema
+from vecmill.importer.collection import indexes_of
+from vecmill.importer.output import Output
+from vecmill.importer.pym import connected, count, create_collection
+from vecmill.schema import CollectionSchema
+from vecmill.schema_io import as_schema
+from vecmill.sources import open_source
+
+BATCH_ROWS = 1_000
+
+# What Milvus Lite 3.2 says itself when it is given another one.
+_TYPES = {
+    DataType.BOOL,
+    DataType.INT8,
+    DataType.INT16,
+    DataType.INT32,
+    DataType.INT64,
+    DataType.FLOAT,
+    DataType.DOUBLE,
+    DataType.VARCHAR,
+    DataType.JSON,
+    DataType.ARRAY,
+    DataType.GEOMETRY,
+    DataType.TIMESTAMPTZ,
+    DataType.FLOAT_VECTOR,
+    DataType.SPARSE_FLOAT_VECTOR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What an insert did: rows that went in, rows that the collection holds now, wall time."""
+
+    rows: int
+    rows_in_collection: int
+    seconds: float
+
+
+def insert(
+    output: Output,
+    uri: str,
+    collection_name: str,
+    *,
+    token: str = "",
+    db_name: str = "",
+    index_type: str = "",
+    metric: str = "",
+    again: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Inserted:
+    """Load an output into Milvus Lite, all of it or nothing, and count it there.
+
+    Parameters
+    ----------
+    uri: path of the database, ``./demo.db``; made when it is not there, and so is the collection.
+    index_type, metric: of the vector fields; what fits their types by default.
+    again: add the rows to those that the collection holds already.
+    progress: called with the rows inserted so far.
+
+    Raises
+    ------
+    SchemaError: a type that Milvus Lite does not have.
+    ImportJobError: it refused something, the collection holds rows already, or the count is not that of the manifest.
+    """
+    began = time.perf_counter()
+    schema = as_schema(output.manifest.schema)
+    check_types(schema)
+    with connected(uri, token=token, db_name=db_name, extra="lite") as client:
+        is_new = not client.has_collection(collection_name)
+        if is_new:
+            create_collection(client, collection_name, schema, indexes_of(schema, index_type=index_type, metric=metric))
+        client.load_collection(collection_name)
+        # One process, so nothing can lag; asked for more, Milvus Lite logs that it has no timestamps.
+        before = 0 if is_new else count(client, collection_name, consistency="Eventually")
+        if before and not again:
+            raise ImportJobError(
+                f"collection {collection_name!r} holds {before:,} rows already; another one, or --again to add these"
+            )
+        done = 0
+        try:
+            for rows in batches(output, schema):
+                client.insert(collection_name, rows)
+                done += len(rows)
+                if progress is not None:
+                    progress(done)
+        except BaseException as err:
+            if is_new:
+                client.drop_collection(collection_name)
+            err.add_note("nothing was kept" if is_new else f"the first {done:,} rows are in the collection")
+            raise
+        after = count(client, collection_name, consistency="Eventually")
+    expected = output.manifest.n_rows
+    if done != expected or after - before != expected:
+        raise ImportJobError(f"{expected:,} rows were written, {done:,} inserted, and {after - before:,} arrived")
+    return Inserted(done, after, time.perf_counter() - began)
+
+
+def check_types(schema: CollectionSchema) -> None:
+    """Raise SchemaError for the first field whose type Milvus Lite does not have."""
+    for field in schema.fields:
+        if field.dtype not in _TYPES or field.is_struct:
+            raise SchemaError(f"Milvus Lite has no {field.dtype.name}", field=field.name)
+
+
+def batches(output: Output, schema: CollectionSchema) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of an output as dicts, read back from its files."""
+    fields = {field.name: field for field in schema.written_fields()}
+    for file in output.files():
+        source = open_source(list(file.paths), batch_rows=BATCH_ROWS)
+        for batch in source.batches():
+            columns = {name: _values(fields[name], values) for name, values in batch.items()}
+            rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            yield [row | (row.pop(DYNAMIC_FIELD, None) or {}) for row in rows]
+
+
+def _values(field: FieldSchema, column: Any) -> Sequence[Any]:
+    """Return a column of a file as the values that pymilvus' insert takes."""
+    if field.dtype == DataType.FLOAT_VECTOR:
+        if not isinstance(column, np.ndarray):
+            column = np.asarray(column.flatten(), "f4").reshape(len(column), -1)
+        return list(column.astype("f4", copy=False))
+    values: list[Any] = column.tolist() if isinstance(column, np.ndarray) else column.to_pylist()
+    if field.dtype == DataType.JSON:
+        return [None if text is None else json.loads(text) for text in values]
+    if field.dtype == DataType.SPARSE_FLOAT_VECTOR:
+        return [None if value is None else _sparse(value) for value in values]
+    return values
+
+
+def _sparse(value: Any) -> dict[int, float]:
+    """Return a sparse vector from the forms that files have: JSON text, or a struct of indices and values."""
+    pairs = json.loads(value) if isinstance(value, str) else value
+    if set(pairs) == {"indices", "values"} and isinstance(pairs["indices"], list):
+        pairs = dict(zip(pairs["indices"], pairs["values"], strict=True))
+    return {int(index): float(one) for index, one in pairs.items()}

@@ -1,0 +1,76 @@
+"""pymilvus, where there is no other way to a server: collections and rows over gRPC, and Milvus Lite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vecmill.errors import ImportJobError
+from vecmill.importer.collection import Index
+from vecmill.importer.grpc import missing_extra
+from vecmill.schema import CollectionSchema
+
+TIMEOUT_S = 60.0
+
+
+@contextmanager
+def connected(uri: str, *, token: str = "", db_name: str = "", extra: str = "milvus") -> Iterator[Any]:
+    """Yield a MilvusClient; its errors leave the block as ImportJobError. ``extra`` is what to install for it."""
+    try:
+        from pymilvus import MilvusClient
+    except ImportError as err:
+        raise missing_extra(extra) from err
+    with wording():
+        try:
+            client = MilvusClient(uri, token=token, db_name=db_name, timeout=TIMEOUT_S)
+        except ImportError as err:  # pymilvus loads Milvus Lite when it is first asked for
+            raise missing_extra(extra) from err
+    try:
+        with wording():
+            yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def wording() -> Iterator[None]:
+    """Turn pymilvus' errors into one clear line."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except MilvusException as err:
+        code = err.code if isinstance(err.code, int) else None
+        raise ImportJobError(" ".join(str(err.message).split()) or type(err).__name__, code=code) from err
+
+
+def create_collection(client: Any, name: str, schema: CollectionSchema, indexes: list[Index]) -> None:
+    """Create a collection with its indexes; if one of them is refused there is no collection."""
+    from pymilvus import CollectionSchema as TheirSchema
+
+    params = client.prepare_index_params()
+    for one in indexes:
+        params.add_index(one.field, index_name=one.field, index_type=one.type, metric_type=one.metric)
+    client.create_collection(name, schema=TheirSchema.construct_from_dict(schema.to_dict()))
+    try:
+        client.create_index(name, params, sync=False)  # nothing to wait for: the collection is empty
+    except BaseException:
+        client.drop_collection(name)  # else it stays, without an index
+        raise
+
+
+def load(client: Any, name: str) -> None:
+    """Load a collection, with all that was imported into it until now, and wait until it can be searched."""
+    from pymilvus.client.types import LoadState
+
+    loaded = client.get_load_state(name)["state"] == LoadState.Loaded
+    if loaded:
+        client.refresh_load(name)
+    client.load_collection(name)
+
+
+def count(client: Any, name: str, *, consistency: str = "Strong") -> int:
+    """Return the rows of a loaded collection."""
+    found = client.query(name, filter="", output_fields=["count(*)"], consistency_level=consistency)
+    return int(found[0]["count(*)"])
