@@ -110,10 +110,14 @@ class ImportJobError(VecmillError, RuntimeError):
     """The server refused an import job, or the job failed, or its answer was lost.
 
     Attributes: ``code`` (the server's error code, or the HTTP status when that is not 200; None when the server said
-    nothing), ``reason`` (its words, or ours), ``job_id`` (None when there is no job).
+    nothing), ``reason`` (its words, or ours), ``job_id`` (None when there is no job), ``unclear`` (True when the
+    server may have done what it was asked to: its answer was lost, or was none).
     """
 
-    def __init__(self, reason: str, *, code: int | None = None, job_id: str | None = None) -> None:
+    def __init__(
+        self, reason: str, *, code: int | None = None, job_id: str | None = None, unclear: bool = False
+    ) -> None:
+        self.unclear = unclear
         self.code = code
         self.reason = reason
         self.job_id = job_id
@@ -121,7 +125,10 @@ class ImportJobError(VecmillError, RuntimeError):
         super().__init__(f"{where}{reason}" + (f" (code {code})" if code is not None else ""))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), {"reason": self.reason, "code": self.code, "job_id": self.job_id}))
+        return (_rebuild, (type(self), {name: getattr(self, name) for name in _JOB_FACTS}))
+
+
+_JOB_FACTS = ("reason", "code", "job_id", "unclear")
 
 
 def _rebuild(kind: type[VecmillError], facts: dict[str, object]) -> VecmillError:

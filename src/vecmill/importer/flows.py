@@ -159,7 +159,7 @@ def _search(server: Server, request: Request, before: set[str] | None, lost: Tro
                 progress = yield from describe(server, job_id)
                 if not progress.files:
                     continue  # it has not opened its files yet
-                if _same_files(progress, request):
+                if same_files(progress, request):
                     return job_id
                 unknown.discard(job_id)
                 before = before | {job_id}
@@ -176,7 +176,7 @@ def _search(server: Server, request: Request, before: set[str] | None, lost: Tro
     raise Trouble(Kind.UNCLEAR, reason, lost.code)
 
 
-def _same_files(progress: JobProgress, request: Request) -> bool:
+def same_files(progress: JobProgress, request: Request) -> bool:
     """Return whether a job reads the files of ``request``, as far as the server's words for them tell."""
     groups = [[_tail(path) for path in group] for group in group_names(request)]
     names = [file.name for file in progress.files]

@@ -232,8 +232,9 @@ def _wording(doing: str, job_id: str | None = None) -> Iterator[None]:
     except grpc.RpcError as err:
         name = err.code().name if hasattr(err, "code") else type(err).__name__
         words = _line(err.details() if hasattr(err, "details") else err)
-        unclear = "" if name == "UNAVAILABLE" and "connect" in words else "; the server may have got it or not"
-        raise ImportJobError(f"{doing}: {name}: {words}{unclear if job_id is None else ''}", job_id=job_id) from err
+        unclear = not (name == "UNAVAILABLE" and "connect" in words)
+        maybe = "; the server may have got it or not" if unclear and job_id is None else ""
+        raise ImportJobError(f"{doing}: {name}: {words}{maybe}", job_id=job_id, unclear=unclear) from err
 
 
 def _check(status: Any, job_id: str | None = None) -> None:

@@ -42,7 +42,8 @@ class Trouble(Exception):  # noqa: N818 - as StopIteration, it says how somethin
 
     def error(self, job_id: str | None = None, *, doing: str = "") -> ImportJobError:
         """Return what the caller is told."""
-        return ImportJobError(f"{doing}: {self.reason}" if doing else self.reason, code=self.code, job_id=job_id)
+        reason = f"{doing}: {self.reason}" if doing else self.reason
+        return ImportJobError(reason, code=self.code, job_id=job_id, unclear=self.kind is Kind.UNCLEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ class State(StrEnum):
     """States of a job, in the server's words."""
 
     PENDING = "Pending"
+    STARTED = "Started"  # this and the next: over gRPC, Milvus 2.2 and 2.3
+    PERSISTED = "Persisted"
     PRE_IMPORTING = "PreImporting"
     IMPORTING = "Importing"
     SORTING = "Sorting"
@@ -127,6 +130,8 @@ class State(StrEnum):
 # 10 per cent: pending, pre-import, import, sort, index, done).
 _WAITS: dict[str, str] = {
     State.PENDING: "waiting for a free data node",
+    State.STARTED: "the server reads the files",
+    State.PERSISTED: "all rows are written; waiting until they can be loaded",
     State.PRE_IMPORTING: "the server reads and checks all files",
     State.SORTING: "sorting and merging the new segments",
     State.INDEX_BUILDING: "waiting for the index build",

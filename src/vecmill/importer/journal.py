@@ -1,0 +1,85 @@
+"""What was asked of which server, kept beside the output: a run that was cut off goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vecmill.errors import StoreError
+
+NAME = ".imports.json"
+FORMAT_VERSION = 1
+
+ASKED, CREATED, COMPLETED = "asked", "created", "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request: ``state`` asked (no answer noted), created, or completed; ``time_s`` since 1970."""
+
+    state: str
+    server: str
+    collection_name: str
+    rows: int
+    job_id: str = ""
+    time_s: float = 0.0
+
+
+class Journal:
+    """The entries by key, in a file that is replaced with every note; in memory only when there is no ``folder``."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / NAME
+        self._entries: dict[str, Entry] = {}
+        if self._path is not None and self._path.exists():
+            try:
+                raw = json.loads(self._path.read_text())
+                if raw["vecmill_imports"] != FORMAT_VERSION:
+                    raise ValueError(f"version {raw['vecmill_imports']}")
+                self._entries = {key: Entry(**one) for key, one in raw["imports"].items()}
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+                reason = f"not the record of imports of this version ({err}); remove it to import anew"
+                raise StoreError(" ".join(reason.split()), path=str(self._path)) from err
+
+    def get(self, key: str) -> Entry | None:
+        """Return what is known of a request."""
+        return self._entries.get(key)
+
+    def note(self, key: str, entry: Entry) -> None:
+        """Replace what is known of a request. Raises StoreError."""
+        self._entries[key] = Entry(**{**asdict(entry), "time_s": time.time()})
+        self._write()
+
+    def drop(self, key: str) -> None:
+        """Forget a request that came to nothing."""
+        if self._entries.pop(key, None) is not None:
+            self._write()
+
+    def forget(self, server: str, collection_name: str) -> None:
+        """Drop what is known of a collection that has been made anew."""
+        kept = {
+            key: one
+            for key, one in self._entries.items()
+            if (one.server, one.collection_name) != (server, collection_name)
+        }
+        if len(kept) != len(self._entries):
+            self._entries = kept
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        document = {
+            "vecmill_imports": FORMAT_VERSION,
+            "imports": {key: asdict(one) for key, one in self._entries.items()},
+        }
+        fresh = self._path.with_name(f"{NAME}.tmp")
+        try:
+            fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False))
+            os.replace(fresh, self._path)  # noqa: PTH105 - one rename, as everywhere
+        except OSError as err:
+            reason = (err.strerror or str(err)).lower()
+            raise StoreError(reason, path=str(self._path), errno=err.errno) from err
