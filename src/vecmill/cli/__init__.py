@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from vecmill.cli.convert import convert_command
+from vecmill.cli.importing import import_command
 from vecmill.cli.schema import schema_command
 from vecmill.version import __version__
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("convert")(convert_command)
+app.command("import")(import_command)
 app.command("schema")(schema_command)
 
 

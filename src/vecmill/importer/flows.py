@@ -32,6 +32,7 @@ from vecmill.importer.server import PAGE_SIZE, Server, group_names
 _MOST_PAGES = 100
 _MOST_ATTEMPTS = 20  # of one import whose earlier jobs all failed
 _ROOM_PAUSE_S = 15.0
+_MORE_TRIES = 8  # while a job is followed: a server that is started anew takes a minute or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ def create(server: Server, request: Request, key: str) -> Flow[Created]:
     """
     collection_name = request.body["collectionName"]
     try:
-        before = {job.job_id for job in (yield from list_jobs(server, collection_name))}
+        # The first contact: a server that is not there is told soon.
+        first = replace(server, retry=replace(server.retry, tries=min(4, server.retry.tries)))
+        before = {job.job_id for job in (yield from list_jobs(first, collection_name))}
     except Trouble as trouble:
         if trouble.kind is Kind.NOT_SENT:
             raise
@@ -275,8 +278,9 @@ def wait(
 ) -> Flow[JobProgress]:
     """Follow a job to its end or to ``wish.until``; return the last look at it. Raises Trouble and ImportJobError."""
     watch = Watch(job_id, wish, now(), replace(polling) if polling is not None else Polling())
+    patient = replace(server, retry=replace(server.retry, tries=server.retry.tries + _MORE_TRIES))
     while True:
-        seen = yield from describe(server, job_id)
+        seen = yield from describe(patient, job_id)
         pause = watch.pause_after(seen, now())
         if pause is None:
             return seen
