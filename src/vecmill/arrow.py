@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from vecmill.blocks import Bytes
@@ -185,11 +186,18 @@ def _ragged(
     if (used != size).any():
         row = int(rows[np.argmax(used != size)])
         raise Misfit(f"{size} {unit}" if unit == "bytes" else plan.expected, f"{int(lengths[row])} {unit}", row)
-    first = int(starts[0]) if n else 0
-    if valid is None and (starts == first + rows * size).all():
-        return values[first : first + n * size].reshape(n, size)
+    if not len(rows):
+        return np.zeros((n, size), values.dtype)
+    begins = starts[rows]
+    first, end = int(begins[0]), int(begins[0]) + len(rows) * size
+    if (begins == np.arange(first, end, size)).all():  # one behind the other, as most makers lay them out
+        dense = values[first:end].reshape(len(rows), size)
+    else:
+        dense = sliding_window_view(values, size)[begins]
+    if valid is None:
+        return dense
     matrix = np.zeros((n, size), values.dtype)
-    matrix[rows] = values[starts[rows, None] + np.arange(size)]
+    matrix[rows] = dense
     return matrix
 
 
