@@ -96,8 +96,8 @@ def running_seaweed(*, anonymous: bool = False) -> Iterator[S3Server]:
 
 
 @contextmanager
-def running_juicefs() -> Iterator[S3Server]:
-    """Start the S3 gateway of JuiceFS, which is MinIO's code over local files."""
+def running_juicefs(*, max_files: int = 0) -> Iterator[S3Server]:
+    """Start the S3 gateway of JuiceFS, which is MinIO's code over local files. ``max_files``: after that it is full."""
     import subprocess
 
     with temporary_folder("juicefs") as folder:
@@ -108,7 +108,8 @@ def running_juicefs() -> Iterator[S3Server]:
         subprocess.run(
             [
                 _program("juicefs"), "format", "--quiet", "--no-update", "--storage", "file",
-                "--bucket", f"{folder / 'blocks'}/", "--trash-days", "0", "--compress", "none", meta, "volume",
+                "--bucket", f"{folder / 'blocks'}/", "--trash-days", "0", "--compress", "none",
+                "--inodes", str(max_files), meta, "volume",
             ],
             check=True, capture_output=True, timeout=60,
         )  # fmt: skip

@@ -73,14 +73,17 @@ class Bucket:
         )
 
     def hasty_store(self, transfer: Transfer, *, checksum: bool = True) -> ObjectStore:
-        """Return a store that gives up within 10 s: to find out whether the bucket can be reached at all."""
-        return self._open(transfer, checksum, seconds=7, retry_seconds=1, max_retries=5)
+        """Return a store that gives up after 5 s: to find out whether the bucket can be reached at all."""
+        return self._open(transfer, checksum, seconds=4, retry_seconds=1, max_retries=5)
 
     def _open(
         self, transfer: Transfer, checksum: bool, *, seconds: float, retry_seconds: float, max_retries: int
     ) -> ObjectStore:
         options: dict[str, Any] = {
-            "client_options": {"timeout": timedelta(seconds=seconds), "connect_timeout": timedelta(seconds=5)},
+            "client_options": {
+                "timeout": timedelta(seconds=seconds),
+                "connect_timeout": timedelta(seconds=min(5, seconds)),
+            },
             "retry_config": {"max_retries": max_retries, "retry_timeout": timedelta(seconds=retry_seconds)},
         }
         if self.takes_checksum:

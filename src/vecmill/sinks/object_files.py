@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from itertools import chain
 from typing import Any
 
 from vecmill._native.crc64 import crc64nvme
-from vecmill.errors import StoreError
 from vecmill.sinks.base import Mark
 from vecmill.sinks.local import OutputFile
 from vecmill.sinks.objects import Objects
@@ -23,9 +22,11 @@ log = logging.getLogger(__name__)
 class StreamFile:
     """An object whose bytes leave as parts while it is written."""
 
-    def __init__(self, objects: Objects, path: str, *, gaps: bool) -> None:
+    def __init__(self, objects: Objects, path: str, check: Callable[[], None], *, gaps: bool) -> None:
         self.path = path
+        self.is_there = False  # whole, in the bucket
         self._objects = objects
+        self._check = check  # called before the object is completed
         self._gaps = gaps
         self._n_bytes = 0
         self._crc = 0
@@ -127,18 +128,20 @@ class StreamFile:
         with self._lock:
             self._is_finishing = True
         self.release()
-        try:
-            if self._stream is None:
-                self._objects.put(self.path, b"" if self._part is None else self._part.view())
-            else:
-                self._send()
+        self._check()
+        if self._stream is None:
+            rest = b"" if self._part is None else self._part.view()
+            self._objects.put_again(self.path, rest, self._n_bytes)
+        else:
+            self._send()
+            try:
                 self._stream.end()
-        except StoreError:
-            raise
-        except Exception as error:
-            if not self._objects.is_whole(self.path, self._n_bytes):
-                raise self._objects.refusal(error, self.path) from None
+            except Exception as error:
+                refused = self._objects.refusal(error, self.path)
+                if not self._objects.is_whole(self.path, self._n_bytes):
+                    raise refused from None
         self._stream = None
+        self.is_there = True
         self.close()
         return self._n_bytes, f"crc64nvme:{self._crc:016x}"
 
@@ -158,10 +161,12 @@ class StreamFile:
 class SpooledFile:
     """An object that is gathered in memory or in TMPDIR, and sent when it is whole."""
 
-    def __init__(self, objects: Objects, path: str, body: OutputFile) -> None:
+    def __init__(self, objects: Objects, path: str, body: OutputFile, check: Callable[[], None]) -> None:
         self.path = path
+        self.is_there = False  # whole, in the bucket
         self._objects = objects
         self._body = body
+        self._check = check
         self.append = body.append
         self.append_both = body.append_both
         self.mark = body.mark
@@ -176,11 +181,9 @@ class SpooledFile:
     def finish(self, header: bytes = b"") -> tuple[int, str]:
         """Write the header, send the object from a mapping."""
         n_bytes, checksum = self._body.complete(header)
-        view = mapped(self._body, n_bytes) if n_bytes else memoryview(b"")
-        try:
-            self._objects.put(self.path, view)
-        except Exception as error:
-            if not self._objects.is_whole(self.path, n_bytes):
-                raise self._objects.refusal(error, self.path) from None
+        self._check()
+        view = mapped(self._body, n_bytes) if n_bytes else b""
+        self._objects.put_again(self.path, view, n_bytes)
+        self.is_there = True
         self.close()
         return n_bytes, checksum

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from vecmill.errors import StoreError
@@ -17,22 +19,24 @@ from vecmill.sinks.base import MANIFEST_NAME, SinkFile
 from vecmill.sinks.local import OutputFile
 from vecmill.sinks.object_files import SpooledFile, StreamFile
 from vecmill.sinks.objects import Objects
-from vecmill.sinks.refusal import code_of, knows_no_conditions
+from vecmill.sinks.refusal import code_of, is_final, knows_no_conditions, status_of
 from vecmill.sinks.spool import spool_file
 
 log = logging.getLogger(__name__)
 
 _OWN_KEY = re.compile(r"[1-9][0-9]*(\.[a-z]+|/[^/]+)")
 _MANIFEST_ATTEMPTS = 3
+_REACH_SECONDS = 9.5
+_NOT_MINE = "another writer has put it; to go on where one has ended, open it with resume=True"
 
 
 class ObjectFolder:
     """The objects of one segment, ``<token>/<name>`` or ``<token><suffix>``: the token is their number."""
 
-    def __init__(self, objects: Objects, token: int, streams: set[StreamFile]) -> None:
+    def __init__(self, sink: ObjectSink, objects: Objects, token: int) -> None:
+        self._sink = sink
         self._objects = objects
         self._token = token
-        self._streams = streams
         self._files: list[StreamFile | SpooledFile] = []
         self._share: int | None = None
         self._suffix = ""
@@ -42,7 +46,7 @@ class ObjectFolder:
         """Open an object of a set; one with a header waits until that is known."""
         path = f"{self._token}/{name}"
         if header_bytes:
-            file = SpooledFile(self._objects, path, self._spool(name, header_bytes))
+            file = SpooledFile(self._objects, path, self._spool(name, header_bytes), self._sink.check_is_mine)
             self._files.append(file)
             return file
         return self._stream(path, gaps=False)
@@ -53,9 +57,9 @@ class ObjectFolder:
         return self._stream(f"{self._token}{suffix}", gaps=gaps)
 
     def _stream(self, path: str, *, gaps: bool) -> StreamFile:
-        file = StreamFile(self._objects, path, gaps=gaps)
+        file = StreamFile(self._objects, path, self._sink.check_is_mine, gaps=gaps)
         self._files.append(file)
-        self._streams.add(file)
+        self._sink.streams.add(file)
         return file
 
     def scratch(self, name: str) -> OutputFile:
@@ -75,19 +79,20 @@ class ObjectFolder:
         return f"{self._token}{self._suffix}"
 
     def withdraw(self) -> None:
-        """Do nothing: a manifest that seems not to be replaced may have been, and only the answer was lost."""
+        """Let ``drop`` delete the objects, unless the manifest may list them all the same."""
+        self._published = self._sink.is_unsure
 
     def drop(self) -> None:
         """Abort what is under way and delete what was completed, unless it was published."""
         with ExitStack() as stack:  # all of it, whatever a part of it raises
             if not self._published:
-                stack.callback(self._objects.delete, [file.path for file in self._files])
+                stack.callback(self._objects.delete, [file.path for file in self._files if file.is_there])
             stack.callback(self._let_go)
             for file in self._files:
                 stack.callback(file.close)
 
     def _let_go(self) -> None:
-        self._streams.difference_update(file for file in self._files if isinstance(file, StreamFile))
+        self._sink.streams.difference_update(file for file in self._files if isinstance(file, StreamFile))
         if self._share is not None:
             self._objects.room.give_back(self._share)
         self._share = 0 if self._share is not None else None
@@ -100,7 +105,8 @@ class ObjectSink:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._streams: set[StreamFile] = set()
+        self.streams: set[StreamFile] = set()  # open ones
+        self.is_unsure = False  # whether the manifest is as it is known here
         self._manifest: str | None = None  # as it is in the bucket
         self._version: dict[str, str] | None = None  # of that; None: replace it whatever it is
 
@@ -115,75 +121,98 @@ class ObjectSink:
 
     def open_segment(self, token: int) -> ObjectFolder:
         """Return a place for the objects of a segment. Nothing is sent yet."""
-        return ObjectFolder(self._objects, token, self._streams)
+        return ObjectFolder(self, self._objects, token)
 
     # -- the manifest
 
     def begin(self, manifest: str) -> None:
         """Put the manifest if there is none. Raises StoreError within 10 s if the bucket does not take it."""
-        import obstore
-        from obstore.exceptions import AlreadyExistsError
-
-        key, data = self._objects.key(MANIFEST_NAME), manifest.encode()
         if self._manifest is not None:  # found by read_manifest
             return
-        try:
-            try:
-                done = self._objects.reached(
-                    MANIFEST_NAME, lambda store: obstore.put(store, key, data, mode="create", use_multipart=False)
-                )
-            except Exception as error:
-                if not knows_no_conditions(error):
-                    raise
-                log.info("%s knows no conditional put", self.where)
-                done = self._objects.reached(
-                    MANIFEST_NAME, lambda store: obstore.put(store, key, data, use_multipart=False)
-                )
-        except AlreadyExistsError:
-            name = self._objects.name(MANIFEST_NAME)
-            raise StoreError("is there already; resume=True goes on from it", path=name) from None
-        except Exception as error:
-            raise self._objects.refusal(error, MANIFEST_NAME) from None
-        self._note(manifest, done)
+        self._put_manifest(manifest, {"mode": "create"}, self._soon())
 
-    def _note(self, text: str, done: Any) -> None:
+    def _note(self, text: str, found: Mapping[str, Any]) -> None:
+        """Remember what the manifest is now, and its version, where the store has such."""
         self._manifest = text
-        self._version = {name: done[name] for name in ("e_tag", "version") if done.get(name) is not None} or None
+        version = {name: found[name] for name in ("e_tag", "version") if found.get(name) is not None}
+        self._version = version or None
+
+    def _soon(self) -> Callable[[Callable[[Any], Any]], Any]:
+        return partial(self._objects.reached, until=time.monotonic() + _REACH_SECONDS)
 
     def replace_manifest(self, text: str) -> None:
-        """Replace the manifest if it is still the one that this writer knows.
+        """Replace the manifest if it is still the one that this writer knows."""
+        options = {} if self._version is None else {"mode": self._version}
+        self._put_manifest(text, options, lambda call: call(self._objects.store))
 
-        A request whose answer was lost may have been done. So after any failure it is read back, which tells.
+    def _put_manifest(self, text: str, options: dict[str, Any], reached: Callable[[Callable[[Any], Any]], Any]) -> None:
+        """Put the manifest, on the condition that ``options`` say.
+
+        Such a request is sent once: had it been done and its answer been lost, the condition would refuse it the
+        second time. So after a failure the manifest is read back, which tells whether to send it again.
         """
         import obstore
 
         objects, before = self._objects, self._manifest
+        key, data = objects.key(MANIFEST_NAME), text.encode()
         for attempt in range(_MANIFEST_ATTEMPTS):
-            mode: Any = "overwrite" if self._version is None else self._version
             try:
-                key = objects.key(MANIFEST_NAME)
-                self._note(text, obstore.put(objects.store, key, text.encode(), mode=mode, use_multipart=False))
+                put = partial(obstore.put, path=key, file=data, use_multipart=False, **options)
+                self._note(text, reached(put))
                 return
+            except StoreError:
+                raise
             except Exception as error:
-                if self._version is not None and knows_no_conditions(error):
-                    self._version = None
-                    continue
                 refused = objects.refusal(error, MANIFEST_NAME)
+                if options and knows_no_conditions(error):
+                    log.info("%s: %s; the manifest is put without a condition", self.where, refused.reason)
+                    options = {}
+                    continue
+                if is_final(error):
+                    raise refused from None
             try:
-                found = self._get(objects.store)
+                found = reached(self._get)
             except Exception as error:
+                self.is_unsure = True
                 refused.add_note(f"and it cannot be read back: {objects.refusal(error, MANIFEST_NAME).reason}")
                 raise refused from None
             if found == text:
                 return
             if found != before:
-                raise StoreError("another writer has replaced it meanwhile", path=objects.name(MANIFEST_NAME))
+                self.is_unsure = True
+                raise StoreError(_NOT_MINE, path=objects.name(MANIFEST_NAME))
             if attempt == _MANIFEST_ATTEMPTS - 1:
                 raise refused
+            if options and options["mode"] != "create":
+                options = {"mode": self._version}  # of what was just read: some stores give an old one a new version
+
+    def check_is_mine(self) -> None:
+        """Raise StoreError if another writer has taken over: its objects may have the keys that are to be written now.
+
+        No lock: between this and the next request it could still happen. But a writer that was paused, taken for dead
+        and continued by another finds out before it does harm.
+        """
+        import obstore
+
+        objects, known = self._objects, (self._version or {}).get("e_tag")
+        if known is None:
+            return
+        try:
+            found = obstore.head(objects.store, objects.key(MANIFEST_NAME))["e_tag"]
+        except FileNotFoundError:
+            found = None
+        except Exception as error:
+            if status_of(error) != 403:
+                raise objects.refusal(error, MANIFEST_NAME) from None
+            log.info("%s: %s", self.where, objects.refusal(error, MANIFEST_NAME).reason)  # may write, but not read
+            return
+        if found != known:
+            self.is_unsure = True
+            raise StoreError(_NOT_MINE, path=objects.name(MANIFEST_NAME))
 
     def hold(self, n_bytes: int) -> bool:
         """Hold back what is appended to open objects that cannot have gaps, if there are any and it is not too much."""
-        streams = [stream for stream in self._streams if stream.must_hold]
+        streams = [stream for stream in self.streams if stream.must_hold]
         if streams and n_bytes > self.hold_bytes:
             return False
         for stream in streams:
@@ -192,14 +221,14 @@ class ObjectSink:
 
     def release(self) -> None:
         """Send what was held back."""
-        for stream in list(self._streams):
+        for stream in list(self.streams):
             stream.release()
 
     def read_manifest(self) -> str | None:
         """Return the manifest that is there, if there is one. Raises StoreError within 10 s if nobody answers."""
         found: str | None
         try:
-            found = self._objects.reached(MANIFEST_NAME, self._get)
+            found = self._soon()(self._get)
         except Exception as error:
             raise self._objects.refusal(error, MANIFEST_NAME) from None
         self._manifest = found
@@ -239,6 +268,6 @@ class ObjectSink:
         self._objects.delete(left)
 
     def end(self, *, is_empty: bool) -> None:
-        """Delete the manifest if it lists nothing."""
-        if is_empty and self._manifest is not None:
+        """Delete the manifest if it lists nothing, for sure."""
+        if is_empty and self._manifest is not None and not self.is_unsure:
             self._objects.delete([MANIFEST_NAME])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Any
@@ -11,13 +12,13 @@ from typing import Any
 from vecmill.errors import StoreError
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.parts import PartPool
-from vecmill.sinks.refusal import knows_no_checksum, refusal
+from vecmill.sinks.refusal import is_final, knows_no_checksum, refusal
 from vecmill.sinks.spool import Room
 
 log = logging.getLogger(__name__)
 
 _MAX_PARTS = 10_000  # S3's limit for one object
-_REACH_SECONDS = 10.0
+_PUT_ATTEMPTS = 2  # of an object; each of its requests has attempts of its own
 
 
 class Objects:
@@ -58,8 +59,8 @@ class Objects:
         """Return the StoreError for an error of the client."""
         return refusal(error, self.name(path), self.bucket.secrets)
 
-    def reached(self, path: str, call: Callable[[Any], Any]) -> Any:
-        """Call with a hasty store, for the first request of all. Raises StoreError within 10 s if there is no answer.
+    def reached(self, call: Callable[[Any], Any], until: float) -> Any:
+        """Call with a hasty store, for the first requests. Raises StoreError if there is no answer ``until`` then.
 
         If the store does not know the checksum, no object gets one.
         """
@@ -68,13 +69,13 @@ class Objects:
             store = self.bucket.hasty_store(self.transfer, checksum=self._checksum)
             threading.Thread(target=_resolve, args=(future, lambda s=store: call(s)), daemon=True).start()
             try:
-                return future.result(_REACH_SECONDS)
+                return future.result(max(0, until - time.monotonic()))
             except TimeoutError:
-                raise StoreError(f"no answer within {_REACH_SECONDS:.0f} s", path=self.name(path)) from None
+                raise StoreError("no answer in time", path=self.where) from None
             except Exception as error:
                 if not (self._checksum and knows_no_checksum(error)):
                     raise
-                log.info("%s: %s; sending without checksums", self.where, self.refusal(error, path).reason)
+                log.info("%s: %s; sending without checksums", self.where, self.refusal(error, "").reason)
                 self._checksum = False
 
     def put(self, path: str, data: Any, **options: Any) -> dict[str, Any]:
@@ -87,6 +88,19 @@ class Objects:
                 chunk_size=self.part_bytes, max_concurrency=self.transfer.concurrency, **options,
             )
         )  # fmt: skip
+
+    def put_again(self, path: str, data: Any, n_bytes: int) -> None:
+        """Put an object from memory; once more, if that fails in a way that may pass. Raises StoreError."""
+        for attempt in range(_PUT_ATTEMPTS):
+            try:
+                self.put(path, data)
+                return
+            except Exception as error:
+                refused = self.refusal(error, path)
+                if self.is_whole(path, n_bytes):
+                    return
+                if is_final(error) or attempt == _PUT_ATTEMPTS - 1:
+                    raise refused from None
 
     def is_whole(self, path: str, n_bytes: int) -> bool:
         """Whether an object of so many bytes is there: for when the last answer of an upload was lost."""

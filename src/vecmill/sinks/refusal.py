@@ -14,6 +14,7 @@ _QUERY = re.compile(r"\?[^\s)\"']*")
 _REQUEST = re.compile(r"Error performing \w+ (\w+://[^/\s]+)\S*")
 _CAUSE = re.compile(r'message: "([^"]*)"|(InvalidContentType|InvalidCertificate\(\s*\w+|dns error|TimedOut)')
 _CAUSE_HINTS = {
+    "dns error": "no such host",
     "InvalidContentType": "it does not speak https; for plain http say secure=False",
     "TimedOut": "no answer in time",
 }
@@ -61,6 +62,14 @@ def knows_no_conditions(error: BaseException) -> bool:
     )
 
 
+def is_final(error: BaseException) -> bool:
+    """Whether the same request would be refused again: rights, names, the wrong place. Not a broken condition."""
+    if code_of(error) in ("NoSuchBucket", "ContainerNotFound"):
+        return True
+    status = status_of(error)
+    return status is not None and 400 <= status < 500 and status not in (404, 408, 409, 412, 429)
+
+
 def knows_no_checksum(error: BaseException) -> bool:
     """Whether a store may have refused a put because it cannot check it."""
     return status_of(error) in (400, 501) and code_of(error) not in _CODE_HINTS
@@ -73,6 +82,8 @@ def refusal(error: BaseException, path: str, secrets: Collection[str] = ()) -> S
     """
     if isinstance(error, StoreError):
         return error
+    if not (type(error).__module__.startswith("obstore") or isinstance(error, OSError | NotImplementedError)):
+        raise error  # no word of a store
     code, status = code_of(error), status_of(error)
     said = _MESSAGE.search(str(error))
     hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__)
