@@ -19,8 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from vecmill.cli import app
-from vecmill.cli.convert import size_text
-from vecmill.cli.options import parse_columns, parse_size
+from vecmill.cli.options import parse_columns, parse_size, size_text
 from vecmill.schema_io import as_schema
 from vecmill.version import __version__
 
@@ -101,7 +100,7 @@ def test_one_matrix_needs_no_source(tmp_path):
 
 
 def test_a_schema_that_was_printed_and_changed_is_taken(tmp_path):
-    printed = vecmill("schema", SAMPLE)
+    printed = vecmill("schema", "infer", SAMPLE)
     assert printed.returncode == 0
     assert "vector: list<element: float> -> FLOAT_VECTOR dim 384" in printed.stderr
     raw = json.loads(printed.stdout)
@@ -153,7 +152,7 @@ def test_a_missing_source_exits_1(tmp_path):
 
 def test_a_corrupt_source_exits_1(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(SAMPLE.read_bytes()[:5000])
-    done = vecmill("schema", tmp_path / "bad.parquet")
+    done = vecmill("schema", "infer", tmp_path / "bad.parquet")
     assert done.returncode == 1
     assert "bad.parquet" in error_line(done)
 
@@ -192,6 +191,8 @@ def test_data_that_no_schema_can_be_inferred_from_exit_2(tmp_path):
         ["convert", SAMPLE, "out", "--map", "a=x", "--map", "a=y"],
         ["convert", SAMPLE, "out", "--what"],
         ["schema"],
+        ["schema", "infer"],
+        ["inspect"],
         ["nonsense"],
     ],
     ids=lambda args: " ".join(map(str, args[:1] + args[2:])),

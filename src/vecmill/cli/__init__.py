@@ -12,7 +12,8 @@ import typer
 
 from vecmill.cli.convert import convert_command
 from vecmill.cli.importing import import_command
-from vecmill.cli.schema import schema_command
+from vecmill.cli.inspect import inspect_command
+from vecmill.cli.schema import schema_app
 from vecmill.version import __version__
 
 app = typer.Typer(
@@ -25,7 +26,8 @@ app = typer.Typer(
 )
 app.command("convert")(convert_command)
 app.command("import")(import_command)
-app.command("schema")(schema_command)
+app.command("inspect")(inspect_command)
+app.add_typer(schema_app, name="schema")
 
 
 def _show_version(value: bool) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecmill.cli.options import MapOption, PrimaryOption, exit_codes, parse_columns, parse_factors, parse_size
+from vecmill.cli.bar import row_bar
+from vecmill.cli.options import (
+    DebugOption,
+    KindOption,
+    MapOption,
+    PrimaryOption,
+    exit_codes,
+    parse_columns,
+    parse_factors,
+    parse_size,
+    size_text,
+)
 
 if TYPE_CHECKING:
     from vecmill.convert import Report
@@ -88,6 +96,7 @@ def convert_command(
             show_default=False,
         ),
     ] = [],  # noqa: B006
+    kind: KindOption = None,
     id_from: Annotated[
         str | None,
         typer.Option(
@@ -142,6 +151,7 @@ def convert_command(
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Convert embeddings to files that Milvus and Zilliz Cloud import.
 
@@ -158,7 +168,7 @@ def convert_command(
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
-    with exit_codes(as_json=as_json):
+    with exit_codes(as_json=as_json, debug=debug):
         from vecmill.convert import Settings, prepare, run
 
         began = time.perf_counter()
@@ -168,6 +178,7 @@ def convert_command(
             segment_size=segment_size,
             columns=columns,
             join=join,
+            kind=kind,
             primary=primary,
             id_from=id_from,
             skip=skip,
@@ -181,41 +192,12 @@ def convert_command(
             resume=resume,
         )
         plan = prepare(src or None, settings)
-        with _bar(plan.source.n_rows, shown=not quiet) as progress:
+        with row_bar(plan.source.n_rows, shown=not quiet) as progress:
             report = run(plan, dst, progress=progress, began=began)
         if as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:
             print(_summary(report, to))
-
-
-@contextmanager
-def _bar(n_rows: int | None, *, shown: bool) -> Iterator[Callable[[int, int], object] | None]:
-    """Show a progress bar on stderr if that is a terminal. Yields what `convert` calls with rows and bytes done."""
-    if not shown or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(
-            "{task.completed:,.0f} rows" if n_rows is None else "{task.completed:,.0f} of {task.total:,.0f} rows"
-        ),
-        BarColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("convert", total=n_rows, speed="")
-        began = time.perf_counter()
-
-        def advance(rows: int, n_bytes: int) -> None:
-            seconds = max(time.perf_counter() - began, 1e-9)
-            speed = f"{rows / seconds:,.0f} rows/s  {n_bytes / 1e6 / seconds:,.0f} MB/s"
-            bar.update(task, completed=rows, speed=speed)
-
-        yield advance
 
 
 def _summary(report: Report, to: Format) -> str:
@@ -233,13 +215,3 @@ def _summary(report: Report, to: Format) -> str:
     if report.rows_rejected:
         lines.append(f"{report.rows_rejected:,} rows rejected, see {report.rejects}")
     return "\n".join([*lines, report.data_path])
-
-
-def size_text(n_bytes: int) -> str:
-    """Return a size for people: ``3.5 MB``. Units are powers of ten, as in the speeds."""
-    size = float(n_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -6,9 +6,10 @@ import json
 import math
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -36,6 +37,16 @@ def parse_size(text: str) -> int:
     if size < 1:
         raise typer.BadParameter(f"a size must be at least one byte, got {text!r}")
     return size
+
+
+def size_text(n_bytes: int) -> str:
+    """Return a size for people: ``3.5 MB``. Units are powers of ten, as in the speeds."""
+    size = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 def parse_columns(pairs: list[str]) -> dict[str, str] | None:
@@ -87,25 +98,48 @@ PrimaryOption = Annotated[
 ]
 
 
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="What the files are, where neither their first bytes nor their names tell: csv, fvecs, fbin, ...",
+        show_default=False,
+    ),
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
+
+
 @contextmanager
-def exit_codes(*, as_json: bool = False) -> Iterator[None]:
+def exit_codes(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
     """Word errors as one line on stderr, and leave with their exit code.
 
-    With ``as_json`` the facts also go to stdout as the one document there.
+    With ``as_json`` the facts also go to stdout as the one document there. With ``debug`` the traceback comes first.
+    An error that nobody expected is a bug, and is worded as one; exit code 1.
     """
     try:
         yield
-    except KeyboardInterrupt as err:
-        _fail(err, "interrupted", INTERRUPTED, as_json=as_json, default="nothing was published")
-    except BrokenPipeError:
-        raise  # whoever read stdout has seen enough, which typer knows how to end
-    except SchemaError as err:
-        _fail(err, str(err), USAGE, as_json=as_json)
-    except (VecmillError, OSError) as err:
-        _fail(err, str(err), REFUSED, as_json=as_json)
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except BaseException as err:
+        if debug and not isinstance(err, BrokenPipeError):
+            traceback.print_exc()
+        _leave(err, as_json=as_json)
 
 
-def _fail(err: BaseException, message: str, code: int, *, as_json: bool, default: str = "") -> None:
+def _leave(error: BaseException, *, as_json: bool) -> NoReturn:
+    if isinstance(error, BrokenPipeError) or not isinstance(error, Exception | KeyboardInterrupt):
+        raise error  # whoever read stdout has seen enough, which typer knows how to end
+    if isinstance(error, KeyboardInterrupt):
+        _fail(error, "interrupted", INTERRUPTED, as_json=as_json, default="nothing was published")
+    if isinstance(error, SchemaError):
+        _fail(error, str(error), USAGE, as_json=as_json)
+    if isinstance(error, VecmillError | OSError):
+        _fail(error, str(error), REFUSED, as_json=as_json)
+    _fail(error, f"unexpected {type(error).__name__}: {error}; --debug shows where", REFUSED, as_json=as_json)
+
+
+def _fail(err: BaseException, message: str, code: int, *, as_json: bool, default: str = "") -> NoReturn:
     notes = list(getattr(err, "__notes__", ())) or ([default] if default else [])
     line = " ".join("; ".join([message, *notes]).split())
     print(f"error: {line}", file=sys.stderr)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert.casts import Policy, plan_casts
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
-from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, with_key
+from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, pairs, with_key
+from vecmill.convert.outputs import read_manifest
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
@@ -25,8 +26,8 @@ from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sources import Source
-from vecmill.sources.base import one_line
 from vecmill.sources.cast import Cast
+from vecmill.sources.places import looks_like_arrays
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
@@ -47,6 +48,7 @@ class Settings:
     segment_size: int = SEGMENT_BYTES
     columns: Mapping[str, str] | Iterable[str] | None = None
     join: Sequence[Input] = ()
+    kind: str | None = None
     primary: str | None = None
     id_from: str | None = None
     skip: int = 0
@@ -95,6 +97,7 @@ def convert(
     segment_size: int = SEGMENT_BYTES,
     columns: Mapping[str, str] | Iterable[str] | None = None,
     join: Sequence[Input] = (),
+    kind: str | None = None,
     primary: str | None = None,
     id_from: str | None = None,
     skip: int = 0,
@@ -122,6 +125,7 @@ def convert(
     columns: field -> source column or NPY file; naming columns selects them, see `open_source`. With a schema, its
         fields are also found under their own names.
     join: further inputs whose columns stand beside those of ``src``, row by row; their row counts must be the same.
+    kind: what ``src`` is, where neither its first bytes nor its name tell; see `vecmill.sources.kinds`.
     primary: column that becomes the primary key of an inferred schema.
     id_from: where the primary key comes from: "row", "hash", "hash:a,b", "column", "column:a"; see `with_key`.
     skip, limit: leave out the first rows; take at most so many after them.
@@ -149,7 +153,7 @@ def convert(
     began = time.perf_counter()
     settings = Settings(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
-        primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
+        kind=kind, primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
         scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
         resume=resume, config=config,
     )  # fmt: skip
@@ -159,7 +163,7 @@ def convert(
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
     known = as_schema(settings.schema) if settings.schema is not None else None
-    source = open_inputs(src, columns=settings.columns, join=settings.join, also=field_names(known))
+    source = open_inputs(src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind)
     primary = settings.primary
     if settings.id_from is not None:
         source, primary = with_key(source, settings.id_from, known, primary)
@@ -170,7 +174,8 @@ def prepare(src: Input, settings: Settings) -> Plan:
         inference = infer(source, primary=primary)
         known, notes = inference.schema, inference.notes
     casts = plan_casts(source, known, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
-    return Plan((src, *settings.join), source, known, casts, settings, inferred, notes)
+    files = [name for name in pairs(settings.columns).values() if looks_like_arrays(name)]
+    return Plan((src, *settings.join, *files), source, known, casts, settings, inferred, notes)
 
 
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
@@ -234,7 +239,7 @@ def _asked(plan: Plan) -> dict[str, Any]:
     settings = plan.settings
     names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep")
     return {
-        **describe_inputs(plan.inputs, plan.source),
+        **describe_inputs(plan.inputs, plan.source, settings.kind),
         **{name: getattr(settings, name) for name in names},
         "file_type": parse_file_type(settings.file_type).name,
         "schema": plan.schema.to_dict(),
@@ -243,11 +248,9 @@ def _asked(plan: Plan) -> dict[str, Any]:
 
 def _finished(plan: Plan, folder: Path, record: Record, began: float) -> Report:
     """Report a conversion that was complete before: there is nothing left to do."""
-    path = folder / MANIFEST_NAME
-    try:
-        manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as err:
-        raise StoreError(f"cannot be read: {one_line(err)}", path=str(path)) from err
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise StoreError("is gone, though the conversion was complete", path=str(folder / MANIFEST_NAME))
     files = [[str(folder / entry.path) for entry in segment.files] for segment in manifest.segments]
     seconds = time.perf_counter() - began
     return _report(plan, folder, manifest, files, seconds, record.rows_rejected, manifest.n_rows)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from vecmill.convert.outputs import open_output, read_manifest
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
 from vecmill.datatypes import TYPES, DataType
 from vecmill.errors import SchemaError
 from vecmill.infer import NEW_KEY_NAMES
+from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.sources import Source, open_source
 from vecmill.sources.base import names_text
@@ -26,17 +29,27 @@ def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
     return tuple(field.name for field in schema.written_fields()) if schema is not None else ()
 
 
-def open_inputs(src: Input, *, columns: Columns = None, join: Sequence[Input] = (), also: Iterable[str] = ()) -> Source:
+def open_inputs(
+    src: Input,
+    *,
+    columns: Columns = None,
+    join: Sequence[Input] = (),
+    also: Iterable[str] = (),
+    kind: str | None = None,
+) -> Source:
     """Return ``src``, with the columns of every input in ``join`` beside its own.
 
-    ``columns`` and ``also`` choose and name columns of all of them together, see `open_source`. Raises DataError when
-    inputs differ in their number of rows, or bring columns of the same name.
+    ``columns`` and ``also`` choose and name columns of all of them together, see `open_source`; ``kind`` is that of
+    ``src``. A folder that vecmill wrote is read segment by segment. Raises DataError when inputs differ in their number
+    of rows, SchemaError when they bring columns of the same name.
     """
-    if not join and not _is_source(src):
-        return open_source(src, columns=columns, also=also)
-    parts = [_opened(one) for one in (src, *join) if one is not None]
+    if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
+        src = src[0]
+    if not join and not _is_source(src) and _manifest(src) is None:
+        return open_source(src, columns=columns, also=also, kind=kind)
+    parts = [_opened(one, kind if one is src else None) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
-    wanted = dict(_pairs(columns))
+    wanted = dict(pairs(columns))
     files = {field: name for field, name in wanted.items() if name not in names and looks_like_arrays(name)}
     if files:
         parts.append(open_source(None, columns=files))
@@ -50,16 +63,24 @@ def open_inputs(src: Input, *, columns: Columns = None, join: Sequence[Input] = 
     return mapped(parts[0] if len(parts) == 1 else Joined(parts), wanted, also=also)
 
 
-def _opened(one: Any) -> Source:
-    return one if _is_source(one) else open_source(one)
-
-
 def _is_source(one: object) -> bool:
     """Whether ``one`` is a Source already; paths and tables in memory are to be opened."""
     return hasattr(one, "batches") and hasattr(one, "locate")
 
 
-def _pairs(columns: Columns) -> Mapping[str, str]:
+def _manifest(one: Any) -> Manifest | None:
+    return read_manifest(Path(one)) if isinstance(one, str | os.PathLike) else None
+
+
+def _opened(one: Any, kind: str | None) -> Source:
+    manifest = _manifest(one)
+    if manifest is not None:
+        return open_output(Path(one), manifest)
+    return one if _is_source(one) else open_source(one, kind=kind)
+
+
+def pairs(columns: Columns) -> Mapping[str, str]:
+    """Return field -> column; a name alone stands for itself."""
     if columns is None:
         return {}
     if isinstance(columns, Mapping):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from vecmill.errors import StoreError
 from vecmill.sources import Source
 from vecmill.sources.base import one_line
+from vecmill.sources.places import expand
 
 RECORD_NAME = "convert.json"
 FORMAT_VERSION = 1
@@ -66,28 +66,23 @@ def find_begun(dst: Path, asked: Mapping[str, Any]) -> tuple[Path, Record] | Non
     return next(((folder, record) for folder, record in found if record and record.asked == wanted), None)
 
 
-def describe_inputs(inputs: Sequence[Any], source: Source) -> dict[str, Any]:
+def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = None) -> dict[str, Any]:
     """Return what tells whether data are the same as before: files with size and time, columns, number of rows."""
     return {
-        "inputs": [_stamp(one) for one in inputs],
+        "inputs": [_stamp(one, kind) for one in inputs],
         "columns": [[column.name, column.source, str(column.type)] for column in source.columns],
         "rows": source.n_rows,
         "bytes": source.n_bytes,
     }
 
 
-def _stamp(one: Any) -> Any:
+def _stamp(one: Any, kind: str | None) -> Any:
     """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
     if isinstance(one, str | os.PathLike):
-        text = os.fspath(one)
-        path = Path(text)
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file())
-        elif path.exists():
-            files = [path]
-        else:
-            files = sorted(map(Path, glob.glob(text)))  # noqa: PTH207 - a pattern as the user gave it
-        return [[str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns] for p in files] or text
+        path = Path(one)
+        files = path.rglob("*") if path.is_dir() else [place.path for place in expand(one, kind)]
+        found = sorted(file for file in files if file.is_file())
+        return [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in found]
     if isinstance(one, Sequence):
-        return [_stamp(inner) for inner in one]
+        return [_stamp(inner, kind) for inner in one]
     return type(one).__name__

@@ -83,6 +83,16 @@ def _with_nulls(matrix: Any, rows: Any, n_rows: int) -> Any:
     return pa.LargeListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))
 
 
+def rows_as_matrix(values: Any) -> Any:
+    """Return a pyarrow Array of lists of one length as (n, dim); null elements as NaN or 0. No list may be null."""
+    import pyarrow.types as t
+
+    flat = values.flatten()
+    if flat.null_count:
+        flat = flat.fill_null(float("nan") if t.is_floating(flat.type) else 0)
+    return flat.to_numpy(zero_copy_only=False).reshape(len(values), -1)
+
+
 def from_bfloat16(values: Any) -> Any:
     """Return bfloat16 values, (n, 2 * dim) bytes, as float32 (n, dim); exact."""
     import numpy as np
