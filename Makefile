@@ -1,5 +1,5 @@
 # Two commands set everything up on a machine with only Python 3.11, gcc and make:
-#   make demo    convert the sample that ships with the project, read it back, compare every value
+#   make demo    convert the sample that ships with the project, compare every value, search in it with Milvus Lite
 #   make test    run all tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -9,7 +9,7 @@ NATIVE_MODULES := $(patsubst native/%.pyx,vecmill._native.%,$(wildcard native/*.
 
 .PHONY: demo test check bench bench-quick build clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed-lite
 	$(BIN)/python tests/demo.py
 
 test: $(VENV)/.installed-test
@@ -29,6 +29,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_parquet.py
 	$(BIN)/python benchmarks/bench_memory.py
 	$(BIN)/python benchmarks/bench_scaling.py
+	$(BIN)/python benchmarks/bench_import.py
 
 bench-quick: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_writer.py --quick

@@ -1,29 +1,36 @@
-"""Show vecmill at work on real embeddings: convert the sample, read the files back, compare every value.
+"""Show vecmill at work on real embeddings: convert the sample, read the files back, compare every value; then load them
+into Milvus Lite and search.
 
-Run by ``make demo``. Reads tests/data/embeddings.parquet, writes to ./demo/ (emptied first), and exits with 1 if a
-single value of a single column differs from the original in any bit.
+Run by ``make demo``. Reads tests/data/, writes to ./demo/ (emptied first), and exits with 1 if a single value of a
+single column differs from the original in any bit, or a search finds another text than the nearest one.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pymilvus import MilvusClient
 from rich.console import Console
 from rich.table import Table
 
 from vecmill import convert
+from vecmill.importer.lite import insert
+from vecmill.importer.output import open_local
 
 if TYPE_CHECKING:
     from vecmill.convert import Report
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
+QUESTIONS = Path(__file__).parent / "data" / "questions.parquet"
 OUT = Path("demo")
+ASKED = 5
 
 
 def read_npy(files: list[list[str]]) -> dict[str, np.ndarray]:
@@ -95,8 +102,39 @@ def show(results: list[tuple[str, Report, str]]) -> None:
     console.print(f"equal: {'NO' if any(problem for *_, problem in results) else 'yes'}", highlight=False)
 
 
+def search(want: dict[str, np.ndarray]) -> bool:
+    """Go from the sample to the nearest texts in Milvus Lite, and print them; return whether they are the nearest."""
+    console = Console()
+    began = time.perf_counter()
+    report = convert(SAMPLE, OUT / "milvus-lite", file_type="npy")
+    database = str(OUT / "demo.db")
+    insert(open_local(report.data_path), database, "packages", metric="COSINE")
+    questions = pq.read_table(QUESTIONS).slice(0, ASKED)
+    asked = as_arrays(questions)["vector"]
+    client = MilvusClient(database)
+    found = client.search("packages", list(asked[:1]), limit=1, anns_field="vector", output_fields=["name", "summary"])
+    seconds = time.perf_counter() - began
+    found = client.search("packages", list(asked), limit=1, anns_field="vector", output_fields=["name", "summary"])
+    client.close()
+    table = Table(title=f"Milvus Lite, {report.rows:,} rows in {database}", title_justify="left")
+    for heading in ("question", "nearest", "its text", "score"):
+        table.add_column(heading, max_width=60)
+    right = True
+    unit = {name: v / np.linalg.norm(v, axis=1, keepdims=True) for name, v in (("a", asked), ("w", want["vector"]))}
+    nearest = (unit["a"] @ unit["w"].T).argmax(axis=1)
+    for question, hits, best in zip(questions["question"].to_pylist(), found, nearest, strict=True):
+        hit = hits[0]
+        right &= hit["id"] == want["id"][best]
+        table.add_row(question, hit["entity"]["name"], hit["entity"]["summary"], f"{hit['distance']:.3f}")
+    console.print(table)
+    console.print(f"from the sample to the first hit: {seconds:.1f} s", highlight=False)
+    if not right:
+        console.print("NO: these are not the nearest texts")
+    return right
+
+
 def main() -> int:
-    """Convert, read back, compare; return the exit code."""
+    """Convert, read back, compare, search; return the exit code."""
     shutil.rmtree(OUT, ignore_errors=True)
     want = as_arrays(pq.read_table(SAMPLE))
     convert(SAMPLE, OUT / "warm-up")  # imports and page cache are not what is shown
@@ -106,7 +144,8 @@ def main() -> int:
         report = convert(SAMPLE, OUT / file_type, file_type=file_type)
         results.append((file_type, report, difference(want, read(report.files))))
     show(results)
-    return 1 if any(problem for *_, problem in results) else 0
+    is_right = search(want)
+    return 1 if any(problem for *_, problem in results) or not is_right else 0
 
 
 if __name__ == "__main__":
