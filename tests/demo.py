@@ -112,6 +112,7 @@ def search(want: dict[str, np.ndarray]) -> bool:
     questions = pq.read_table(QUESTIONS).slice(0, ASKED)
     asked = as_arrays(questions)["vector"]
     client = MilvusClient(database)
+    client.load_collection("packages")
     found = client.search("packages", list(asked[:1]), limit=1, anns_field="vector", output_fields=["name", "summary"])
     seconds = time.perf_counter() - began
     found = client.search("packages", list(asked), limit=1, anns_field="vector", output_fields=["name", "summary"])

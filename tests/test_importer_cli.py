@@ -228,6 +228,8 @@ def test_refusals_are_one_line(server, out):
 def test_milvus_lite(out, tmp_path):
     done = run(out, "--uri", tmp_path / "demo.db", "--collection", "books")
     assert "3,000 rows in 'books', counted by the server, ready for search" in done.stdout
+    assert "Inserting" in done.stderr
+    assert "rows are read back and inserted" in done.stderr
     done = run(out, "--uri", tmp_path / "demo.db", "--collection", "books", code=1)
     assert "holds 3,000 rows already" in done.stderr
     assert "Traceback" not in done.output

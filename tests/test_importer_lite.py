@@ -57,6 +57,7 @@ def test_every_row_comes_back(file_type, options, tmp_path):
     done = insert(output, str(tmp_path / "demo.db"), "books", progress=seen.append)
     assert (done.rows, done.rows_in_collection, seen[-1]) == (N, N, N)
     client = MilvusClient(str(tmp_path / "demo.db"))
+    client.load_collection("books")
     pages = [client.query("books", f"n >= {i} and n < {i + 500}", ["*"], limit=600) for i in range(0, N, 500)]
     found = [row for page in pages for row in page]
     for one, other in zip(want, sorted(found, key=lambda row: row["n"]), strict=True):
@@ -75,6 +76,7 @@ def test_the_sample_answers_questions(tmp_path):
     vectors = np.array([row["vector"] for row in rows])
     questions = pq.read_table(DATA / "questions.parquet")["vector"].to_pylist()
     client = MilvusClient(str(tmp_path / "demo.db"))
+    client.load_collection("sample")
     answers = client.search("sample", questions, limit=1, anns_field="vector", output_fields=["id"])
     assert [hits[0]["id"] for hits in answers] == [rows[i]["id"] for i in (vectors @ np.array(questions).T).argmax(0)]
     client.close()

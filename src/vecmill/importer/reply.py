@@ -116,6 +116,7 @@ class State(StrEnum):
     PENDING = "Pending"
     STARTED = "Started"  # this and the next: over gRPC, Milvus 2.2 and 2.3
     PERSISTED = "Persisted"
+    INSERTING = "Inserting"  # no state of a job: what is done where there is no import
     PRE_IMPORTING = "PreImporting"
     IMPORTING = "Importing"
     SORTING = "Sorting"
@@ -132,6 +133,7 @@ _WAITS: dict[str, str] = {
     State.PENDING: "waiting for a free data node",
     State.STARTED: "the server reads the files",
     State.PERSISTED: "all rows are written; waiting until they can be loaded",
+    State.INSERTING: "rows are read back and inserted",
     State.PRE_IMPORTING: "the server reads and checks all files",
     State.SORTING: "sorting and merging the new segments",
     State.INDEX_BUILDING: "waiting for the index build",
@@ -202,7 +204,8 @@ class JobProgress:
 
     def __str__(self) -> str:
         rows = f", {self.rows:,} rows" if self.rows else ""
-        return f"job {self.job_id}: {self.state} {self.percent} %{rows}: {self.reason or self.phase}"
+        job = f"job {self.job_id}: " if self.job_id else ""
+        return f"{job}{self.state} {self.percent} %{rows}: {self.reason or self.phase}"
 
 
 def read_progress(data: Mapping[str, Any], job_id: str) -> JobProgress:

@@ -158,7 +158,7 @@ class Planned:
 
         def told(rows: int) -> None:
             if progress is not None:
-                seen = JobProgress("insert", "Inserting", 100 * rows // self.n_rows, imported_rows=rows)
+                seen = JobProgress("", State.INSERTING, 100 * rows // self.n_rows, imported_rows=rows)
                 progress(seen, 0)
 
         done = insert(
