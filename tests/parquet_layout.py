@@ -132,8 +132,9 @@ def _check_counts(path: str) -> None:
             is_list = pa.types.is_list(column.type)
             assert chunk.path_in_schema == (f"{name}.list.element" if is_list else name)
             leaves = sum(len(part.flatten()) for part in column.chunks) if is_list else len(column) - column.null_count
-            assert chunk.num_values == leaves + column.null_count
-            assert chunk.statistics.null_count == column.null_count
+            without = sum(not row for row in column.to_pylist()) if is_list else column.null_count  # null or empty
+            assert chunk.num_values == leaves + without
+            assert chunk.statistics.null_count == without
             is_integer = pa.types.is_integer(column.type) and leaves > 0
             assert chunk.statistics.has_min_max == is_integer
             if is_integer:
