@@ -87,7 +87,7 @@ def run(folder: Path, file_type: str, scenario: Scenario, faults: Faults) -> Fau
             error = caught
         if error is not None and writer is not None:
             check_failed(writer, error)
-    assert n_open_files() == files_before
+    assert n_open_files() <= files_before  # fewer, when what another test left behind is collected meanwhile
     assert writer_threads() == []
     if writer is None:
         assert error is not None and error.safe == ""
