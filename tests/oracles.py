@@ -116,6 +116,30 @@ def _scalar(kind: str, value: Any) -> bytes | None:
     return struct.pack("<f" if kind == "float" else "<d", float(value))
 
 
+def packed_array(item: Column, most: int, values: Any) -> bytes | None:
+    """Pack the elements of an array one behind another, a text behind its length; None if the kernel must refuse."""
+    if not isinstance(values, list | tuple) or len(values) > most:
+        return None
+    parts = []
+    for value in values:
+        status, raw = put(item, value)
+        if status or raw is None:
+            return None
+        parts.append(raw if item.width else struct.pack("<I", len(raw)) + raw)
+    return b"".join(parts)
+
+
+def packed_structs(items: Sequence[Column], most: int, values: Any) -> bytes | None:
+    """Pack a list of dicts: their number, then one sub-field after another, each as an array."""
+    names = {item.name for item in items}
+    if not isinstance(values, list) or len(values) > most:
+        return None
+    if any(not isinstance(one, dict) or set(one) != names for one in values):
+        return None
+    parts = [packed_array(item, most, [one[item.name] for one in values]) for item in items]
+    return None if None in parts else struct.pack("<I", len(values)) + b"".join(parts)  # type: ignore[arg-type]
+
+
 def half_bytes(kind: str, x: float) -> bytes | None:
     """Round a float64 to float16 or bfloat16, once, to nearest even, by exact fractions; None if not finite then."""
     digits, least, limit = _HALVES[kind]
@@ -239,6 +263,22 @@ def vector_levels(validity: Sequence[int], dim: int) -> tuple[list[int], list[in
 
 # ---- Bits (native/bits.pyx) ------------------------------------------------------------------------------------------
 # This section and the next three: same names, arguments and results as the kernels.
+
+
+def list_levels(
+    counts: Sequence[int], validity: Sequence[int] | None, dim: int, max_def: int
+) -> tuple[list[int], list[int]]:
+    """Levels of lists of any length; with ``dim``, each element is a list of so many itself."""
+    repetition, definition = [], []
+    for row, count in enumerate(counts):
+        if count == 0:
+            repetition.append(0)
+            definition.append(1 if validity is None or validity[row] else 0)
+        for element in range(count):
+            for inner in range(max(1, dim)):
+                repetition.append(2 if inner else 1 if element else 0)
+                definition.append(max_def)
+    return repetition, definition
 
 
 def pack_bits_into(matrix: Any, out: Any) -> int:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracles
-from vecmill._native.pages import vector_levels
+from oracles import Column
+from vecmill._native.pages import list_levels, struct_part_into, text_counts_into, vector_levels
 
 
 def split(levels: bytes) -> tuple[bytes, bytes]:
@@ -48,3 +49,78 @@ def test_arguments_that_cannot_be_are_refused():
         vector_levels(1, 0, None)
     with pytest.raises(ValueError, match="validity"):
         vector_levels(2, 1, np.ones(1, np.uint8))
+
+
+lists = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), max_size=30)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lists, st.booleans(), st.sampled_from([(0, 3), (0, 4), (1, 6), (2, 6), (300, 6)]))
+def test_levels_of_lists_decode_to_those_of_the_oracle(rows, nullable, shape):
+    dim, max_def = shape
+    validity = [valid for valid, _ in rows] if nullable else None
+    counts = [count * valid if nullable else count for valid, count in rows]
+    given_validity = np.array(validity, np.uint8) if nullable else None
+    repetition, definition = split(list_levels(np.array(counts, np.int64), given_validity, dim, max_def))
+    expected = oracles.list_levels(counts, validity, dim, max_def)
+    assert oracles.hybrid_decode(repetition, 2 if dim else 1, len(expected[0])) == expected[0]
+    assert oracles.hybrid_decode(definition, max_def.bit_length(), len(expected[1])) == expected[1]
+
+
+def test_a_null_row_with_elements_is_refused():
+    with pytest.raises(ValueError, match="null row"):
+        list_levels(np.array([1], np.int64), np.zeros(1, np.uint8), 0, 3)
+    with pytest.raises(ValueError, match="null row"):
+        list_levels(np.array([-1], np.int64), None, 0, 3)
+
+
+def columnar(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    offsets = np.cumsum([5, *map(len, rows)]).astype(np.int32)  # not from zero: a slice of a larger block
+    return offsets, np.frombuffer(b"....." + b"".join(rows) + b"..", np.uint8)
+
+
+texts = st.text(max_size=5)
+ITEMS = [
+    Column("n", "int16", width=2),
+    Column("t", "text"),
+    Column("v", "float_vector", width=8, dim=2),
+    Column("u", "text"),
+]
+one_struct = st.fixed_dictionaries(
+    {"n": st.integers(-9, 9), "t": texts, "v": st.lists(st.integers(0, 9), min_size=2, max_size=2), "u": texts}
+)
+
+
+@given(st.lists(st.lists(texts, max_size=6), max_size=8))
+def test_texts_of_packed_arrays_are_counted(rows):
+    packed = [oracles.packed_array(Column("t", "text"), 6, row) for row in rows]
+    counts = np.empty(len(rows), np.int64)
+    text_counts_into(*columnar(packed), counts)
+    assert counts.tolist() == [len(row) for row in rows]
+
+
+@given(st.lists(st.lists(one_struct, max_size=5) | st.none(), max_size=8))
+def test_sub_fields_of_packed_structs_are_gathered(rows):
+    packed = [b"" if row is None else oracles.packed_structs(ITEMS, 5, row) for row in rows]
+    offsets, data = columnar(packed)
+    widths = np.array([item.width for item in ITEMS], np.int64)
+    for i, item in enumerate(ITEMS):
+        counts, out = np.empty(len(rows), np.int64), np.empty(len(data), np.uint8)
+        used = struct_part_into(offsets, data, None, widths, i, counts, out)
+        assert counts.tolist() == [len(row or ()) for row in rows]
+        expected = [oracles.packed_array(item, 5, [one[item.name] for one in row or ()]) for row in rows]
+        assert out[:used].tobytes() == b"".join(expected)
+
+
+@given(st.lists(st.binary(max_size=12), min_size=1, max_size=4), st.integers(0, 3))
+def test_bytes_that_are_no_packed_values_are_refused_or_read_within_bounds(rows, part):
+    offsets, data = columnar(rows)
+    counts, out = np.empty(len(rows), np.int64), np.empty(len(data), np.uint8)
+    for call in (
+        lambda: text_counts_into(offsets, data, counts),
+        lambda: struct_part_into(offsets, data, None, np.array([2, 0, 8, 0]), part, counts, out),
+    ):
+        try:
+            call()
+        except ValueError as error:
+            assert "do not fill their row" in str(error)

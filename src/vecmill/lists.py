@@ -167,6 +167,8 @@ def _packed(item: ColumnPlan, child: Any) -> tuple[NDArray[Any], Bytes]:
 
 
 def _encoded(item: ColumnPlan, values: NDArray[Any]) -> Bytes:
+    if len(values) == 0:
+        return np.empty(0, np.uint8)
     return encode_fixed(item, values, np.empty((len(values), item.width), np.uint8)).reshape(-1)
 
 

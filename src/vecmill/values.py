@@ -183,6 +183,8 @@ def _text(plan: ColumnPlan, value: Any) -> str:
 
 
 def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
+    if plan.kind == "bool" and isinstance(value, bool):  # the kernel takes it, but not beside what is wrong
+        return value
     found = np.asarray(value) if isinstance(value, np.generic) else as_ndarray(value)
     if found is None:
         array = _array_of_number(plan, value)
