@@ -369,3 +369,57 @@ def test_duplicates(tmp_path):
     report = json.loads(done.stdout)
     assert pq.read_table(report["files"][0][0])["id"].to_pylist() == [6, 5]
     assert report["rows_rejected"] == 1
+
+
+# -- dry run, completion, debug ---------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path):
+    np.save(tmp_path / "emb.npy", np.ones((50_000, 8), np.float64))
+    options = ("--id-from", "row", "--normalize", "emb", "--to", "npy", "--segment-size", "1MB")
+    done = vecmill("convert", tmp_path / "emb.npy", tmp_path / "out", *options, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "out").exists()
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("would read 50,000 rows, 3.2 MB")
+    assert lines[1].startswith("would write about 2.0 MB in 3 segments, NUMPY of 1.0 MB each, to a new folder in ")
+    assert lines[2].split() == ["id", "int64", "->", "INT64", "(from", "the", "row's", "number)"]
+    assert lines[3].split()[0] == "emb"
+    assert lines[3].endswith(" -> FLOAT_VECTOR dim 8; scaled to length 1")
+    assert lines[-1] == "the first 4,096 rows were tried, and fit"
+    real = json.loads(vecmill("convert", tmp_path / "emb.npy", tmp_path / "out", *options, "--json").stdout)
+    told = json.loads(vecmill("convert", tmp_path / "emb.npy", tmp_path / "x", *options, "--dry-run", "--json").stdout)
+    assert told["segments"] == len(real["files"])
+    assert told["bytes_out"] == pytest.approx(real["bytes_out"], rel=0.01)
+    assert told["schema"] == real["schema"]
+
+
+def test_a_dry_run_finds_bad_rows_among_the_first(tmp_path):
+    source = bad_dim(tmp_path / "in")
+    assert vecmill("convert", source, tmp_path / "out", "--dry-run").returncode == 1
+    done = vecmill("convert", source, tmp_path / "out", "--dry-run", "--on-error", "skip")
+    assert done.stdout.splitlines()[-1] == "the first 100 rows were tried: 1 would be rejected"
+
+
+def test_completion_for_shells():
+    for shell in ("bash", "zsh", "fish"):
+        done = vecmill("--show-completion", shell)
+        assert done.returncode == 0, done.stderr
+        assert "vecmill" in done.stdout.lower()
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path):
+    done = vecmill("convert", tmp_path / "nowhere", tmp_path / "out", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_an_error_that_nobody_expected_is_one_line(monkeypatch, tmp_path):
+    def broken(*args):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(sys.modules["vecmill.convert"], "prepare", broken)
+    done = CliRunner().invoke(app, ["convert", str(SAMPLE), str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == ["error: unexpected RuntimeError: a bug; --debug shows where"]

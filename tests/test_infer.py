@@ -235,3 +235,10 @@ def test_no_vector_no_schema(tmp_path):
     pq.write_table(pa.table({"id": [1]}), path)
     with pytest.raises(SchemaError, match="no vector field"):
         infer_schema(open_source(path))
+
+
+def test_a_name_that_is_none_comes_with_a_way_out(tmp_path):
+    np.save(tmp_path / "img-emb.npy", np.ones((3, 4), np.float32))
+    with pytest.raises(SchemaError, match="img-emb") as caught:
+        infer_schema(open_source(tmp_path / "img-emb.npy"))
+    assert caught.value.__notes__ == ["--map NAME=img-emb (columns=) gives it another name"]

@@ -85,7 +85,12 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
         words += [_FLAG_WORDS[name] for name, value in params.items() if value is True]
         note = f" ({choice.note})" if choice.note else ""
         notes.append(f"{choice.column.name}: {choice.column.type} -> {' '.join(words)}{note}")
-    schema.verify()
+    try:
+        schema.verify()
+    except SchemaError as err:
+        if err.field in {choice.column.name for choice in choices}:
+            err.add_note(f"--map NAME={err.field} (columns=) gives it another name")
+        raise
     return Inference(schema, tuple(notes))
 
 

@@ -23,7 +23,7 @@ from vecmill.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from vecmill.convert import Report
+    from vecmill.convert import Forecast, Report
 
 
 class Policy(StrEnum):
@@ -147,6 +147,12 @@ def convert_command(
             "--resume", help="Go on where this same command was broken off, also by a kill; begin if it never was."
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be written (columns, casts, segments, sizes), and write nothing to DST."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
     ] = False,
@@ -156,12 +162,15 @@ def convert_command(
     """Convert embeddings to files that Milvus and Zilliz Cloud import.
 
     Memory stays bounded however large the data are. A row that does not fit stops the conversion with its file, its
-    row and what was expected: nothing is dropped silently.
+    row and what was expected, or is told of in rejects.jsonl: nothing is dropped silently.
 
     \b
     Examples:
       vecmill convert embeddings.parquet out/ --to npy
       vecmill convert metadata.parquet out/ --map vector=emb.npy
+      vecmill convert 'meta_*.parquet' out/ --join 'img_emb_*.npy' --id-from row
+      vecmill convert emb.npy out/ --normalize emb --limit 1000 --dry-run
+      vecmill convert shards/ out/ --on-error skip --keep first --resume
       vecmill convert shards/ out/ --schema collection.json --json
     """
     columns = parse_columns(map_)
@@ -169,7 +178,7 @@ def convert_command(
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
     with exit_codes(as_json=as_json, debug=debug):
-        from vecmill.convert import Settings, prepare, run
+        from vecmill.convert import Settings, forecast, prepare, run
 
         began = time.perf_counter()
         settings = Settings(
@@ -192,12 +201,39 @@ def convert_command(
             resume=resume,
         )
         plan = prepare(src or None, settings)
+        if dry_run:
+            expected = forecast(plan)
+            print(json.dumps(expected.to_dict(), ensure_ascii=False) if as_json else forecast_text(expected, dst))
+            return
         with row_bar(plan.source.n_rows, shown=not quiet) as progress:
             report = run(plan, dst, progress=progress, began=began)
         if as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:
             print(_summary(report, to))
+
+
+def forecast_text(expected: Forecast, dst: str) -> str:
+    """Return what a conversion would do, as lines of text."""
+    rows = "an unknown number of rows" if expected.rows is None else f"{expected.rows:,} rows"
+    lines = [f"would read {rows}, {size_text(expected.bytes_in)}"]
+    each = f"{expected.file_type} of {size_text(expected.segment_size)} each"
+    if expected.bytes_out is None:
+        lines.append(f"would write segments of {each}, to a new folder in {dst}")
+    else:
+        size = size_text(expected.bytes_out)
+        lines.append(f"would write about {size} in {expected.segments} segments, {each}, to a new folder in {dst}")
+    widths = [max(len(getattr(one, name)) for one in expected.columns) for name in ("field", "source_type")]
+    for column in expected.columns:
+        changes = f"; {', '.join(column.changes)}" if column.changes else ""
+        origin = f" (from {column.source})" if column.source != column.field else ""
+        lines.append(
+            f"  {column.field:<{widths[0]}}  {column.source_type:<{widths[1]}} -> {column.field_type}{changes}{origin}"
+        )
+    tried = f"the first {expected.sample_rows:,} rows were tried"
+    bad = expected.rejected_of_sample
+    lines.append(f"{tried}: {bad:,} would be rejected" if bad else f"{tried}, and fit")
+    return "\n".join(lines)
 
 
 def _summary(report: Report, to: Format) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from vecmill.convert.forecast import Forecast, forecast
 from vecmill.convert.job import SEGMENT_BYTES, Plan, Settings, convert, prepare, run
 from vecmill.convert.report import Report
 
-__all__ = ["SEGMENT_BYTES", "Plan", "Report", "Settings", "convert", "prepare", "run"]
+__all__ = ["SEGMENT_BYTES", "Forecast", "Plan", "Report", "Settings", "convert", "forecast", "prepare", "run"]

@@ -16,7 +16,7 @@ from vecmill.errors import DataError, SchemaError
 from vecmill.fields import FieldSchema
 from vecmill.schema import CollectionSchema
 from vecmill.sources.base import Column, Source, names_text
-from vecmill.sources.cast import Cast, JsonText, cast_for
+from vecmill.sources.cast import Cast, JsonText, as_iso_text, cast_for
 
 Policy = Literal["safe", "unsafe"]
 
@@ -39,18 +39,42 @@ def plan_casts(
     for name in (*normalize, *(scale or {})):
         if name not in fields or fields[name].spec.group != "dense" or name not in columns:
             raise SchemaError("only a dense vector with a column of its own can be normalized or scaled", field=name)
-    casts: dict[str, Cast | None] = {}
-    for name, column in columns.items():
-        own = name in normalize or name in (scale or {}) or policy == "unsafe"
-        steps = [
-            vectors.from_bfloat16 if own and _is_bfloat16(column) else None,
-            *([vectors.normalized(name)] if name in normalize else []),
-            *([vectors.scaled(name, scale[name])] if scale and name in scale else []),
-            _unsafe(column, fields.get(name)) if policy == "unsafe" else None,
-            cast_for(column.type, fields[name].dtype if name in fields else None, name),
-        ]
-        casts[name] = _in_turn([step for step in steps if step is not None])
-    return casts
+    return {
+        name: _in_turn([step for _, step in _steps(column, fields.get(name), policy, normalize, scale or {})])
+        for name, column in columns.items()
+    }
+
+
+def cast_words(
+    source: Source, schema: CollectionSchema, policy: Policy, normalize: tuple[str, ...], scale: Mapping[str, float]
+) -> dict[str, list[str]]:
+    """Return what is changed of every column, in words; see `plan_casts`."""
+    fields = {field.name: field for field in schema.written_fields()}
+    return {
+        column.name: [words for words, _ in _steps(column, fields.get(column.name), policy, normalize, scale) if words]
+        for column in source.columns
+    }
+
+
+def _steps(
+    column: Column, field: FieldSchema | None, policy: Policy, normalize: tuple[str, ...], scale: Mapping[str, float]
+) -> list[tuple[str, Cast]]:
+    """Return the changes of one column in turn, each with its words."""
+    name = column.name
+    steps: list[tuple[str, Cast]] = []
+    if _is_bfloat16(column) and (name in normalize or name in scale or policy == "unsafe"):
+        steps.append(("", vectors.from_bfloat16))
+    if name in normalize:
+        steps.append(("scaled to length 1", vectors.normalized(name)))
+    if name in scale:
+        steps.append((f"times {scale[name]:g}", vectors.scaled(name, scale[name])))
+    unsafe = _unsafe(column, field) if policy == "unsafe" else None
+    if unsafe is not None:
+        steps.append(("unsafe cast", unsafe))
+    safe = cast_for(column.type, field.dtype if field is not None else None, name)
+    if safe is not None:
+        steps.append(("as ISO 8601 text" if safe is as_iso_text else "as JSON", safe))
+    return steps
 
 
 def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], columns: Mapping[str, Any]) -> None:

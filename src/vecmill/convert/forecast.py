@@ -1,0 +1,112 @@
+"""What a conversion would do, told before anything is written to its target."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vecmill.convert.casts import cast_words
+from vecmill.convert.pump import Pump
+from vecmill.convert.rejects import Rejects
+from vecmill.convert.reshape import Sliced
+from vecmill.fields import FieldSchema
+from vecmill.filetype import parse_file_type
+
+if TYPE_CHECKING:
+    from vecmill.convert.job import Plan
+
+_SAMPLE_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """One column on its way: where it comes from, what becomes of it, and what is changed."""
+
+    field: str
+    source: str
+    source_type: str
+    field_type: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a conversion would read and write.
+
+    ``rows`` is None where only reading can tell. ``bytes_out`` and ``segments`` are estimates from the first rows,
+    which were converted and thrown away; None without ``rows``, and ``rejected_of_sample`` of them did not fit.
+    """
+
+    rows: int | None
+    bytes_in: int
+    bytes_out: int | None
+    segments: int | None
+    segment_size: int
+    file_type: str
+    columns: tuple[ColumnPlan, ...]
+    sample_rows: int
+    rejected_of_sample: int
+    inferred: bool
+    notes: tuple[str, ...]
+    schema: dict[str, object]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values, fit for JSON."""
+        return dataclasses.asdict(self)
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Say what `run` would do. The first 4,096 rows are converted to a temporary folder, to see what they take.
+
+    Raises DataError for a row among them that does not fit, unless bad rows are to be skipped.
+    """
+    from vecmill.local_writer import LocalBulkWriter
+
+    source, settings = plan.source, plan.settings
+    fields = {field.name: field for field in plan.schema.written_fields()}
+    words = cast_words(source, plan.schema, settings.cast, tuple(settings.normalize), settings.scale)
+    columns = tuple(
+        ColumnPlan(
+            field=column.name,
+            source=column.source,
+            source_type=str(column.type),
+            field_type=_field_text(fields[column.name]) if column.name in fields else "in the dynamic field",
+            changes=tuple(words[column.name]),
+        )
+        for column in source.columns
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        with LocalBulkWriter(
+            plan.schema, folder, chunk_size=1 << 40, file_type=settings.file_type,
+            config=dict(settings.config) if settings.config else None,
+        ) as writer:  # fmt: skip
+            sample = Sliced(source, 0, _SAMPLE_ROWS)
+            rejects = Rejects(writer.data_path, sample)
+            pump = Pump(sample, plan.casts, writer, rejects, skip=settings.on_error == "skip")
+            pump.run()
+            rejects.close()
+        written = writer.manifest
+    n_bytes = segments = None
+    if source.n_rows is not None:
+        n_bytes = round(written.n_bytes / written.n_rows * source.n_rows) if written.n_rows else 0
+        segments = -(-n_bytes // settings.segment_size)
+    return Forecast(
+        rows=source.n_rows,
+        bytes_in=source.n_bytes,
+        bytes_out=n_bytes,
+        segments=segments,
+        segment_size=settings.segment_size,
+        file_type=parse_file_type(settings.file_type).name,
+        columns=columns,
+        sample_rows=pump.row,
+        rejected_of_sample=rejects.n_rows,
+        inferred=plan.inferred,
+        notes=plan.notes,
+        schema=plan.schema.to_dict(),
+    )
+
+
+def _field_text(field: FieldSchema) -> str:
+    return " ".join([field.spec.dtype.name, *(f"{name} {value}" for name, value in field.params.items())])
