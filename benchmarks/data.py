@@ -59,7 +59,8 @@ def check_files(want: Mapping[str, np.ndarray]) -> Callable[[BatchFiles, Path], 
 
     def check(batch_files: BatchFiles, folder: Path) -> None:
         named = {Path(p) for files in batch_files for p in files}
-        stray = {p for p in folder.rglob("*") if p.is_file() and "manifest" not in p.name} - named
+        ours = {"manifest.json", "convert.json"}
+        stray = {p for p in folder.rglob("*") if p.is_file() and p.name not in ours} - named
         assert not stray, f"files nobody named: {sorted(map(str, stray))[:3]}"
         start = 0
         for columns in map(read_columns, batch_files):

@@ -6,9 +6,13 @@ import struct
 import tracemalloc
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from sourcing import check_restarts, collect, refused, vectors
+from vecmill import DataType, create_schema
+from vecmill.convert import convert
+from vecmill.errors import DataError
 from vecmill.sources import open_source
 
 VECS = {"fvecs": np.float32, "bvecs": np.uint8, "ivecs": np.int32}
@@ -114,3 +118,35 @@ def test_strides_come_without_a_copy(tmp_path):
     assert batch.strides == (68, 4)
     assert not batch.flags.writeable
     assert not batch.flags.owndata
+
+
+@pytest.mark.parametrize("file_type", ["npy", "parquet"])
+@pytest.mark.parametrize(("n", "dim"), [(5000, 128), (200, 3)])
+def test_rows_with_gaps_are_closed_up_as_they_are_written(tmp_path, file_type, n, dim):
+    matrix = np.random.default_rng(2).standard_normal((n, dim), dtype=np.float32)
+    path = write(tmp_path / "vector.fvecs", vecs_bytes(matrix))
+    files = convert(path, tmp_path / "out", file_type=file_type).files[0]
+    got = (
+        np.load(next(f for f in files if f.endswith("vector.npy")))
+        if file_type == "npy"
+        else np.array(pq.read_table(files[0])["vector"].to_pylist(), np.float32)
+    )
+    assert got.tobytes() == matrix.tobytes()
+    matrix[n - 7, 2] = np.nan
+    write(path, vecs_bytes(matrix))
+    with pytest.raises(DataError) as caught:
+        convert(path, tmp_path / "bad", file_type=file_type)
+    assert (caught.value.file, caught.value.field, caught.value.row) == (str(path), "vector", n - 7)
+    assert "position 2" in caught.value.got
+
+
+def test_bytes_become_numbers_or_bits_as_the_schema_says(tmp_path):
+    matrix = (np.arange(800).reshape(100, 8) % 251).astype(np.uint8)
+    path = write(tmp_path / "v.bvecs", vecs_bytes(matrix))
+    for field, expected in ((DataType.FLOAT_VECTOR, matrix.astype(np.float32)), (DataType.BINARY_VECTOR, matrix)):
+        schema = create_schema(auto_id=True)
+        schema.add_field("id", DataType.INT64, is_primary=True, auto_id=True)
+        schema.add_field("v", field, dim=8 if field is DataType.FLOAT_VECTOR else 64)
+        files = convert(path, tmp_path / "out", schema=schema, file_type="npy").files[0]
+        got = np.load(next(f for f in files if f.endswith("v.npy")))
+        assert got.tobytes() == expected.tobytes()

@@ -27,6 +27,12 @@ def encode_fixed(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
     if plan.is_vector:
         if array.ndim != 2:
             raise Misfit(f"one vector a row ({plan.expected})", f"an array of shape {array.shape}")
+        same = array.dtype == plan.element and array.shape[1] * array.itemsize == plan.width
+        if same and not array.flags.c_contiguous:
+            # Rows with gaps are closed up in the scratch: fresh memory for every block costs as much as all the rest.
+            closed = out[: len(array)].view(plan.element)
+            np.copyto(closed, array)
+            array = closed
         return _VECTORS[plan.kind](plan, array, out)
     if array.ndim != 1:
         raise Misfit(f"one value a row ({plan.expected})", f"an array of shape {array.shape}")

@@ -15,7 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from vecmill.errors import DataError
-from vecmill.sources.base import Column, Files, reading, rows_for
+from vecmill.sources.base import BATCH_BYTES, Column, Files, reading, rows_for
+
+_MAPPED_BATCH_BYTES = 32 << 20
+"""Of mapped files: they take no memory of the process, and a writer shares so much among two threads."""
 
 Read = Callable[[int, int], np.ndarray[Any, Any]]
 
@@ -29,6 +32,7 @@ class Array(Protocol):
     dtype: of numbers or text in NumPy's terms; ``|V2`` is bfloat16, object is Python's str.
     n_bytes: of the file that belong to it.
     chunk_rows: rows that have to be decoded together, 1 where any range can be read for its own price.
+    is_mapped: whether what is read are views of the file.
     """
 
     @property
@@ -45,6 +49,9 @@ class Array(Protocol):
 
     @property
     def chunk_rows(self) -> int: ...  # noqa: D102
+
+    @property
+    def is_mapped(self) -> bool: ...  # noqa: D102
 
     def opened(self) -> AbstractContextManager[Read]:
         """Open for reading: yields ``read(start, stop)``, to be called with ascending ranges of rows.
@@ -69,6 +76,7 @@ class MappedArray:
     fortran: bool = False
     member: str = ""
     chunk_rows: int = 1
+    is_mapped: bool = True
 
     @property
     def place(self) -> str:
@@ -162,6 +170,7 @@ class ArrayColumn:
         self.row_bytes = first.dtype.itemsize * int(np.prod(first.shape[1:], dtype=np.int64))
         self.chunk_rows = max(array.chunk_rows for array in arrays)
         self.n_bytes = sum(array.n_bytes for array in arrays)
+        self.is_mapped = all(array.is_mapped for array in arrays) and first.dtype.kind not in "USO"
 
     @contextmanager
     def opened(self) -> Iterator[Callable[[int, int], Any]]:
@@ -261,7 +270,8 @@ class ArraySource:
         """Yield row slices by field name; see `Source.batches`."""
         used = [c for c in self._columns if names is None or c.column.name in names]
         chunk = max(c.chunk_rows for c in used)
-        rows = batch_rows or self._batch_rows or rows_for(sum(c.row_bytes for c in used))
+        batch_bytes = _MAPPED_BATCH_BYTES if all(c.is_mapped for c in used) else BATCH_BYTES
+        rows = batch_rows or self._batch_rows or rows_for(sum(c.row_bytes for c in used), batch_bytes)
         # Whole chunks, so that none is decoded twice.
         rows = rows // chunk * chunk or rows
         with ExitStack() as stack:

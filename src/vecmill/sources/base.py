@@ -111,9 +111,9 @@ class Files:
         return self.names[i], row - self.start(i)
 
 
-def rows_for(row_bytes: float) -> int:
-    """Return how many rows of ``row_bytes`` decoded bytes make a batch."""
-    return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1.0))))
+def rows_for(row_bytes: float, batch_bytes: int = BATCH_BYTES) -> int:
+    """Return how many rows of ``row_bytes`` decoded bytes make a batch of ``batch_bytes``."""
+    return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, int(batch_bytes / max(row_bytes, 1.0))))
 
 
 def natural_key(path: Path) -> list[Any]:

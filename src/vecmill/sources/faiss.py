@@ -112,6 +112,7 @@ class _Vectors:
     path: Path
     index: _Index
     chunk_rows: int = 1
+    is_mapped: bool = False
 
     @property
     def place(self) -> str:
@@ -155,6 +156,7 @@ class _Ids:
     path: Path
     index: _Index
     chunk_rows: int = 1
+    is_mapped: bool = False
 
     @property
     def place(self) -> str:

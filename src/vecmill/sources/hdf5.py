@@ -90,6 +90,7 @@ class _Dataset:
     shape: tuple[int, ...]
     n_bytes: int
     chunk_rows: int
+    is_mapped: bool = False
 
     @property
     def place(self) -> str:

@@ -86,6 +86,7 @@ class _Inflated:
     header: int
     n_bytes: int
     chunk_rows: int = 1
+    is_mapped: bool = False
 
     @property
     def place(self) -> str:

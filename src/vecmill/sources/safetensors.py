@@ -57,6 +57,7 @@ class _Tensor:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     chunk_rows: int = 1
+    is_mapped: bool = False
 
     @property
     def place(self) -> str:

@@ -61,6 +61,7 @@ class _Vecs:
     values: MappedArray
     dims: MappedArray
     chunk_rows: int = 1
+    is_mapped: bool = True
 
     @property
     def place(self) -> str:
