@@ -349,7 +349,7 @@ def test_what_json_cannot_hold_is_named_with_its_row(tmp_path):
 
 
 def test_what_was_published_before_an_error_is_said_and_whole(tmp_path):
-    dim, n = 1024, 3000
+    dim, n = 1024, 9000  # more than one batch
     matrix = vectors(n, dim)
     matrix[n - 1, 0] = np.inf
     np.save(tmp_path / "vector.npy", matrix)
