@@ -6,13 +6,14 @@ import datetime as dt
 import hashlib
 import json
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from converting import as_list, read_npy, read_parquet, small_schema, vectors, visible_data_files, write
-from vecmill.convert import convert
+from vecmill.convert import Settings, convert, forecast, prepare
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, row_hashes
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError
@@ -391,3 +392,49 @@ def test_a_policy_that_is_none(tmp_path):
     write(tmp_path / "t.parquet", 1)
     with pytest.raises(SchemaError, match="cast is"):
         convert(tmp_path / "t.parquet", tmp_path / "out", cast="wild")
+
+
+# -- queries, and sources of unknown length ---------------------------------------------------------------------------
+
+
+def test_a_condition_is_a_query_in_duckdb(tmp_path):
+    for i in range(2):
+        write(tmp_path / f"{i}.parquet", 500, start=500 * i, lang=["en", "de"] * 250)
+    shards = tmp_path / "*.parquet"
+    query = f"select id, vector as emb from '{shards}' where lang = 'en' order by id"
+    for kwargs in ({}, {"schema": vector_schema_named("emb")}):
+        report = convert(duckdb.sql(query), tmp_path / "out", limit=200, skip=10, **kwargs)
+        assert read_parquet(report)["id"].to_pylist() == list(range(0, 1000, 2))[10:210]
+
+
+def vector_schema_named(name: str):
+    schema = create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field(name, DataType.FLOAT_VECTOR, dim=8)
+    return schema
+
+
+class Unknown:
+    """A source that does not tell how many rows it has."""
+
+    n_rows = None
+
+    def __init__(self, source) -> None:
+        self.columns, self.n_bytes, self.locate, self.batches = (
+            source.columns, source.n_bytes, source.locate, source.batches,
+        )  # fmt: skip
+
+
+def test_a_source_of_unknown_length(tmp_path):
+    write(tmp_path / "t.parquet", 300, row_group_size=50, name=[f"n{i % 250}" for i in range(300)])
+    source = Unknown(open_source(tmp_path / "t.parquet", batch_rows=70))
+    kwargs = {"skip": 20, "limit": 250, "primary": "name", "check_duplicates": True, "keep": "first"}
+    report = convert(source, tmp_path / "out", **kwargs)
+    assert read_parquet(report)["id"].to_pylist() == list(range(20, 270))
+    whole = convert(source, tmp_path / "out", **(kwargs | {"limit": None}))
+    assert (whole.rows, whole.rows_rejected, whole.rows_read) == (250, 30, 280)
+    np.save(tmp_path / "emb.npy", vectors(299, 4))
+    with pytest.raises(DataError, match="expected more than 299 rows"):
+        convert(source, tmp_path / "out", join=[tmp_path / "emb.npy"])
+    plan = prepare(source, Settings())
+    assert (forecast(plan).rows, forecast(plan).bytes_out, forecast(plan).sample_rows) == (None, None, 300)
