@@ -73,7 +73,11 @@ def test_what_people_write(tmp_path):
 def test_one_large_batch_is_cut(tmp_path):
     """Polars puts a frame into one batch."""
     write_file(tmp_path / "x.arrow", pa.table({"v": pa.array(list(vectors(20_000, 256)))}), 1 << 20)
-    sizes = [batch["v"].nbytes for batch in open_source(tmp_path / "x.arrow").batches()]
+    before = pa.total_allocated_bytes()
+    sizes = []
+    for batch in open_source(tmp_path / "x.arrow").batches():
+        sizes.append(batch["v"].nbytes)
+        assert pa.total_allocated_bytes() - before < 1 << 20, "batches are views of the mapped file"
     assert len(sizes) >= 2
     assert max(sizes) < 12 << 20
 

@@ -49,6 +49,12 @@ def test_every_number(tmp_path, dtype):
     check_restarts(tmp_path / "x.safetensors", {"s": list(range(20)), "v": vectors(20).tolist()})
 
 
+def test_a_large_tensor_is_mapped_anew_now_and_then(tmp_path, monkeypatch):
+    monkeypatch.setattr("vecmill.sources.safetensors._REOPEN_BYTES", 100)
+    save_file({"v": vectors(1000)}, tmp_path / "x.safetensors")
+    check_restarts(tmp_path / "x.safetensors", {"v": vectors(1000).tolist()})
+
+
 def test_shards_follow_one_another(tmp_path):
     for i in (2, 10):
         save_file({"v": vectors(i)}, tmp_path / f"m-{i}.safetensors")

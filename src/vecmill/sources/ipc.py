@@ -71,6 +71,7 @@ class _IpcTable:
                 raise DataError(file=str(path), expected="Feather version 2 (an Arrow file)", got="Feather version 1")
             self._is_file = magic == _FILE_MAGIC
         self.schema: Any = None
+        self._is_compressed = False
         self.n_rows: int | None = None
         self.null_counts: dict[str, int] = {}
         self._count()
@@ -89,7 +90,8 @@ class _IpcTable:
             nulls = {field.name: 0 for field in self.schema if not t.is_nested(field.type)}
             for batch in self._batches(reader):
                 buffers = [b for column in batch.columns for b in column.buffers() if b is not None and b.size]
-                if any(not low <= buffer.address < high for buffer in buffers):  # compressed
+                if any(not low <= buffer.address < high for buffer in buffers):
+                    self._is_compressed = True
                     self.n_rows = _footer_rows(self._path) if self._is_file else None
                     return
                 n_rows += batch.num_rows
@@ -103,8 +105,10 @@ class _IpcTable:
 
         with reading(self._path, "Arrow"):
             mapped = self._mapped()
-            reader = self._reader(pa.py_buffer(mapped), [self.schema.get_field_index(name) for name in columns])
-            batches = skipping(self._batches(reader), start_row)
+            # Arrow copies what it selects, which saves work only where it is decompressed.
+            selected = [self.schema.get_field_index(name) for name in columns] if self._is_compressed else None
+            reader = self._reader(pa.py_buffer(mapped), selected)
+            batches = skipping((batch.select(columns) for batch in self._batches(reader)), start_row)
         n_bytes = 0
         while True:
             with reading(self._path, "Arrow"):

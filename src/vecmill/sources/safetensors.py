@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ import numpy as np
 from vecmill.errors import DataError
 from vecmill.sources.arrays import Array, Read
 from vecmill.sources.base import extra, names_text, one_line, reading
+
+_REOPEN_BYTES = 64 << 20
+"""After so much the file is mapped anew: the pages of a map stay in the process for as long as it does."""
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -69,12 +72,18 @@ class _Tensor:
 
     @contextmanager
     def opened(self) -> Iterator[Read]:
-        with _file(self.path) as file:
-            tensor = file.get_slice(self.name)
+        n_bytes = 0
+        with ExitStack() as stack:
+            tensor = stack.enter_context(_file(self.path)).get_slice(self.name)
 
             def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+                nonlocal n_bytes, tensor
+                if n_bytes > _REOPEN_BYTES:
+                    stack.close()
+                    tensor, n_bytes = stack.enter_context(_file(self.path)).get_slice(self.name), 0
                 with _damage(self.path):
                     values = np.asarray(tensor[start:stop])
+                n_bytes += values.nbytes
                 # bfloat16 is a type of ml_dtypes' here, and two bytes for the rest of this package.
                 return values.view(self.dtype) if self.dtype.kind == "V" else values
 
