@@ -19,6 +19,7 @@ from vecmill.convert.rejects import Rejects, take_around, value_text
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError
 from vecmill.sources import open_source
+from vecmill.sources.base import Column
 
 
 def rejects_of(report) -> list[dict]:
@@ -132,6 +133,66 @@ def test_nothing_is_left_where_nothing_was_written(tmp_path):
         convert(tmp_path / "in", tmp_path / "out", schema=text_schema())
     assert list((tmp_path / "out").iterdir()) == []
     assert visible_data_files(tmp_path / "out") == []
+
+
+# -- rows that the source refuses itself ------------------------------------------------------------------------------
+
+
+class Lines:
+    """A source that meets lines it cannot read, as text files do: the rows before one come first, then a DataError."""
+
+    n_rows = None
+    n_bytes = 0
+
+    def __init__(self, n: int, unreadable: set[int], batch_rows: int = 7) -> None:
+        self._n, self._unreadable, self._batch_rows = n, unreadable, batch_rows
+        self.columns = (Column("id", "id", pa.int64(), 0), Column("vector", "vector", pa.list_(pa.float32(), 4), 0))
+
+    def batches(self, names=None, *, batch_rows=None, start_row=0):
+        start = start_row
+        while start < self._n:
+            if start in self._unreadable:
+                raise DataError(file="lines", row=start, expected="JSON", got="something else")
+            stop = min(start + self._batch_rows, self._n, *(one for one in self._unreadable if one > start), self._n)
+            batch = {"id": np.arange(start, stop), "vector": np.ones((stop - start, 4), np.float32)}
+            yield {name: batch[name] for name in names or batch}
+            start = stop
+
+    def locate(self, row, name=None):
+        return "lines", row
+
+
+@pytest.mark.parametrize("unreadable", [set(), {0}, {99}, {13, 14, 15, 70}, set(range(100))], ids=len)
+@pytest.mark.parametrize("more", [{}, {"skip": 10, "limit": 62}, {"check_duplicates": True, "keep": "first"}])
+def test_lines_that_cannot_be_read_are_rejected(tmp_path, unreadable, more):
+    schema = small_schema().to_dict()
+    schema["fields"][1]["params"]["dim"] = 4
+    report = convert(Lines(100, unreadable), tmp_path / "out", schema=schema, on_error="skip", **more)
+    rows = range(100)[more.get("skip", 0) :][: more.get("limit", 100)]
+    good = [row for row in rows if row not in unreadable]
+    assert (read_parquet(report)["id"].to_pylist() if good else []) == good
+    assert (report.rows, report.rows_rejected) == (len(good), len(rows) - len(good))
+    if report.rejects:
+        lines = rejects_of(report)
+        assert [line["row"] for line in lines] == [row for row in rows if row in unreadable]
+        assert lines[0]["reason"] == "expected JSON, got something else"
+    if good:
+        inferred = convert(Lines(100, unreadable), tmp_path / "inferred", on_error="skip", **more)
+        assert (inferred.rows, inferred.rows_read) == (len(good), len(rows))
+    if unreadable & set(rows):
+        with pytest.raises(DataError, match="expected JSON") as caught:
+            convert(Lines(100, unreadable), tmp_path / "stop", schema=schema, **more)
+        assert caught.value.row == min(unreadable & set(rows))
+
+
+def test_an_error_of_the_source_that_is_of_no_row_stops(tmp_path):
+    class Damaged(Lines):
+        def batches(self, names=None, *, batch_rows=None, start_row=0):
+            yield from Lines(10, set()).batches(names)
+            raise DataError(file="lines", expected="a whole file", got="half of one")
+
+    with pytest.raises(DataError, match="half of one"):
+        convert(Damaged(100, set()), tmp_path / "out", on_error="skip")
 
 
 # -- the parts --------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from vecmill.convert.rejects import value_text
-from vecmill.convert.reshape import length
+from vecmill.convert.reshape import around_bad, length
 from vecmill.errors import DataError
 from vecmill.sources import Source
 from vecmill.sources.cast import Cast
@@ -58,20 +58,20 @@ class Repeated:
 
 
 def find_repeated(
-    source: Source, name: str, folder: Path, *, cast: Cast | None = None, keep: Keep = "error"
+    source: Source, name: str, folder: Path, *, cast: Cast | None = None, keep: Keep = "error", skip: bool = False
 ) -> Repeated:
     """Return the rows of ``source`` to leave out, so that every key of column ``name`` is there once.
 
     ``keep`` "last" leaves out all but the last row of a key, else all but the first stay out. Nulls are no keys.
-    ``folder``: where the temporary files are; they take 24 bytes a row. Raises DataError for a key that
-    ``cast`` refuses.
+    ``skip`` passes over rows that the source refuses itself. ``folder``: where the temporary files are; they take 24
+    bytes a row. Raises DataError for a key that ``cast`` refuses.
     """
     import numpy as np
 
     n_files = _FILES_FOR_UNKNOWN if source.n_rows is None else max(1, min(_MAX_FILES, source.n_rows // _AT_ONCE + 1))
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(n_files)]
-        n_rows = _spread(_entries(source, name, cast), files)
+        n_rows = _spread(_entries(source, name, cast, skip=skip), files)
         flags: Array | None = None
         n_repeated = 0
         first: list[tuple[int, int]] = []
@@ -110,10 +110,11 @@ def refuse_repeated(source: Source, repeated: Repeated, cast: Cast | None = None
     raise err
 
 
-def _entries(source: Source, name: str, cast: Cast | None) -> Iterator[tuple[int, Array]]:
+def _entries(source: Source, name: str, cast: Cast | None, *, skip: bool) -> Iterator[tuple[int, Array]]:
     """Yield (rows read so far, entries of those with a key) batch by batch."""
-    row = 0
-    for batch in source.batches([name]):
+    for row, batch in around_bad(source, [name], skip=skip):
+        if isinstance(batch, DataError):
+            continue
         n = length(batch)
         try:
             values = cast(batch[name]) if cast is not None else batch[name]
@@ -122,8 +123,7 @@ def _entries(source: Source, name: str, cast: Cast | None) -> Iterator[tuple[int
             raise DataError(file=file, field=name, row=at, expected=err.expected, got=err.got) from err
         entries = _as_entries(name, values, n)
         entries["row"] += row
-        row += n
-        yield row, entries
+        yield row + n, entries
 
 
 def _as_entries(name: str, values: Any, n: int) -> Array:

@@ -18,6 +18,7 @@ from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.report import Report
+from vecmill.convert.reshape import Unbroken
 from vecmill.errors import SchemaError, StoreError
 from vecmill.filetype import parse_file_type
 from vecmill.infer import infer
@@ -171,7 +172,7 @@ def prepare(src: Input, settings: Settings) -> Plan:
     notes: tuple[str, ...] = ()
     inferred = known is None
     if known is None:
-        inference = infer(source, primary=primary)
+        inference = infer(Unbroken(source) if settings.on_error == "skip" else source, primary=primary)
         known, notes = inference.schema, inference.notes
     casts = plan_casts(source, known, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
     files = [name for name in pairs(settings.columns).values() if looks_like_arrays(name)]
@@ -228,7 +229,9 @@ def _repeated(plan: Plan, dst: Path) -> Repeated:
         raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
     keep = plan.settings.keep
     folder = next(one for one in (dst, *dst.absolute().parents) if one.is_dir())
-    repeated = find_repeated(plan.source, key.name, folder, cast=plan.casts[key.name], keep=keep)
+    repeated = find_repeated(
+        plan.source, key.name, folder, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
+    )
     if keep == "error":
         refuse_repeated(plan.source, repeated, plan.casts[key.name])
     return repeated

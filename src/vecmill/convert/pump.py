@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecmill.convert.duplicates import Repeated, without
 from vecmill.convert.rejects import Rejects, take_around
-from vecmill.convert.reshape import length
+from vecmill.convert.reshape import around_bad, length
 from vecmill.errors import DataError
 from vecmill.sources import Source
 from vecmill.sources.cast import Cast
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], object]
 Batch = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -43,8 +44,12 @@ class Pump:
         """Read to the end. ``progress`` is called with the rows and bytes read, after every batch."""
         self._offered = self.writer.total_row_count
         n_bytes = 0
-        with closing(_ahead(self.source.batches(start_row=self.row))) as batches:
-            for batch in batches:
+        with closing(_ahead(around_bad(self.source, skip=self.skip, start_row=self.row))) as batches:
+            for _, batch in batches:
+                if isinstance(batch, DataError):
+                    self.rejects.add(self.row, batch, {}, 0)
+                    self.row += 1
+                    continue
                 self._take(batch)
                 self.row += length(batch)
                 n_bytes += sum(values.nbytes for values in batch.values())
@@ -117,7 +122,7 @@ def _copy(err: DataError, file: str | None, row: int | None) -> DataError:
     return copy
 
 
-def _ahead(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+def _ahead(batches: Iterator[_T]) -> Generator[_T, None, None]:
     """Read the next batch while the last one is written: decoding Parquet takes as long as writing, and no GIL."""
     from concurrent.futures import ThreadPoolExecutor
 

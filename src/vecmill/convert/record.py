@@ -80,6 +80,8 @@ def _stamp(one: Any, kind: str | None) -> Any:
     """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
     if isinstance(one, str | os.PathLike):
         path = Path(one)
+        if os.fspath(one) == "-":
+            return "-"
         files = path.rglob("*") if path.is_dir() else [place.path for place in expand(one, kind)]
         found = sorted(file for file in files if file.is_file())
         return [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in found]

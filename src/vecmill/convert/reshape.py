@@ -228,6 +228,49 @@ def _plain_bytes(value: object) -> bytes | None:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode()
 
 
+def around_bad(
+    source: Source, names: Sequence[str] | None = None, *, skip: bool, start_row: int = 0
+) -> Iterator[tuple[int, Mapping[str, Any] | DataError]]:
+    """Yield (row, batch from that row on), and with ``skip`` (row, error) for a row that the source itself refuses.
+
+    Such as a line that is no JSON. Sources yield the rows before it first; reading goes on behind it. Any other error
+    is raised, as is every error without ``skip``.
+    """
+    row = start_row
+    while True:
+        try:
+            for batch in source.batches(names, start_row=row):
+                yield row, batch
+                row += length(batch)
+        except DataError as err:
+            is_here = err.row is not None and source.locate(row, err.field) == (err.file, err.row)
+            if not skip or not is_here:
+                raise
+            yield row, err
+            row += 1
+        else:
+            return
+
+
+class Unbroken:
+    """A source without the rows that it would refuse itself: for a look at the others."""
+
+    def __init__(self, source: Source) -> None:
+        self.columns = source.columns
+        self.n_rows = source.n_rows
+        self.n_bytes = source.n_bytes
+        self.locate = source.locate
+        self._source = source
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield what can be read; see `Source.batches`. ``batch_rows`` is left to the source."""
+        for _, batch in around_bad(self._source, names, skip=True, start_row=start_row):
+            if not isinstance(batch, DataError):
+                yield batch
+
+
 def length(batch: Mapping[str, Any]) -> int:
     """Return the rows of a batch."""
     return len(next(iter(batch.values())))
