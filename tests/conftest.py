@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from servers.milvus import Milvus, running_milvus
+from servers.postgres import Postgres, running_postgres
 from servers.s3 import S3Server, running_juicefs, running_seaweed
 
 
@@ -28,4 +29,11 @@ def juicefs() -> Iterator[S3Server]:
 def seaweed() -> Iterator[S3Server]:
     """S3: the one to ask whether something is right."""
     with running_seaweed() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL with pgvector, the same for all tests of a run."""
+    with running_postgres() as server:
         yield server

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert.casts import Policy, plan_casts
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
-from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, pairs, with_key
+from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, pairs, text_options, with_key
 from vecmill.convert.outputs import read_manifest
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
@@ -26,7 +26,7 @@ from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sources import Source
+from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 
@@ -62,6 +62,7 @@ class Settings:
     keep: Keep = "error"
     resume: bool = False
     config: Mapping[str, Any] | None = None
+    text: TextOptions | None = None
 
     def __post_init__(self) -> None:
         if self.cast not in ("safe", "unsafe"):
@@ -111,6 +112,7 @@ def convert(
     keep: Keep = "error",
     resume: bool = False,
     config: Mapping[str, Any] | None = None,
+    text: TextOptions | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Convert files of embeddings to the files of a bulk import, in bounded memory.
@@ -139,6 +141,7 @@ def convert(
         "error" raises DataError. Keys alone decide: the row that is kept may still be one that does not fit.
     resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
     config: options of the format, as `LocalBulkWriter` takes them.
+    text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
     progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
 
     Raises
@@ -156,7 +159,7 @@ def convert(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
         kind=kind, primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
         scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
-        resume=resume, config=config,
+        resume=resume, config=config, text=text,
     )  # fmt: skip
     return run(prepare(src, settings), dst, progress=progress, began=began)
 
@@ -164,7 +167,10 @@ def convert(
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
     known = as_schema(settings.schema) if settings.schema is not None else None
-    source = open_inputs(src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind)
+    source = open_inputs(
+        src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
+        text=text_options(settings.text, known, settings.columns),
+    )  # fmt: skip
     primary = settings.primary
     if settings.id_from is not None:
         source, primary = with_key(source, settings.id_from, known, primary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from vecmill.convert.outputs import open_output, read_manifest
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
 from vecmill.datatypes import TYPES, DataType
 from vecmill.errors import SchemaError
+from vecmill.fields import FieldSchema
 from vecmill.infer import NEW_KEY_NAMES
 from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
-from vecmill.sources import Source, open_source
+from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.places import looks_like_arrays
@@ -29,6 +31,28 @@ def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
     return tuple(field.name for field in schema.written_fields()) if schema is not None else ()
 
 
+def text_options(given: TextOptions | None, schema: CollectionSchema | None, columns: Columns) -> TextOptions:
+    """Return ``given`` with what the fields of ``schema`` say about the columns that they are read from."""
+    options = given or TextOptions()
+    if schema is None:
+        return options
+    wanted = dict(pairs(columns))
+    types = {wanted.get(field.name, field.name): _type_of(field) for field in schema.written_fields()}
+    # Reading once is enough: nothing has to be inferred.
+    return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=False)
+
+
+def _type_of(field: FieldSchema) -> Any:
+    """Return the Arrow type that text is read as for a field; None where the text decides."""
+    import pyarrow as pa
+
+    if field.dtype in (DataType.FLOAT_VECTOR, DataType.FLOAT16_VECTOR, DataType.BFLOAT16_VECTOR):
+        return pa.list_(pa.float32(), field.dim)
+    by_group = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "json": pa.json_(pa.string())}
+    by_group |= dict.fromkeys(("text", "geometry", "timestamptz"), pa.string())
+    return None if field.is_dynamic else by_group.get(field.spec.group)
+
+
 def open_inputs(
     src: Input,
     *,
@@ -36,18 +60,20 @@ def open_inputs(
     join: Sequence[Input] = (),
     also: Iterable[str] = (),
     kind: str | None = None,
+    text: TextOptions | None = None,
 ) -> Source:
     """Return ``src``, with the columns of every input in ``join`` beside its own.
 
     ``columns`` and ``also`` choose and name columns of all of them together, see `open_source`; ``kind`` is that of
-    ``src``. A folder that vecmill wrote is read segment by segment. Raises DataError when inputs differ in their number
-    of rows, SchemaError when they bring columns of the same name.
+    ``src``, ``text`` what files of text do not say about themselves. A folder that vecmill wrote is read segment by
+    segment. Raises DataError when inputs differ in their number of rows, SchemaError when they bring columns of the
+    same name.
     """
     if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
         src = src[0]
     if not join and not _is_source(src) and _manifest(src) is None:
-        return open_source(src, columns=columns, also=also, kind=kind)
-    parts = [_opened(one, kind if one is src else None) for one in (src, *join) if one is not None]
+        return open_source(src, columns=columns, also=also, kind=kind, text=text)
+    parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
     wanted = dict(pairs(columns))
     files = {field: name for field, name in wanted.items() if name not in names and looks_like_arrays(name)}
@@ -72,11 +98,11 @@ def _manifest(one: Any) -> Manifest | None:
     return read_manifest(Path(one)) if isinstance(one, str | os.PathLike) else None
 
 
-def _opened(one: Any, kind: str | None) -> Source:
+def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
     manifest = _manifest(one)
     if manifest is not None:
         return open_output(Path(one), manifest)
-    return one if _is_source(one) else open_source(one, kind=kind)
+    return one if _is_source(one) else open_source(one, kind=kind, text=text)
 
 
 def pairs(columns: Columns) -> Mapping[str, str]:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecmill.errors import DataError
 from vecmill.sources.base import Column, Place, Source, names_text
 from vecmill.sources.joined import Joined
+from vecmill.sources.textoptions import TextOptions
 
 if TYPE_CHECKING:
     from vecmill.sources.arrays import Array
     from vecmill.sources.kinds import Tables
     from vecmill.sources.tables import Table
 
-__all__ = ["Column", "Source", "open_source"]
+__all__ = ["Column", "Source", "TextOptions", "open_source"]
 
 Input = str | os.PathLike[str] | Any
 """A path, or an object that holds columns."""
 
 _EVERYTHING_ELSE = "*"
+_STDIN = "-"
 
 
 def open_source(
@@ -32,6 +34,7 @@ def open_source(
     also: Iterable[str] = (),
     batch_rows: int | None = None,
     kind: str | None = None,
+    text: TextOptions | None = None,
 ) -> Source:
     """Open files of any kind, and tables in memory, as one source of columns.
 
@@ -42,7 +45,8 @@ def open_source(
         ``part-2`` comes before ``part-10``. A file of one array (NPY, fvecs, fbin) is a column, named by its stem.
         Files of several arrays (NPZ, HDF5, safetensors) bring columns of their names, and follow one another.
         An object with Arrow's C interface (pyarrow, Polars, DuckDB, pandas), a dataset of Hugging Face's or Lance is
-        a table of its own. Different kinds are joined row by row. None when ``columns`` names array files only.
+        a table of its own, ``-`` is text on standard input. Different kinds are joined row by row. None when
+        ``columns`` names array files only.
     columns: field name -> column of the source, or -> a file of one array or a part of a file (a path that ends like
         one; a pattern such as ``folder/emb_*.npy`` joins shards in the order of their numbers). Entries that name
         columns select: nothing else is taken, unless ``"*"`` stands among them. Entries that name files only add. A
@@ -50,6 +54,7 @@ def open_source(
     also: further columns to take under their own names if the source has them (the fields of a schema).
     batch_rows: most rows of a batch; by default as many as make 8 MiB.
     kind: what the files are, where their first bytes and their ending do not tell; see `vecmill.sources.kinds`.
+    text: what files of text do not say about themselves.
 
     Raises
     ------
@@ -68,21 +73,26 @@ def open_source(
     files: list[Any] = [one for one in given if not is_object(one)]
     tables: dict[str, list[Place]] = {}
     array_places: list[Place] = []
-    for place in (place for path in files for place in expand(path, kind)):
-        if kind_named(place.kind).tables is not None:
+    texts: dict[str, list[str | os.PathLike[str]]] = {kind or "": [_STDIN]} if _STDIN in files else {}
+    for place in (place for path in files if path != _STDIN for place in expand(path, kind)):
+        if kind_named(place.kind).is_text:
+            texts.setdefault(place.kind, []).append(place.path)
+        elif kind_named(place.kind).tables is not None:
             tables.setdefault(place.kind, []).append(place)
         else:
             array_places.append(place)
+    mapping = _mapping(columns)
+    matrices = {field: _shards(field, name) for field, name in mapping.items() if looks_like_arrays(name)}
+    chosen = {field: name for field, name in mapping.items() if field not in matrices}
+    everything = not chosen or _EVERYTHING_ELSE in chosen
     groups = [_Group(one.place, tuple(one.schema.names), _in_memory(one)) for one in objects]
     groups += [
         _Group(str(places[0].path), _tables(k).names(places[0]), _in_files(k, places)) for k, places in tables.items()
     ]
+    groups += [_text_group(replace(text or TextOptions(), kind=k or None), texts[k], everything) for k in texts]
     arrays = _arrays(array_places)
-    mapping = _mapping(columns)
-    matrices = {field: _shards(field, name) for field, name in mapping.items() if looks_like_arrays(name)}
-    chosen = {field: name for field, name in mapping.items() if field not in matrices}
     available = _unique((*(column for group in groups for column in group.names), *arrays))
-    if not chosen or _EVERYTHING_ELSE in chosen:
+    if everything:
         chosen.pop(_EVERYTHING_ELSE, "")
         taken = set(chosen.values())
         chosen |= {
@@ -127,6 +137,18 @@ def _in_memory(table: Table) -> Callable[[Mapping[str, str], int | None], Source
     from vecmill.sources.tables import TableSource
 
     return lambda wanted, batch_rows: TableSource([table], wanted, batch_rows=batch_rows)
+
+
+def _text_group(options: TextOptions, paths: Sequence[str | os.PathLike[str]], everything: bool) -> _Group:
+    from vecmill.sources.text import TextSource
+    from vecmill.sources.textfiles import TextFiles
+
+    files = TextFiles(paths, options)
+    return _Group(
+        files.inputs[0].name,
+        files.names,
+        lambda wanted, batch_rows: TextSource(files, wanted, strict=everything, batch_rows=batch_rows),
+    )
 
 
 def _tables(kind: str) -> Tables:

@@ -20,10 +20,13 @@ def cast_for(type_: Any, dtype: DataType | None, name: str) -> Cast | None:
 
     - dates, times and timestamps become ISO 8601 text; instants (with a zone) are given in UTC, with ``Z``
     - structs, maps and lists become Python values, or JSON text when there are dates among them
+    - JSON text becomes Python values for a sparse vector and for a dynamic field
     """
     import pyarrow.types as t
 
     group = "dynamic" if dtype is None else TYPES[dtype].group
+    if getattr(type_, "extension_name", "") == "arrow.json" and group in ("sparse", "dynamic"):
+        return _Parsed(name, sparse=group == "sparse")
     if t.is_temporal(type_) and not t.is_duration(type_):
         texts = group in ("text", "timestamptz", "dynamic")
         return as_iso_text if texts else _json_strings if group == "json" else None
@@ -83,6 +86,26 @@ class JsonText:
             except (TypeError, ValueError) as err:
                 raise DataError(field=self._name, row=i, expected="values that JSON can hold", got=str(err)) from err
         return pa.array(texts, pa.string())
+
+
+class _Parsed:
+    """JSON text of one column as Python values; of a sparse vector, with indices as integers."""
+
+    def __init__(self, name: str, *, sparse: bool) -> None:
+        self._name = name
+        self._sparse = sparse
+
+    def __call__(self, values: Any) -> Any:
+        rows: list[Any] = []
+        for i, text in enumerate(values.to_pylist()):
+            try:
+                value = None if text is None else json.loads(text)
+                if self._sparse and isinstance(value, dict) and not value.keys() & {"indices", "values"}:
+                    value = {int(index): element for index, element in value.items()}
+            except (ValueError, RecursionError) as err:
+                raise DataError(field=self._name, row=i, expected="JSON", got=str(err)) from err
+            rows.append(value)
+        return rows
 
 
 def _dumps(value: object) -> str:

@@ -46,7 +46,9 @@ class Kind:
     endings: of file names, in lower case.
     begins: whether a file begins like one of this kind, given its first 4 KiB; None when nothing tells.
     is_folder: whether a folder is one of this kind as a whole; None when only files are.
-    tables, arrays: loads the module that reads it; one of the two.
+    tables, arrays: loads the module that reads it; one of the two. Text kinds have neither: `text.TextFiles` reads
+        them all.
+    is_text: whether it is a kind of text, which may be packed (``.gz``, ``.zst``).
     """
 
     name: str
@@ -57,6 +59,7 @@ class Kind:
     arrays: Callable[[], Arrays] | None = None
     single: bool = False
     """Whether it holds exactly one array, named after the file."""
+    is_text: bool = False
 
 
 def kind_named(name: str) -> Kind:
@@ -71,6 +74,8 @@ def kind_of(path: Path) -> Kind:
     """Return the kind of a file by its first bytes, or else by its ending. Raises DataError, StoreError."""
     head = _head(path)
     found = next((kind for kind in KINDS if kind.begins is not None and kind.begins(head)), None) or by_ending(path)
+    if found is None and (name := _kind_of_text(path)) is not None:
+        found = kind_named(name)
     if found is None:
         known = ", ".join(ending for kind in KINDS for ending in kind.endings)
         got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
@@ -89,12 +94,23 @@ def folder_kind(path: Path) -> Kind | None:
     return next((kind for kind in KINDS if kind.is_folder is not None and kind.is_folder(path)), None)
 
 
+def _kind_of_text(path: Path) -> str | None:
+    from vecmill.sources.textfiles import kind_of_bytes
+    from vecmill.sources.textstream import Input
+
+    return kind_of_bytes(Input(path))
+
+
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES)
     except OSError as err:
         raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
+
+
+def _packed(*endings: str) -> tuple[str, ...]:
+    return tuple(ending + packing for ending in endings for packing in ("", ".gz", ".zst", ".zstd"))
 
 
 def _parquet() -> Tables:
@@ -205,5 +221,11 @@ KINDS: tuple[Kind, ...] = (
         Kind(name, (f".{name}",), arrays=functools.partial(_bigann, name), single=True)
         for name in ("fbin", "f16bin", "u8bin", "i8bin", "ibin")
     ),
+    Kind("copy-binary", (), _starts(b"PGCOPY\n\xff\r\n\0"), is_text=True),
+    Kind("jsonl", _packed(".jsonl", ".ndjson", ".jsonlines"), is_text=True),
+    Kind("json", _packed(".json"), is_text=True),
+    Kind("csv", _packed(".csv"), is_text=True),
+    Kind("tsv", _packed(".tsv", ".tab"), is_text=True),
+    Kind("copy", _packed(".copy", ".pgcopy"), is_text=True),
 )
 """All kinds. Where two begin alike, the first one wins."""

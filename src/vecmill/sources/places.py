@@ -68,10 +68,17 @@ def _files(path: Path, member: str, given: Kind | None) -> list[Place]:
         raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
     # Spark and others leave "_SUCCESS" and ".part.crc" files beside the data.
     found = sorted((p for p in inside if _wanted(p, given)), key=natural_key)
+    # Many folders of data have a JSON file beside them that tells about them.
+    found = [p for p in found if given is not None or _kind_name(p) != "json"] or found
     if not found:
         known = "/".join(kind.endings[0] for kind in ([given] if given else KINDS) if kind.endings)
         raise DataError(file=str(path), expected=f"a folder of files that end in {known}", got="none of them in it")
     return [place for p in found for place in _files(p, member, given)]
+
+
+def _kind_name(path: Path) -> str | None:
+    kind = by_ending(path)
+    return None if kind is None else kind.name
 
 
 def _wanted(path: Path, given: Kind | None) -> bool:

@@ -1,0 +1,52 @@
+from collections.abc import Iterable
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+NULL_VALUE: int
+FALSE: int
+TRUE: int
+INT: int
+FLOAT: int
+STRING: int
+ESCAPED: int
+ARRAY: int
+OBJECT: int
+
+OK: int
+SYNTAX: int
+SHORT: int
+DEEP: int
+TWICE: int
+UNKNOWN: int
+
+FIRST: int
+VALUE: int
+SEPARATOR: int
+CLOSED: int
+SEQUENCE: int
+
+def count_lines(buffer: NDArray[np.uint8]) -> int: ...
+def value_end(buffer: NDArray[np.uint8], start: int) -> tuple[int, int, int]: ...
+def split_lines(
+    buffer: NDArray[np.uint8], start: int, final: bool, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[int, int]: ...
+def split_elements(
+    buffer: NDArray[np.uint8], start: int, final: bool, state: int, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[int, int, int, int]: ...
+
+@final
+class ObjectWalker:
+    names: tuple[bytes, ...]
+    refuse_unknown: bool
+    def __new__(cls, names: Iterable[bytes], refuse_unknown: bool) -> Self: ...
+    def walk(
+        self,
+        buffer: NDArray[np.uint8],
+        row_starts: NDArray[np.int64],
+        row_ends: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        kinds: NDArray[np.uint8],
+    ) -> tuple[int, int, int]: ...

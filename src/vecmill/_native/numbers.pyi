@@ -1,0 +1,40 @@
+import numpy as np
+from numpy.typing import NDArray
+
+OK: int
+BAD: int
+LENGTH: int
+RANGE: int
+
+def int64s_into(
+    buffer: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    out: NDArray[np.int64],
+    lenient: bool,
+) -> tuple[int, int]: ...
+def float64s_into(
+    buffer: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    out: NDArray[np.float64],
+    lenient: bool,
+) -> tuple[int, int]: ...
+def float32_lists_into(
+    buffer: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    lenient: bool,
+) -> tuple[int, int, int]: ...
+def int64_lists_into(
+    buffer: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    out: NDArray[np.int64],
+    lenient: bool,
+) -> tuple[int, int, int]: ...

@@ -1,0 +1,46 @@
+"""What the caller may say about text files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vecmill.errors import DataError
+
+KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary")
+
+
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    """What a text file does not say about itself.
+
+    Attributes
+    ----------
+    kind: one of `KINDS`, for standard input and files whose name and first bytes do not tell.
+    separator: between the fields of CSV; by default a comma, in TSV and COPY a tab.
+    null: what stands for null where it is not quoted; by default nothing at all, in COPY ``\\N``.
+    header: whether the first row of CSV, TSV or COPY holds names; by default not in COPY.
+    names: the columns of a file without a header, in order. Left out, they are ``column1``, ``column2``, ..., and the
+        only vector among them is ``vector``.
+    types: column -> a pyarrow type or a word such as ``bigint``, ``text`` or ``vector(768)``, for columns whose first
+        rows do not tell (and for all columns of binary COPY that are no vectors).
+    hints: column -> the pyarrow type that its field would have it in. Taken where the first rows do not speak against
+        it: they may have no value at all, or digits that are text, or whole numbers among fractions.
+    spool: keep standard input in a temporary file, so that it can be read again, as inferring a schema needs it.
+    """
+
+    kind: str | None = None
+    separator: str | None = None
+    null: str | None = None
+    header: bool | None = None
+    names: Sequence[str] = ()
+    types: Mapping[str, Any] = field(default_factory=dict)
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    spool: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind is not None and self.kind not in KINDS:
+            raise DataError(expected=f"a kind among {', '.join(KINDS)}", got=repr(self.kind))
+        if self.separator is not None and (len(self.separator) != 1 or ord(self.separator) > 127):
+            raise DataError(expected="a separator of one ASCII character", got=repr(self.separator))
