@@ -1,0 +1,93 @@
+"""Time `convert` from text to Parquet, against a loop of orjson.loads and pymilvus' append_row. See README.md."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pymilvus
+import zstandard
+from pymilvus.bulk_writer import LocalBulkWriter
+
+from bench_convert import Input
+from command import run_command
+from contenders import vecmill
+from data import check_files, make_columns, make_schema
+from harness import BatchFiles, Case, Contender, Target
+
+
+def as_jsonl(columns: dict[str, np.ndarray], wide: bool) -> bytes:
+    """One object a line; vectors with the digits of float32, or of float64 as json.dumps(list) writes them."""
+    out = io.BytesIO()
+    for i, text, vector in zip(columns["id"].tolist(), columns["text"].tolist(), columns["vector"], strict=True):
+        row = {"id": i, "text": text, "vector": vector.tolist() if wide else vector}
+        out.write(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
+    return out.getvalue()
+
+
+def as_csv(columns: dict[str, np.ndarray]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for i, text, vector in zip(columns["id"].tolist(), columns["text"].tolist(), columns["vector"], strict=True):
+        writer.writerow([i, text, orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode()])
+    return out.getvalue().encode()
+
+
+def json_rows(path: Path) -> Any:
+    with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as unpacked:
+        for line in io.BufferedReader(unpacked, 1 << 20):
+            yield orjson.loads(line)
+
+
+def csv_rows(path: Path) -> Any:
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield {"id": int(row["id"]), "text": row["text"], "vector": orjson.loads(row["vector"])}
+
+
+def text_case(
+    name: str, ending: str, encode: Callable[[dict[str, np.ndarray]], bytes], rows_of: Callable[[Path], Any]
+) -> Callable[[int, int], Case]:
+    def case(n_rows: int, n_batch_rows: int) -> Case:
+        columns = make_columns(n_rows)
+        given = Input(f"rows.{ending}", lambda path, data: path.write_bytes(data), encode(columns))
+
+        def loop(path: Path, out: Path) -> BatchFiles:
+            with LocalBulkWriter(make_schema(pymilvus), str(out), chunk_size=1 << 40) as writer:
+                for row in rows_of(path):
+                    writer.append_row(row)
+                writer.commit()
+                return writer.batch_files
+
+        def run(path: Path, out: Path) -> BatchFiles:
+            return vecmill.convert(path, out, schema=make_schema(vecmill)).files
+
+        add = partial(Contender, n_rows=n_rows, prepare=given.read_through, check=check_files(columns))
+        rival = add("loop of append_row", run=loop, rival=True)
+        ours = add("convert", run=run)
+        return Case(
+            name, f"{ending} -> Parquet, {n_rows:,} rows x 768", [rival, ours], [Target(ours.name, rival.name, 10.0)]
+        )
+
+    return case
+
+
+def packed(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(data)
+
+
+CASES: dict[str, Callable[[int, int], Case]] = {
+    "jsonl_zst": text_case("jsonl_zst", "jsonl.zst", lambda c: packed(as_jsonl(c, wide=False)), json_rows),
+    "jsonl_zst_wide": text_case("jsonl_zst_wide", "jsonl.zst", lambda c: packed(as_jsonl(c, wide=True)), json_rows),
+    "csv": text_case("csv", "csv", as_csv, csv_rows),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(__doc__, CASES))
