@@ -167,9 +167,10 @@ def convert(
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
     known = as_schema(settings.schema) if settings.schema is not None else None
+    again = settings.on_error == "skip" or settings.check_duplicates
     source = open_inputs(
         src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
-        text=text_options(settings.text, known, settings.columns),
+        text=text_options(settings.text, known, settings.columns, again=again),
     )  # fmt: skip
     primary = settings.primary
     if settings.id_from is not None:

@@ -31,15 +31,20 @@ def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
     return tuple(field.name for field in schema.written_fields()) if schema is not None else ()
 
 
-def text_options(given: TextOptions | None, schema: CollectionSchema | None, columns: Columns) -> TextOptions:
-    """Return ``given`` with what the fields of ``schema`` say about the columns that they are read from."""
+def text_options(
+    given: TextOptions | None, schema: CollectionSchema | None, columns: Columns, *, again: bool = False
+) -> TextOptions:
+    """Return ``given`` with what the fields of ``schema`` say about the columns that they are read from.
+
+    ``again``: the rows may be read more than once, though nothing has to be inferred.
+    """
     options = given or TextOptions()
     if schema is None:
         return options
     wanted = dict(pairs(columns))
     types = {wanted.get(field.name, field.name): _type_of(field) for field in schema.written_fields()}
-    # Reading once is enough: nothing has to be inferred.
-    return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=False)
+    # Else reading once is enough: standard input need not be put aside.
+    return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=again)
 
 
 def _type_of(field: FieldSchema) -> Any:
