@@ -122,7 +122,7 @@ def broken_off(folder: Path, dst: Path, **kwargs) -> None:
 
 
 def make_source(folder: Path, n: int = 30_000) -> Path:
-    np.save(folder / "vector.npy", vectors(n, 200))
+    np.save(folder / "vector.npy", vectors(n, 800))  # several batches
     return folder / "vector.npy"
 
 
@@ -138,7 +138,7 @@ def test_a_resume_goes_on_behind_what_is_published(tmp_path):
     assert report.data_path == str(folder)
     assert read[0] > published
     got = read_parquet(report)["vector"].combine_chunks()
-    assert np.asarray(got.flatten()).tobytes() == vectors(30_000, 200).tobytes()
+    assert np.asarray(got.flatten()).tobytes() == vectors(30_000, 800).tobytes()
 
 
 def test_what_is_complete_is_only_reported(tmp_path):
@@ -164,12 +164,12 @@ def test_other_options_are_another_conversion(tmp_path, other):
 def test_other_data_are_another_conversion(tmp_path):
     src = make_source(tmp_path)
     broken_off(src, tmp_path / "out")
-    np.save(src, vectors(30_000, 200, start=1))
+    np.save(src, vectors(30_000, 800, start=1))
     assert convert(src, tmp_path / "out", resume=True).rows_resumed == 0
 
 
 def test_a_stop_at_a_bad_row_can_be_resumed_with_skip(tmp_path):
-    matrix = vectors(30_000, 200)
+    matrix = vectors(30_000, 800)
     matrix[20_000, 0] = np.nan
     np.save(tmp_path / "vector.npy", matrix)
     with pytest.raises(DataError) as caught:
