@@ -423,3 +423,18 @@ def test_an_error_that_nobody_expected_is_one_line(monkeypatch, tmp_path):
     done = CliRunner().invoke(app, ["convert", str(SAMPLE), str(tmp_path / "out")])
     assert done.exit_code == 1
     assert done.stderr.splitlines() == ["error: unexpected RuntimeError: a bug; --debug shows where"]
+
+
+def test_a_target_that_does_not_read_the_files_exits_2(tmp_path):
+    done = vecmill("convert", SAMPLE, tmp_path / "out", "--target", "2.2")
+    assert done.returncode == 2
+    assert "target is one of 2.3, 2.4" in error_line(done)
+    two = tmp_path / "two.json"
+    printed = vecmill("schema", "infer", SAMPLE)
+    schema = json.loads(printed.stdout)
+    schema["fields"].append({"name": "second", "type": 101, "params": {"dim": 4}})
+    two.write_text(json.dumps(schema))
+    done = vecmill("convert", SAMPLE, tmp_path / "out", "--schema", two, "--target", "2.3")
+    assert done.returncode == 2
+    assert "target 2.3 does not read several vector fields" in error_line(done)
+    assert vecmill("convert", SAMPLE, tmp_path / "out", "--target", "2.3").returncode == 0

@@ -23,7 +23,8 @@ class RemoteBulkWriter(BulkWriter):
     ``manifest.json``, the list of what is published. An object without a line there is not part of the output.
     ``connect_param``: an ``S3ConnectParam`` (or ``ConnectParam``), ``AzureConnectParam`` or ``GCSConnectParam`` of this
     class; a URL such as ``s3://bucket/prefix`` (credentials come from the environment); or an obstore store. https is
-    used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``: as for files.
+    used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``, ``target``: as
+    for files.
     ``transfer``: a :class:`RemoteBulkWriter.Transfer`. ``resume=True``: ``remote_path`` is itself the folder of a
     writer that ended early (its ``data_path``); see :class:`LocalBulkWriter`.
 
@@ -52,6 +53,7 @@ class RemoteBulkWriter(BulkWriter):
         *,
         transfer: bucket.Transfer | None = None,
         resume: bool = False,
+        target: str | None = None,
         **kwargs: Any,
     ) -> None:
         segment_size = kwargs.get("segment_size") or 0
@@ -62,7 +64,9 @@ class RemoteBulkWriter(BulkWriter):
         objects = Objects(
             open_bucket(connect_param), str(self._path).strip("/"), transfer or bucket.Transfer(), chunk_size
         )
-        super().__init__(schema, ObjectSink(objects), writer_uuid, chunk_size, file_type, config, resume=resume)
+        super().__init__(
+            schema, ObjectSink(objects), writer_uuid, chunk_size, file_type, config, resume=resume, target=target
+        )
 
     @property
     def data_path(self) -> PurePosixPath:

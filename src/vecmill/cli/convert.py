@@ -147,6 +147,14 @@ def convert_command(
             "--resume", help="Go on where this same command was broken off, also by a kill; begin if it never was."
         ),
     ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LINE",
+            help="Release line of the server that the files are held to: 2.3 to 3.0, or cloud. See docs/formats.md.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -198,6 +206,7 @@ def convert_command(
             on_error=on_error.value,
             check_duplicates=check_duplicates or keep is not Keep.error,
             keep=keep.value,
+            target=target,
             resume=resume,
         )
         plan = prepare(src or None, settings)

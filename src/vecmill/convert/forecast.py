@@ -80,7 +80,7 @@ def forecast(plan: Plan) -> Forecast:
     with tempfile.TemporaryDirectory() as folder:
         with LocalBulkWriter(
             plan.schema, folder, chunk_size=1 << 40, file_type=settings.file_type,
-            config=dict(settings.config) if settings.config else None,
+            config=dict(settings.config) if settings.config else None, target=settings.target,
         ) as writer:  # fmt: skip
             sample = Sliced(source, 0, _SAMPLE_ROWS)
             rejects = Rejects(writer.data_path, sample)

@@ -29,6 +29,7 @@ from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
+from vecmill.targets import TARGETS, check_target
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
@@ -61,6 +62,7 @@ class Settings:
     check_duplicates: bool = False
     keep: Keep = "error"
     resume: bool = False
+    target: str | None = None
     config: Mapping[str, Any] | None = None
     text: TextOptions | None = None
 
@@ -71,6 +73,8 @@ class Settings:
             raise SchemaError(f"on_error is 'stop' or 'skip', not {self.on_error!r}")
         if self.keep not in ("first", "last", "error"):
             raise SchemaError(f"keep is 'first', 'last' or 'error', not {self.keep!r}")
+        if self.target is not None and self.target not in TARGETS:
+            raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.target!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ def convert(
     check_duplicates: bool = False,
     keep: Keep = "error",
     resume: bool = False,
+    target: str | None = None,
     config: Mapping[str, Any] | None = None,
     text: TextOptions | None = None,
     progress: Progress | None = None,
@@ -140,6 +145,7 @@ def convert(
     keep: of rows with the same key, "first" or "last" is taken and the others are told of in ``rejects.jsonl``;
         "error" raises DataError. Keys alone decide: the row that is kept may still be one that does not fit.
     resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
+    target: release line of the server that the files are held to ("2.3" to "3.0", "cloud"); see docs/formats.md.
     config: options of the format, as `LocalBulkWriter` takes them.
     text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
     progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
@@ -159,7 +165,7 @@ def convert(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
         kind=kind, primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
         scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
-        resume=resume, config=config, text=text,
+        resume=resume, target=target, config=config, text=text,
     )  # fmt: skip
     return run(prepare(src, settings), dst, progress=progress, began=began)
 
@@ -168,6 +174,8 @@ def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
     known = as_schema(settings.schema) if settings.schema is not None else None
     again = settings.on_error == "skip" or settings.check_duplicates
+    if known is not None:  # the writer would refuse it as well, but only once the data are open and read
+        check_target(known, parse_file_type(settings.file_type), settings.target)
     source = open_inputs(
         src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
         text=text_options(settings.text, known, settings.columns, again=again),
@@ -200,7 +208,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     repeated = _repeated(plan, Path(dst)) if settings.check_duplicates else None
     writer = LocalBulkWriter(
         plan.schema, os.fspath(dst if begun is None else begun[0]), chunk_size=settings.segment_size,
-        file_type=settings.file_type, config=config, resume=begun is not None,
+        file_type=settings.file_type, config=config, resume=begun is not None, target=settings.target,
     )  # fmt: skip
     resumed = writer.manifest.n_rows
     try:
