@@ -14,6 +14,7 @@ from vecmill.cli.convert import convert_command
 from vecmill.cli.importing import import_command
 from vecmill.cli.inspect import inspect_command
 from vecmill.cli.schema import schema_app
+from vecmill.cli.upload import upload_command
 from vecmill.version import __version__
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command("convert")(convert_command)
 app.command("import")(import_command)
 app.command("inspect")(inspect_command)
+app.command("upload")(upload_command)
 app.add_typer(schema_app, name="schema")
 
 

@@ -35,3 +35,18 @@ def row_bar(n_rows: int | None, *, shown: bool) -> Iterator[Callable[[int, int],
             bar.update(task, completed=rows, speed=speed)
 
         yield advance
+
+
+@contextmanager
+def byte_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], object] | None]:
+    """Show a progress bar of bytes. Yields what is called with the bytes done and all of them."""
+    if not shown or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -61,6 +61,7 @@ class Bucket:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     takes_checksum: bool = False
     hidden_prefix: str = ""
+    keeps_attributes: bool = True
 
     def store(self, transfer: Transfer, *, checksum: bool = True) -> ObjectStore:
         """Return the store for sending data. Here, and nowhere else, it is said what is tried again and how often."""

@@ -15,6 +15,7 @@ from vecmill.sinks.bucket import MB, Bucket
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+_GOOGLE = "storage.googleapis.com"
 # The only account of the storage emulator; its key is in Microsoft's documentation.
 _EMULATOR = {
     "AccountName": "devstoreaccount1",
@@ -105,7 +106,7 @@ def _s3(param: S3ConnectParam) -> Bucket:
     if param.http_client is not None:
         raise ValueError("http_client cannot be used here; give an obstore S3Store with client_options instead")
     config: dict[str, Any] = {"region": param.region or os.environ.get("AWS_REGION") or "us-east-1"}
-    allow_http = False
+    allow_http, host = False, ""
     if param.endpoint is not None:
         scheme, host = _scheme_and_host(param.endpoint, param.secure)
         allow_http = scheme == "http"
@@ -124,7 +125,10 @@ def _s3(param: S3ConnectParam) -> Bucket:
         if param.session_token is not None:
             config["session_token"] = param.session_token
     secrets = tuple(filter(None, (param.secret_key, param.session_token)))
-    return Bucket(f"s3://{param.bucket_name}", "", _s3_maker(param.bucket_name, config, allow_http), secrets, True)
+    make = _s3_maker(param.bucket_name, config, allow_http)
+    if host == _GOOGLE:
+        return Bucket(f"gs://{param.bucket_name}", "", _without_checksum(make), secrets)
+    return Bucket(f"s3://{param.bucket_name}", "", make, secrets, takes_checksum=True)
 
 
 def _scheme_and_host(endpoint: str, secure: bool | None) -> tuple[str, str]:
@@ -143,6 +147,11 @@ def _s3_maker(bucket: str, config: Mapping[str, Any], allow_http: bool) -> Calla
         return S3Store(bucket, disable_bulk_delete=True, **{**config, **options, "client_options": client})
 
     return make
+
+
+def _without_checksum(make: Callable[[Mapping[str, Any]], ObjectStore]) -> Callable[[Mapping[str, Any]], ObjectStore]:
+    """Return ``make`` for Google's S3 interface, which knows no CRC-64."""
+    return lambda options: make({**options, "unsigned_payload": True})
 
 
 def _s3_provider(credentials: Any) -> Callable[[], Mapping[str, Any]]:
@@ -230,15 +239,11 @@ def _gcs(param: GCSConnectParam) -> Bucket:
         config = {
             "access_key_id": param.access_key,
             "secret_access_key": param.secret_key or "",
-            "endpoint": param.endpoint or "https://storage.googleapis.com",
+            "endpoint": param.endpoint or f"https://{_GOOGLE}",
             "region": "auto",
         }
-        make = _s3_maker(param.bucket_name, config, config["endpoint"].startswith("http://"))
-
-        def unchecked(options: Mapping[str, Any]) -> ObjectStore:
-            return make({**options, "unsigned_payload": True})  # and without a checksum: its S3 interface knows none
-
-        return Bucket(f"gs://{param.bucket_name}", "", unchecked, tuple(filter(None, (param.secret_key,))))
+        make = _without_checksum(_s3_maker(param.bucket_name, config, config["endpoint"].startswith("http://")))
+        return Bucket(f"gs://{param.bucket_name}", "", make, tuple(filter(None, (param.secret_key,))))
 
     def make_native(options: Mapping[str, Any]) -> ObjectStore:
         import json
@@ -312,7 +317,7 @@ def _folder(url: str, path: str) -> Bucket:
 
         return LocalStore(path, mkdir=True)
 
-    return Bucket(url.rstrip("/"), "", make)
+    return Bucket(url.rstrip("/"), "", make, keeps_attributes=False)
 
 
 def _from_store(store: Any) -> Bucket:
@@ -322,4 +327,5 @@ def _from_store(store: Any) -> Bucket:
     words = type(store).__name__.removesuffix("Store").lower()
     # Its keys are relative to its prefix; an import takes them relative to the bucket.
     hidden = "" if words == "local" else prefix
-    return Bucket(f"{words}://{name}", "", lambda _options: store, hidden_prefix=hidden)
+    is_local = words == "local"
+    return Bucket(f"{words}://{name}", "", lambda _options: store, hidden_prefix=hidden, keeps_attributes=not is_local)

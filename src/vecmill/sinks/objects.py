@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,6 +18,7 @@ from vecmill.sinks.spool import Room
 log = logging.getLogger(__name__)
 
 _MAX_PARTS = 10_000  # S3's limit for one object
+_CHECKSUM = "crc64nvme"  # name of the attribute; Azure takes no hyphen in it
 _PUT_ATTEMPTS = 2  # of an object; each of its requests has attempts of its own
 
 
@@ -101,6 +102,25 @@ class Objects:
                     return
                 if is_final(error) or attempt == _PUT_ATTEMPTS - 1:
                     raise refused from None
+
+    def holds(self, path: str, n_bytes: int, checksum: str) -> bool:
+        """Whether an object is there that was sent with this size and checksum. Raises StoreError."""
+        import obstore
+
+        try:
+            found = obstore.get(self.store, self.key(path), options={"head": True})
+        except FileNotFoundError:
+            return False
+        except Exception as error:
+            raise self.refusal(error, path) from None
+        return bool(found.meta["size"] == n_bytes and found.attributes.get(_CHECKSUM) == checksum)
+
+    def send(self, path: str, data: Iterator[Any] | bytes, checksum: str) -> None:
+        """Put an object with its checksum beside it, where the store has room for that. Raises StoreError."""
+        try:
+            self.put(path, data, **({"attributes": {_CHECKSUM: checksum}} if self.bucket.keeps_attributes else {}))
+        except Exception as error:
+            raise self.refusal(error, path) from None
 
     def is_whole(self, path: str, n_bytes: int) -> bool:
         """Whether an object of so many bytes is there: for when the last answer of an upload was lost."""

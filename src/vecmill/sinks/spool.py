@@ -11,9 +11,12 @@ import mmap
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
+from vecmill._native.crc64 import crc64nvme
+from vecmill.errors import StoreError
 from vecmill.sinks.local import OutputFile, store_errors
 
 
@@ -53,3 +56,26 @@ def mapped(file: OutputFile, n_bytes: int) -> memoryview:
     """Return the bytes of a completed file. They stay where they are until the last view of them is gone."""
     with store_errors(file.path):
         return memoryview(mmap.mmap(file.fileno(), n_bytes, access=mmap.ACCESS_READ))
+
+
+def mapped_file(path: Path) -> memoryview:
+    """Return the bytes of a file on disk. Raises StoreError."""
+    with store_errors(path), path.open("rb") as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        return memoryview(mmap.mmap(file.fileno(), n_bytes, access=mmap.ACCESS_READ) if n_bytes else b"")
+
+
+def checksum_of(data: memoryview) -> str:
+    """Return the checksum as manifests have it."""
+    return f"crc64nvme:{crc64nvme(data) if len(data) else 0:016x}"
+
+
+def checked_parts(data: memoryview, checksum: str, part_bytes: int, path: Path) -> Iterator[memoryview]:
+    """Cut into parts. Raises StoreError before the last one if the whole does not have the checksum."""
+    crc = 0
+    for start in range(0, len(data), part_bytes):
+        part = data[start : start + part_bytes]
+        crc = crc64nvme(part, crc)
+        if start + part_bytes >= len(data) and f"crc64nvme:{crc:016x}" != checksum:
+            raise StoreError(f"is not what its manifest says: its checksum is not {checksum}", path=str(path))
+        yield part

@@ -1,0 +1,52 @@
+"""``vecmill upload``: what is on disk into a bucket."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from vecmill.cli.bar import byte_bar
+from vecmill.cli.options import DebugOption, exit_codes, size_text
+
+
+def upload_command(
+    src: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="Folder that vecmill has written; or any folder of import files, or one."),
+    ],
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder. Credentials, region "
+            "and endpoint come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, "
+            "AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY.",
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Upload what was written to disk. What is there already, with the same size and checksum, is not sent again.
+
+    \b
+    Examples:
+      vecmill upload out/0f6f7a3e-... s3://bucket/exports
+      vecmill upload out/0f6f7a3e-... az://container --json
+    """
+    with exit_codes(as_json=as_json, debug=debug):
+        from vecmill.upload import upload
+
+        with byte_bar("upload", shown=not quiet) as progress:
+            try:
+                report = upload(src, url, progress=progress)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint="URL") from None
+        if as_json:
+            print(json.dumps(report.to_dict(), ensure_ascii=False))
+        elif not quiet:
+            speed = f"{report.seconds:.2f} s ({report.bytes_sent / 1e6 / report.seconds:,.0f} MB/s)"
+            print(f"{report.n_sent} files sent, {size_text(report.bytes_sent)}, {speed}")
+            print(f"{report.n_skipped} were there already\n{report.url}")
