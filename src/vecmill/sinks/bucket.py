@@ -62,6 +62,7 @@ class Bucket:
     takes_checksum: bool = False
     hidden_prefix: str = ""
     keeps_attributes: bool = True
+    keeps_buffers: bool = False  # what is put stays a view of the caller's memory
 
     def store(self, transfer: Transfer, *, checksum: bool = True) -> ObjectStore:
         """Return the store for sending data. Here, and nowhere else, it is said what is tried again and how often."""

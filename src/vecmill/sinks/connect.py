@@ -327,5 +327,7 @@ def _from_store(store: Any) -> Bucket:
     words = type(store).__name__.removesuffix("Store").lower()
     # Its keys are relative to its prefix; an import takes them relative to the bucket.
     hidden = "" if words == "local" else prefix
-    is_local = words == "local"
-    return Bucket(f"{words}://{name}", "", lambda _options: store, hidden_prefix=hidden, keeps_attributes=not is_local)
+    return Bucket(
+        f"{words}://{name}", "", lambda _options: store,
+        hidden_prefix=hidden, keeps_attributes=words != "local", keeps_buffers=words == "memory",
+    )  # fmt: skip

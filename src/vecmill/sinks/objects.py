@@ -83,6 +83,8 @@ class Objects:
         """Put an object as a whole. Returns its e_tag and version."""
         import obstore
 
+        if self.bucket.keeps_buffers:
+            data = map(bytes, data) if isinstance(data, Iterator) else bytes(data)
         return dict(
             obstore.put(
                 self.store, self.key(path), data,
