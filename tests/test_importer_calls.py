@@ -232,6 +232,13 @@ def test_more_headers_and_keys(server):
             vecmill.bulk_import(server.url, "books", files=FILES, idempotency_key=bad)
 
 
+def test_a_password_in_the_url_is_not_told():
+    with pytest.raises(ImportJobError, match="no connection") as caught:
+        vecmill.bulk_import("http://me:pa55@127.0.0.1:1", "books", files=FILES)
+    client = vecmill.ImportClient("http://me:pa55@127.0.0.1:1", api_key="k3y")
+    assert not any(secret in f"{caught.value!r} {client!r} {client.server!r}" for secret in ("pa55", "k3y"))
+
+
 def test_certificates(tmp_path):
     missing = str(tmp_path / "ca.pem")
     with pytest.raises(FileNotFoundError):

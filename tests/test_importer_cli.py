@@ -168,6 +168,21 @@ def test_a_failed_job_and_then_another_try(server, out):
     assert len(server.created()) == 1
 
 
+def test_interrupted(server, out, monkeypatch):
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vecmill.importer.run.time.sleep", interrupt)
+    done = run(out, "--url", server.url, "-C", "books", code=130)
+    assert done.stderr.splitlines()[-1] == (
+        "error: interrupted; a server goes on with its jobs; the same command goes on from here"
+    )
+    monkeypatch.undo()
+    monkeypatch.setenv("VECMILL_TOKEN", TOKEN)
+    assert "3,000 of them by an earlier run" in run(out, "--url", server.url, "-C", "books").stdout
+    assert len(server.jobs) == 1
+
+
 def test_no_wait(server, out):
     done = run(out, "--url", server.url, "-C", "books", "--no-wait")
     (job,) = server.jobs
@@ -222,6 +237,8 @@ def test_refusals_are_one_line(server, out):
     assert "user hasn't authenticated (code 1800)" in done.stderr
     assert "wrong:pw" not in done.output
     done = run(out, "--url", "http://127.0.0.1:1", "-C", "books", "--json", code=1)
+    done_code = run(out, "--url", server.url, "-C", "nope", "--json", code=1)
+    assert json.loads(done_code.stdout)["error"]["code"] == 100
     assert "no connection to http://127.0.0.1:1" in json.loads(done.stdout)["error"]["message"]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vecmill.cli.import_bar import looking, quieten
-from vecmill.cli.options import exit_codes
+from vecmill.cli.options import DebugOption, exit_codes
 
 if TYPE_CHECKING:
     from vecmill.importer.session import Outcome
@@ -106,6 +106,7 @@ def import_command(
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Import an output of convert into Milvus, Zilliz Cloud or Milvus Lite, and see it through.
 
@@ -125,7 +126,7 @@ def import_command(
     options = _pairs(option)
     began = time.perf_counter()
     quieten()
-    with exit_codes(as_json=as_json):
+    with exit_codes(as_json=as_json, debug=debug):
         from vecmill.importer.session import Session, plan_import
 
         session = Session(
@@ -162,8 +163,12 @@ def import_command(
         if dry_run:
             print(json.dumps(planned.shown(), indent=2, ensure_ascii=False))
             return
-        with looking(planned.n_rows, shown=not quiet) as progress:
-            outcome = planned.carry_out(progress)
+        try:
+            with looking(planned.n_rows, shown=not quiet) as progress:
+                outcome = planned.carry_out(progress)
+        except KeyboardInterrupt as err:
+            err.add_note("a server goes on with its jobs; the same command goes on from here")
+            raise
         seconds = time.perf_counter() - began
         if as_json:
             print(json.dumps(outcome.to_dict() | {"seconds": seconds}, ensure_ascii=False))

@@ -145,7 +145,7 @@ def _fail(err: BaseException, message: str, code: int, *, as_json: bool, default
     print(f"error: {line}", file=sys.stderr)
     if as_json:
         facts: dict[str, Any] = {"type": type(err).__name__, "message": message, "notes": notes}
-        for name in ("field", "row", "file", "expected", "got", "path", "reason"):
+        for name in ("field", "row", "file", "expected", "got", "path", "reason", "code", "job_id"):
             if getattr(err, name, None) is not None:
                 facts[name] = getattr(err, name)
         print(json.dumps({"error": facts}, ensure_ascii=False))

@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from vecmill.importer.reply import Answer
-from vecmill.importer.request import Request, base_url
+from vecmill.importer.request import Request, base_url, mask
 
 if TYPE_CHECKING:
     import httpx
@@ -73,7 +73,7 @@ def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> Answer:
     )
     words = "the answer timed out" if isinstance(error, httpx.ReadTimeout) else str(error) or type(error).__name__
     if not_sent:
-        words = f"no connection to {base_url(url)}: {words}"
+        words = f"no connection to {mask(base_url(url))}: {words}"
     elif not isinstance(error, httpx.ReadTimeout):
         words = f"the answer was lost: {words}"
     return Answer(failure=" ".join(words.split()), sent=not not_sent)
