@@ -255,10 +255,11 @@ def _repeated(plan: Plan, dst: Path) -> Repeated:
 def _asked(plan: Plan) -> dict[str, Any]:
     """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
     settings = plan.settings
-    names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep")
+    names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep", "target")
     return {
         **describe_inputs(plan.inputs, plan.source, settings.kind),
         **{name: getattr(settings, name) for name in names},
+        "text": repr(settings.text),
         "file_type": parse_file_type(settings.file_type).name,
         "schema": plan.schema.to_dict(),
     }
@@ -277,6 +278,10 @@ def _finished(plan: Plan, folder: Path, record: Record, began: float) -> Report:
 def _report(
     plan: Plan, folder: Path, manifest: Manifest, files: list[list[str]], seconds: float, rejected: int, resumed: int
 ) -> Report:
+    new_bytes = rows = 0
+    for segment in manifest.segments:
+        new_bytes += sum(entry.bytes for entry in segment.files) if rows >= resumed else 0
+        rows += segment.rows
     return Report(
         rows=manifest.n_rows,
         rows_read=manifest.n_rows + rejected,
@@ -289,7 +294,7 @@ def _report(
         data_path=str(folder),
         seconds=seconds,
         rows_per_s=(manifest.n_rows - resumed) / seconds,
-        mb_per_s=manifest.n_bytes / 1e6 / seconds,
+        mb_per_s=new_bytes / 1e6 / seconds,
         schema=plan.schema.to_dict(),
         inferred=plan.inferred,
         notes=plan.notes,

@@ -22,7 +22,7 @@ class Report:
     files: paths written; one inner list per import file, as ``bulk_import(files=...)`` takes it.
     data_path: the folder that holds them.
     seconds: wall time, schema inference included.
-    rows_per_s, mb_per_s: rows, and 10^6 bytes written, per second.
+    rows_per_s, mb_per_s: rows, and 10^6 bytes, written per second; without what was resumed.
     schema: the schema, as ``CollectionSchema.to_dict()`` gives it.
     inferred: whether the schema was inferred from the data.
     notes: when it was, one line per column that says what was chosen.
