@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from servers.rest import TOKEN, RestServer, running_rest_server
 from servers.s3 import KEY, SECRET, S3Server
-from vecmill import DataType, RemoteBulkWriter, create_schema
+from vecmill import DataType, LocalBulkWriter, RemoteBulkWriter, create_schema
 from vecmill.cli import app
 from vecmill.importer.retry import Polling
 
@@ -113,3 +114,31 @@ def test_what_is_not_there(written, server, monkeypatch):
     done = run(url_of(written["npy"]), "--url", server.url, "-C", "books", "--json", code=1)
     assert "wrong-secret" not in done.output
     assert json.loads(done.stdout)["error"]["type"] == "StoreError"
+
+
+@pytest.mark.parametrize("kind", ["npy", "parquet"])
+def test_an_output_on_disk_is_uploaded_first(kind, server, juicefs, tmp_path):
+    schema = create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    with LocalBulkWriter(schema, tmp_path, file_type=kind) as writer:
+        writer.append_batch({"id": np.arange(N), "vector": np.ones((N, 8), "f4")})
+    server.rows_of = lambda group: N
+    folder = Path(writer.data_path).name
+    words = [tmp_path, "--url", server.url, "-C", "books", "--upload-to", f"s3://{BUCKET}/first"]
+    shown = json.loads(run(*words, "--dry-run").stdout)
+    assert not server.seen
+    assert juicefs.keys(BUCKET, "first/") == []
+    names = [f"1/{name}.npy" for name in ("id", "vector")] if kind == "npy" else ["1.parquet"]
+    assert shown["requests"][0]["body"]["files"] == [[f"first/{folder}/{name}" for name in names]]
+    done = run(*words)
+    assert "2,000 rows in 'books', counted by the server" in done.stdout
+    assert [job.body["files"] for job in server.jobs.values()] == [shown["requests"][0]["body"]["files"]]
+    for name in names:
+        assert juicefs.read(BUCKET, f"first/{folder}/{name}") == Path(writer.data_path, name).read_bytes()
+    assert "2,000 of them by an earlier run" in run(*words).stdout
+    for key in juicefs.keys(BUCKET, "first/"):
+        juicefs.client.remove_object(BUCKET, key)
+    assert "an upload is for an output on this disk" in run(
+        f"s3://{BUCKET}/x", "--url", server.url, "-C", "books", "--upload-to", "s3://y", code=2
+    ).stderr  # fmt: skip

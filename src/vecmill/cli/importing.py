@@ -50,6 +50,10 @@ def import_command(
     ] = "",
     metric: Annotated[str, typer.Option(metavar="NAME", help="COSINE, IP, L2, ...", show_default="COSINE")] = "",
     load: Annotated[bool, typer.Option("--load", help="Load the collection at the end, ready for search.")] = False,
+    upload_to: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Bucket that the server reads, s3://a-bucket/prefix: upload SRC there first."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the requests, secrets masked; send nothing.")
     ] = False,
@@ -116,7 +120,7 @@ def import_command(
     \b
     Examples:
       vecmill import out/ --url http://127.0.0.1:19530 --collection books --create-collection --load
-      vecmill import s3://a-bucket/out/3f2a... --url http://127.0.0.1:19530 --collection books
+      vecmill import out/ --url http://127.0.0.1:19530 --collection books --upload-to s3://a-bucket/books
       vecmill import s3://bucket/out/3f2a... --url https://api.cloud.zilliz.com --cluster-id in01 --collection books
       vecmill import out/ --url http://127.0.0.1:19530 --grpc --collection books
       vecmill import out/ --uri ./demo.db --collection books
@@ -128,6 +132,7 @@ def import_command(
     quieten()
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.importer.session import Session, plan_import
+        from vecmill.upload import upload
 
         session = Session(
             src=src,
@@ -141,6 +146,7 @@ def import_command(
             index_type=index_type,
             metric=metric,
             load=load,
+            upload_to=upload_to,
             again=again,
             token=token,
             db_name=db,
@@ -165,7 +171,7 @@ def import_command(
             return
         try:
             with looking(planned.n_rows, shown=not quiet) as progress:
-                outcome = planned.carry_out(progress)
+                outcome = planned.carry_out(progress, upload)
         except KeyboardInterrupt as err:
             err.add_note("a server goes on with its jobs; the same command goes on from here")
             raise

@@ -25,6 +25,8 @@ from vecmill.importer.server import Server
 from vecmill.schema_io import as_schema
 
 Progress = Callable[[JobProgress, int], object]
+Upload = Callable[[Path, str], object]
+"""Send the folder of an output into a bucket, to a folder of the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Session:
     index_type: str = ""
     metric: str = ""
     load: bool = False
+    upload_to: str | None = None
     again: bool = False
     token: str = field(default="", repr=False)
     db_name: str = ""
@@ -102,17 +105,22 @@ def plan_import(session: Session) -> Planned:
     _check(session)
     output = _open(session)
     output.check()
+    folder = output.place.folder if isinstance(output.place, LocalPlace) else None
     if session.uri is not None:
-        return Planned(session, output, [])
-    return Planned(session, output, plan(output.files(), limits_of(session.target_name)))
+        return Planned(session, output, folder, [])
+    if session.upload_to is not None and folder is not None:
+        url = f"{session.upload_to.rstrip('/')}/{folder.resolve().name}"
+        output = Output(output.manifest, open_place(url, as_urls=session.is_cloud))
+    return Planned(session, output, folder, plan(output.files(), limits_of(session.target_name)))
 
 
 class Planned:
     """An import that has only to be carried out."""
 
-    def __init__(self, session: Session, output: Output, batches: list[Batch]) -> None:
+    def __init__(self, session: Session, output: Output, folder: Path | None, batches: list[Batch]) -> None:
         self.session = session
         self.output = output
+        self._folder = folder  # on this disk, where there is one
         self.batches = batches
 
     @property
@@ -145,8 +153,14 @@ class Planned:
             shown["requests"] = [request.masked() for request in requests]
         return shown
 
-    def carry_out(self, progress: Progress | None = None) -> Outcome:
-        """Import. Raises ImportJobError, and StoreError when the record of it cannot be kept."""
+    def carry_out(self, progress: Progress | None = None, upload: Upload | None = None) -> Outcome:
+        """Upload if that was asked for, and import.
+
+        Raises ImportJobError, DataError when an object is not in the bucket after all, and StoreError.
+        """
+        if self.session.upload_to is not None and self._folder is not None and upload is not None:
+            upload(self._folder, self.session.upload_to)
+            self.output.check()
         if self.session.uri is not None:
             return self._insert(progress)
         return self._over_grpc(progress) if self.session.grpc else self._over_rest(progress)
@@ -210,8 +224,8 @@ class Planned:
             return Outcome(self.n_rows, results, loaded=session.load)
 
     def _run(self, jobs: Jobs, progress: Progress | None, *, is_new: bool) -> list[JobResult]:
-        session, place = self.session, self.output.place
-        journal = Journal(place.folder if isinstance(place, LocalPlace) else None)
+        session = self.session
+        journal = Journal(self._folder)
         if is_new:
             journal.forget(jobs.server, session.collection_name)
         settings = Settings(
@@ -271,6 +285,8 @@ def _check(session: Session) -> None:
     """Raise SchemaError for options that do not go together."""
     if session.grpc and (session.two_phase or session.is_cloud or session.url is None):
         raise SchemaError("gRPC is for Milvus 2.2 and 2.3: a --url, no two phases, no cluster or project")
+    if session.upload_to is not None and (session.uri is not None or "://" in session.src):
+        raise SchemaError("an upload is for an output on this disk that a server reads from a bucket")
     if session.two_phase and not session.wait:
         raise SchemaError("two phases end with a commit, so they cannot go without waiting")
     if session.load and not session.wait:
@@ -283,6 +299,6 @@ def _open(session: Session) -> Output:
             raise SchemaError("Milvus Lite reads an output on this disk, not in a bucket")
         return read_output(open_place(session.src, as_urls=session.is_cloud))
     output = open_local(Path(session.src))
-    if session.is_cloud:
-        raise SchemaError("Zilliz Cloud cannot read this disk: give the URL of an output in a bucket")
+    if session.is_cloud and session.upload_to is None:
+        raise SchemaError("Zilliz Cloud cannot read this disk: give --upload-to, or the URL of an output in a bucket")
     return output
