@@ -24,6 +24,9 @@ enum {
 typedef struct {
     int kind;
     int refuse_nul;        /* text: U+0000 cannot be carried */
+    int refuse_crlf;       /* nor can CR LF */
+    const uint8_t *null_text; /* nor can this, which means null; NULL if nothing does */
+    Py_ssize_t n_null_text;
     Py_ssize_t dim;        /* vectors: elements (bits for binary ones); arrays: the most elements */
     Py_ssize_t width;      /* fixed width: bytes of one value */
     Py_ssize_t max_bytes;  /* text: longest value in UTF-8 bytes, -1 for no limit */
@@ -359,6 +362,10 @@ static int vm_put_text(const vm_column *c, PyObject *o, Py_ssize_t row)
     if (n == VM_TEXT_NO_ROOM)
         return VM_FULL;
     if (n < 0 || (c->max_bytes >= 0 && n > c->max_bytes))
+        return VM_REFUSED;
+    if (c->refuse_crlf && vm_has_crlf(c->values + start, n))
+        return VM_REFUSED;
+    if (c->null_text && n == c->n_null_text && !memcmp(c->values + start, c->null_text, (size_t)n))
         return VM_REFUSED;
     c->offsets[row + 1] = (int32_t)(start + n);
     return VM_OK;

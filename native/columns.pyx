@@ -32,6 +32,9 @@ cdef extern from "columns.h":
     ctypedef struct vm_column:
         int kind
         int refuse_nul
+        int refuse_crlf
+        const uint8_t *null_text
+        Py_ssize_t n_null_text
         Py_ssize_t dim
         Py_ssize_t width
         Py_ssize_t max_bytes
@@ -76,8 +79,9 @@ cdef class ColumnBuffer:
     Parameters: ``kind`` (a key of ``KINDS``), ``capacity`` rows, ``values`` (writable uint8 memory: capacity * width
     bytes, or the room for values of variable width), ``width`` bytes of a fixed width value, ``dim`` elements of a
     vector, most elements of an array, ``offsets`` (int32, capacity + 1, variable width only; offsets[0] must be 0),
-    ``validity`` (uint8, capacity; None for a field that is not nullable), ``max_bytes`` (-1: no limit) and
-    ``refuse_nul`` for text, ``room`` (bytes of ``values`` that rows behind the first may use; None: all),
+    ``validity`` (uint8, capacity; None for a field that is not nullable), ``max_bytes`` (-1: no limit), ``refuse_nul``,
+    ``refuse_crlf`` and ``null_text`` (what would be read as a null; None if nothing is) for text, ``room`` (bytes of
+    ``values`` that rows behind the first may use; None: all),
     ``refuse_empty`` for arrays, ``default`` for an absent value, ``encode(value) -> str`` for JSON and its like, and
     ``items``: for arrays one ColumnBuffer of capacity 1 for an element, for structs one a sub-field. The buffer keeps
     the memory exported while it lives.
@@ -88,6 +92,7 @@ cdef class ColumnBuffer:
     cdef readonly Py_ssize_t capacity
     cdef object default
     cdef object encode
+    cdef bytes null_text
     cdef tuple items
     cdef bint refuse_empty
     cdef uint8_t[::1] values_view
@@ -96,7 +101,8 @@ cdef class ColumnBuffer:
 
     def __init__(self, *, str name, str kind, Py_ssize_t capacity, uint8_t[::1] values not None, Py_ssize_t width=0,
                  Py_ssize_t dim=0, int32_t[::1] offsets=None, uint8_t[::1] validity=None, Py_ssize_t max_bytes=-1,
-                 bint refuse_nul=False, room=None, bint refuse_empty=False, default=None, encode=None, items=()):
+                 bint refuse_nul=False, bint refuse_crlf=False, bytes null_text=None, room=None,
+                 bint refuse_empty=False, default=None, encode=None, items=()):
         self.c.kind = KINDS[kind]
         if self.is_variable():
             if offsets is None or offsets.shape[0] < capacity + 1 or values.shape[0] > 0x7fffffff:
@@ -119,6 +125,11 @@ cdef class ColumnBuffer:
         self.c.dim = dim
         self.c.max_bytes = max_bytes
         self.c.refuse_nul = refuse_nul
+        self.c.refuse_crlf = refuse_crlf
+        self.null_text = null_text
+        if null_text is not None:
+            self.c.null_text = null_text
+            self.c.n_null_text = len(null_text)
         self.name = name
         self.capacity = capacity
         self.default = default

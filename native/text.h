@@ -25,6 +25,15 @@ static inline int vm_is_ascii(const uint8_t *s, Py_ssize_t n)
     return (acc & 0x8080808080808080ULL) == 0;
 }
 
+static inline int vm_has_crlf(const uint8_t *s, Py_ssize_t n)
+{
+    const uint8_t *end = s + n;
+    while (s < end && (s = memchr(s, '\r', (size_t)(end - s))) != NULL)
+        if (++s < end && *s == '\n')
+            return 1;
+    return 0;
+}
+
 /* Count code points: every byte that is not a continuation byte. */
 static inline Py_ssize_t vm_utf8_codepoints(const uint8_t *s, Py_ssize_t n)
 {

@@ -6,11 +6,12 @@ Oracles: ``tests/oracles.py``. All kernels release the GIL.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 cdef extern from "text.h" nogil:
     enum: VM_TEXT_SURROGATE, VM_TEXT_NUL, VM_TEXT_NO_ROOM, VM_TEXT_INVALID
     bint vm_is_ascii(const uint8_t *s, Py_ssize_t n) noexcept
+    bint vm_has_crlf(const uint8_t *s, Py_ssize_t n) noexcept
     bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
     Py_ssize_t vm_utf8_codepoints(const uint8_t *s, Py_ssize_t n) noexcept
     Py_ssize_t vm_utf8_encode(const void *data, int kind, Py_ssize_t n, uint8_t *out, Py_ssize_t room,
@@ -23,6 +24,8 @@ HAS_NUL = 2
 NOT_UTF8 = 3
 SURROGATE = 4
 NO_ROOM = 5
+HAS_CRLF = 6
+IS_NULL_TEXT = 7
 
 
 cdef int _check_offsets(const int32_t[::1] offsets, const uint8_t[::1] data) except -1:
@@ -55,14 +58,45 @@ cdef Py_ssize_t _scan(const int32_t *offsets, Py_ssize_t n, const uint8_t *data,
     return -1
 
 
-def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t max_bytes, bint refuse_nul):
+cdef Py_ssize_t _scan_csv(const int32_t *offsets, Py_ssize_t n, const uint8_t *data, bint refuse_crlf,
+                          const uint8_t *null_text, Py_ssize_t n_null_text, const uint8_t *validity,
+                          int *reason) noexcept nogil:
+    cdef Py_ssize_t i, length
+    cdef const uint8_t *value
+    cdef bint crlf = refuse_crlf and vm_has_crlf(data + offsets[0], offsets[n] - offsets[0])
+    for i in range(n):
+        value, length = data + offsets[i], offsets[i + 1] - offsets[i]
+        if crlf and vm_has_crlf(value, length):
+            reason[0] = 6
+            return i
+        if (null_text != NULL and length == n_null_text and memcmp(value, null_text, length) == 0
+                and (validity == NULL or validity[i])):
+            reason[0] = 7
+            return i
+    return -1
+
+
+def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t max_bytes, bint refuse_nul,
+               bint refuse_crlf=False, bytes null_text=None, const uint8_t[::1] validity=None):
     """Find the first value that is not well-formed UTF-8, longer than ``max_bytes`` (-1: no limit), or holds U+0000.
 
-    Return (row, reason), reason one of ``TOO_LONG``, ``HAS_NUL``, ``NOT_UTF8``; (-1, ``FINE``) if all are fine.
-    Oracle: ``oracles.check_text``.
+    If all are well-formed: the first that holds CR LF, or is ``null_text`` though it is valid. Return (row, reason),
+    reason one of ``TOO_LONG``, ``HAS_NUL``, ``NOT_UTF8``, ``HAS_CRLF``, ``IS_NULL_TEXT``; (-1, ``FINE``) if all are
+    fine. Oracle: ``oracles.check_text``.
     """
     cdef int reason = 0
     cdef Py_ssize_t row, n = offsets.shape[0] - 1
+    cdef const uint8_t *null_bytes = NULL
+    cdef Py_ssize_t n_null_bytes = 0
+    cdef const uint8_t *valid = NULL
+    cdef const uint8_t *bytes_of_data = b""
+    if null_text is not None:
+        null_bytes, n_null_bytes = null_text, len(null_text)
+    if validity is not None:
+        if validity.shape[0] < n:
+            raise ValueError("validity is shorter than the column")
+        if n > 0:
+            valid = &validity[0]
     _check_offsets(offsets, data)
     if n == 0:
         return -1, FINE
@@ -70,11 +104,14 @@ def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t m
         for row in range(n + 1):
             if offsets[row] != 0:
                 raise ValueError("offsets point outside data")
-        return -1, FINE
+    else:
+        bytes_of_data = &data[0]
     if offsets[n] < offsets[0]:
         raise ValueError("offsets must not decrease")
     with nogil:
-        row = _scan(&offsets[0], n, &data[0], data.shape[0], max_bytes, refuse_nul, &reason)
+        row = _scan(&offsets[0], n, bytes_of_data, data.shape[0], max_bytes, refuse_nul, &reason)
+        if row < 0 and (refuse_crlf or null_bytes != NULL):
+            row = _scan_csv(&offsets[0], n, bytes_of_data, refuse_crlf, null_bytes, n_null_bytes, valid, &reason)
     return row, reason
 
 

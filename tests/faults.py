@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reading import rows_of_text
 from vecmill import CollectionSchema, DataType, create_schema
 
 DIM = 8
 SRC = Path(__file__).parent.parent / "src"
-FORMATS = ("npy", "parquet")
+FORMATS = ("npy", "parquet", "json", "jsonl", "csv")
 
 
 # -- rows that tell their own number
@@ -74,11 +75,19 @@ def slow_crc64nvme(data: bytes) -> int:
 
 
 def read_columns(paths: list[Path]) -> dict[str, Any]:
-    """Read one segment with NumPy or pyarrow alone."""
+    """Read one segment with NumPy, pyarrow, json or csv alone."""
     if paths[0].suffix == ".npy":
         arrays = {path.stem: np.load(path) for path in paths}
         assert len({len(array) for array in arrays.values()}) == 1, "columns of different lengths"
         return {"id": arrays["id"], "text": arrays["text"].tolist(), "vector": arrays["vector"]}
+    if paths[0].suffix != ".parquet":
+        rows = rows_of_text(paths[0])
+        is_csv = paths[0].suffix == ".csv"
+        return {
+            "id": [int(row["id"]) for row in rows],
+            "text": [row["text"] for row in rows],
+            "vector": np.array([json.loads(r["vector"]) if is_csv else r["vector"] for r in rows], np.float32),
+        }
     table = pq.read_table(pa.BufferReader(paths[0].read_bytes()))  # a file object of pyarrow's lives on for a while
     flat = table["vector"].combine_chunks().flatten()
     return {

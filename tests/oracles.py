@@ -28,6 +28,8 @@ class Column:
     dim: int = 0
     max_bytes: int = -1
     refuse_nul: bool = False
+    refuse_crlf: bool = False
+    null_text: bytes | None = None
     nullable: bool = False
     default: Any = None
     encode: Callable[[Any], str] | None = None
@@ -69,7 +71,8 @@ def _encoded(column: Column, value: Any) -> bytes | None:
             return None
         raw = value.encode("utf-8")
         too_long = 0 <= column.max_bytes < len(raw)
-        return None if too_long or (column.refuse_nul and "\0" in value) else raw
+        refused = (column.refuse_nul and "\0" in value) or (column.refuse_crlf and "\r\n" in value)
+        return None if too_long or refused or raw == column.null_text else raw
     if column.dim == 0:
         return _scalar(column.kind, value)
     if isinstance(value, bytes):
@@ -154,7 +157,7 @@ def half_bytes(kind: str, x: float) -> bytes | None:
 
 # ---- Text (native/text.pyx) ------------------------------------------------------------------------------------------
 
-FINE, TOO_LONG, HAS_NUL, NOT_UTF8, SURROGATE, NO_ROOM = range(6)
+FINE, TOO_LONG, HAS_NUL, NOT_UTF8, SURROGATE, NO_ROOM, HAS_CRLF, IS_NULL_TEXT = range(8)
 
 
 def values_of(offsets: Sequence[int], data: bytes) -> list[bytes]:
@@ -162,8 +165,11 @@ def values_of(offsets: Sequence[int], data: bytes) -> list[bytes]:
     return [data[start:stop] for start, stop in pairwise(offsets)]
 
 
-def check_text(offsets: Sequence[int], data: bytes, max_bytes: int, refuse_nul: bool) -> tuple[int, int]:
-    """First value that is too long, holds U+0000 or is not UTF-8."""
+def check_text(
+    offsets: Sequence[int], data: bytes, max_bytes: int, refuse_nul: bool, refuse_crlf: bool = False,
+    null_text: bytes | None = None, validity: Sequence[int] | None = None,
+) -> tuple[int, int]:  # fmt: skip
+    """First value that is too long, holds U+0000 or is not UTF-8; else the first with CR LF or that is null text."""
     for row, raw in enumerate(values_of(offsets, data)):
         if 0 <= max_bytes < len(raw):
             return row, TOO_LONG
@@ -173,6 +179,11 @@ def check_text(offsets: Sequence[int], data: bytes, max_bytes: int, refuse_nul: 
             raw.decode("utf-8")
         except UnicodeDecodeError:
             return row, NOT_UTF8
+    for row, raw in enumerate(values_of(offsets, data)):
+        if refuse_crlf and b"\r\n" in raw:
+            return row, HAS_CRLF
+        if raw == null_text and (validity is None or validity[row]):
+            return row, IS_NULL_TEXT
     return -1, FINE
 
 

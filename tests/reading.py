@@ -1,4 +1,5 @@
-"""What a writer wrote, as readers of other people find it: NumPy for NPY; five that share no decoder for Parquet.
+"""What a writer wrote, as readers of other people find it: NumPy for NPY; five that share no decoder for Parquet; the
+json and csv modules for text, whose values are then made what the server makes of them.
 
 pyarrow is parquet-cpp (what Milvus is tested with, beside arrow-go), arro3 is arrow-rs; DuckDB, Polars and fastparquet
 have decoders of their own.
@@ -6,6 +7,8 @@ have decoders of their own.
 
 from __future__ import annotations
 
+import csv
+import json
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,8 +26,13 @@ import pyarrow.parquet as pq
 from vecmill import DataType, LocalBulkWriter, create_schema
 from vecmill.errors import DataError
 
+csv.field_size_limit(2**24)
 D = DataType
-FORMATS = ("npy", "parquet")
+FORMATS = ("npy", "parquet", "json", "jsonl", "csv")
+TEXT_FORMATS = FORMATS[2:]
+NULL_FORMATS = FORMATS[1:]
+# Suffix of the one file of a segment; NPY has a folder.
+SUFFIXES = {"parquet": ".parquet", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
 PARQUET_READERS = ("pyarrow", "duckdb", "polars", "fastparquet", "arro3")
 SCALARS = {D.BOOL: "?", D.INT8: "b", D.INT16: "h", D.INT32: "i", D.INT64: "q", D.FLOAT: "f", D.DOUBLE: "d"}
 LISTS = {D.FLOAT_VECTOR: "f", D.INT8_VECTOR: "b"}
@@ -42,7 +50,9 @@ def schema_of(*fields: tuple[str, DataType, dict[str, Any]], dynamic: bool = Fal
 
 
 def write(folder: Path, schema: Any, put: Callable[[LocalBulkWriter], object], **options: Any) -> LocalBulkWriter:
-    """Open a writer, let ``put`` give it data, close it."""
+    """Open a writer, let ``put`` give it data, close it. CSV gets a null key that no text of the tests is."""
+    if options.get("file_type") == "csv":
+        options.setdefault("config", {"nullkey": "\\N"})
     with LocalBulkWriter(schema, folder, **options) as writer:
         put(writer)
     return writer
@@ -66,9 +76,66 @@ def columns(writer: LocalBulkWriter, reader: str | None = None) -> dict[str, lis
     """Return every column as a list of plain values, segments in order."""
     found: dict[str, list[Any]] = {}
     for files in writer.batch_files:
-        for name, values in _READERS[reader or ("numpy" if files[0].endswith(".npy") else "pyarrow")](files).items():
+        suffix = Path(files[0]).suffix
+        if suffix in (".json", ".jsonl", ".csv"):
+            part = text_columns(writer, files[0])
+        else:
+            part = _READERS[reader or ("numpy" if suffix == ".npy" else "pyarrow")](files)
+        for name, values in part.items():
             found.setdefault(name, []).extend(values)
     return found
+
+
+def rows_of_text(path: str | Path, options: Any = None) -> list[dict[str, Any]]:
+    """Return the rows of a JSON, JSON Lines or CSV file, as the standard library reads them."""
+    path = Path(path)
+    if path.suffix == ".json":
+        whole = json.loads(path.read_bytes())
+        assert list(whole) == ["rows"]
+        rows = whole["rows"]
+    elif path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    else:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=(options or {}).get("sep", ","), strict=True))
+    return list(rows)
+
+
+def text_columns(writer: LocalBulkWriter, path: str) -> dict[str, list[Any]]:
+    """Return the columns of a text file, each value as its field has it."""
+    schema, options = writer._schema, writer.manifest.import_options
+    fields = {field.name: field for field in schema.written_fields()}
+    rows = rows_of_text(path, options)
+    for row in rows:
+        assert list(row) == list(fields)
+    return {
+        name: [_of_cell(field, row[name], options) if options else _of_json(field, row[name]) for row in rows]
+        for name, field in fields.items()
+    }
+
+
+def _of_cell(field: Any, cell: str, options: Any) -> Any:
+    if cell == options["nullkey"] and (field.nullable or field.default_value is not None):
+        return None
+    if field.dtype in (D.VARCHAR, D.JSON):
+        return cell
+    return _of_json(field, json.loads(cell))
+
+
+def _of_json(field: Any, value: Any) -> Any:
+    """Return a value as the server stores it (milvus, internal/util/importutilv2/json)."""
+    if value is None:
+        return None
+    if field.dtype is D.JSON:
+        assert isinstance(value, str | dict)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if field.dtype in (D.FLOAT, D.FLOAT_VECTOR):
+        return np.array(value, np.float32).tolist()
+    if field.dtype is D.FLOAT16_VECTOR:
+        return np.array(value, np.float32).astype(np.float16).tobytes()
+    if field.dtype is D.BFLOAT16_VECTOR:  # cut, not rounded
+        return (np.array(value, np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    return value
 
 
 def _numpy(files: list[str]) -> dict[str, Iterable[Any]]:
@@ -119,8 +186,13 @@ _READERS: dict[str, Callable[[list[str]], dict[str, Iterable[Any]]]] = {
 }
 
 
-def exact(dtype: DataType, value: Any) -> Any:
-    """Return a value, as offered or as read back, in a form whose equality is that of its bits."""
+def exact(dtype: DataType, value: Any, *, file_type: str = "") -> Any:
+    """Return a value, as offered or as read back, in a form whose equality is that of its bits.
+
+    JSON and JSON Lines hold a JSON field as a value, not as the text that it was offered in.
+    """
+    if dtype is D.JSON and isinstance(value, str) and file_type.startswith("json"):
+        return json.dumps(json.loads(value))
     if value is None or isinstance(value, str):
         return value
     if dtype in SCALARS:

@@ -45,16 +45,20 @@ def error_line(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+KINDS = {
+    "npy": "NPY set", "parquet": "Parquet file", "json": "JSON file", "jsonl": "JSONL file", "csv": "CSV file",
+}  # fmt: skip
+
 # -- convert ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("to", ["npy", "parquet"])
+@pytest.mark.parametrize("to", ["npy", "parquet", "json", "jsonl", "csv"])
 def test_convert_prints_a_summary_and_no_bar_without_a_terminal(tmp_path, to):
     done = vecmill("convert", SAMPLE, tmp_path / "out", "--to", to)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == "schema, inferred from the data:"
-    assert lines[-2].startswith(f"2,000 rows in 1 {'NPY set' if to == 'npy' else 'Parquet file'}, ")
+    assert lines[-2].startswith(f"2,000 rows in 1 {KINDS[to]}, ")
     assert Path(lines[-1]).is_dir()
     assert "\x1b" not in done.stdout
 
@@ -185,7 +189,7 @@ def test_data_that_no_schema_can_be_inferred_from_exit_2(tmp_path):
         [],
         ["convert"],
         ["convert", "only-one"],
-        ["convert", SAMPLE, "out", "--to", "csv"],
+        ["convert", SAMPLE, "out", "--to", "tsv"],
         ["convert", SAMPLE, "out", "--segment-size", "12 parsecs"],
         ["convert", SAMPLE, "out", "--map", "=x"],
         ["convert", SAMPLE, "out", "--map", "a=x", "--map", "a=y"],

@@ -27,6 +27,7 @@ COLUMNS = [
     Column("float", "float", width=4, nullable=True),
     Column("double", "double", width=8),
     Column("text", "text", max_bytes=6, refuse_nul=True),
+    Column("cell", "text", max_bytes=6, refuse_crlf=True, null_text=b"\\N", nullable=True),
     Column("free", "text", nullable=True, default="d"),
     Column("json", "json", max_bytes=20, encode=json.dumps, nullable=True),
     Column("fv", "float_vector", width=8, dim=2),
@@ -90,6 +91,7 @@ class Stage:
                 kernel.ColumnBuffer(
                     name=one.name, kind=one.kind, capacity=capacity, values=values, width=one.width, dim=one.dim,
                     offsets=offsets, validity=validity, max_bytes=one.max_bytes, refuse_nul=one.refuse_nul,
+                    refuse_crlf=one.refuse_crlf, null_text=one.null_text,
                     default=one.default, encode=one.encode,
                 )
             )  # fmt: skip

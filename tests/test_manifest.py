@@ -24,7 +24,8 @@ def test_manifest_on_disk_is_the_one_in_memory(tmp_path, file_type):
     assert read == writer.manifest
     assert read.to_json() == text
     raw = json.loads(text)
-    assert (raw["uuid"], raw["file_type"]) == (writer.uuid, {"npy": "NUMPY"}.get(file_type, "PARQUET"))
+    assert (raw["uuid"], raw["file_type"]) == (writer.uuid, "NUMPY" if file_type == "npy" else file_type.upper())
+    assert raw["import_options"] == ({"sep": ",", "nullkey": ""} if file_type == "csv" else {})
     assert raw["rows"] == read.n_rows == 1000
     assert raw["bytes"] == read.n_bytes == sum((writer.data_path / one.path).stat().st_size for one in read.files)
     assert [one["name"] for one in raw["schema"]["fields"]] == ["id", "text", "vector"]

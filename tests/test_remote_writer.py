@@ -15,6 +15,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from faults import FORMATS, check_folder, columns_of, row_of, run_python, small_schema, writer_threads
+from reading import SUFFIXES, rows_of_text
 from remote import check_bucket, new_bucket, param
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataError, DataType, RemoteBulkWriter, StoreError, create_schema
@@ -49,7 +50,7 @@ def test_rows_and_batches(server: S3Server, tmp_path: Path, file_type: str) -> N
     first = f"data/folder/{writer.uuid}/1"
     names = ["id", "text", "vector"]
     assert writer.batch_files[0] == (
-        [f"{first}/{n}.npy" for n in names] if file_type == "npy" else [f"{first}.parquet"]
+        [f"{first}/{n}.npy" for n in names] if file_type == "npy" else [f"{first}{SUFFIXES[file_type]}"]
     )
     assert writer_threads() == []
 
@@ -78,6 +79,13 @@ def wide_ids(server: S3Server, bucket: str, writer: RemoteBulkWriter, tmp_path: 
                 (tmp_path / "column.npy").write_bytes(server.read(bucket, key))
                 parts[Path(key).stem] = np.load(tmp_path / "column.npy")
             ids, vector = parts["id"], parts["vector"]
+        elif files[0].endswith((".json", ".jsonl", ".csv")):
+            path = tmp_path / f"segment{Path(files[0]).suffix}"
+            path.write_bytes(server.read(bucket, files[0]))
+            rows = rows_of_text(path)
+            ids = np.array([int(row["id"]) for row in rows])
+            is_csv = path.suffix == ".csv"
+            vector = np.array([json.loads(row["vector"]) if is_csv else row["vector"] for row in rows], np.float32)
         else:
             (tmp_path / "segment.parquet").write_bytes(server.read(bucket, files[0]))
             table = pq.read_table(tmp_path / "segment.parquet")

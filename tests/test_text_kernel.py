@@ -39,6 +39,25 @@ def test_check_text(values, max_bytes, refuse_nul, before):
     assert kernel.check_text(offsets, data, max_bytes, refuse_nul) == expected
 
 
+@EXAMPLES
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"", b"\\N", b"\\", b"a\r\n", b"\r", b"\n", b"\r\r\n", b"\xff"]), st.booleans())
+    ),
+    st.booleans(),
+    st.sampled_from([None, b"", b"\\N"]),
+    st.booleans(),
+    st.integers(0, 2),
+)
+def test_what_csv_refuses(pairs, refuse_crlf, null_text, all_valid, before):
+    offsets, data = column([value for value, _ in pairs], before)
+    validity = None if all_valid else np.array([valid for _, valid in pairs], np.uint8)
+    found = kernel.check_text(offsets, data, -1, False, refuse_crlf, null_text, validity)
+    assert found == oracles.check_text(
+        offsets.tolist(), data.tobytes(), -1, False, refuse_crlf, null_text, None if all_valid else validity.tolist()
+    )
+
+
 def test_every_pair_of_bytes_is_judged_as_python_judges_it():
     for first in range(256):
         values = [bytes([first, second]) for second in range(256)]

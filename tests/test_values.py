@@ -166,7 +166,8 @@ def test_values_that_are_taken(tmp_path, dtype, value, stored):
     for file_type in FORMATS:
         for way in ways(schema, value):
             found = columns(write(tmp_path, schema, way, file_type=file_type))["x"]
-            assert [exact(dtype, one) for one in found] == [exact(dtype, stored)]
+            expected = [exact(dtype, stored, file_type=file_type)]
+            assert [exact(dtype, one, file_type=file_type) for one in found] == expected
 
 
 MASKED = np.ma.array(F32, mask=[0, 1])

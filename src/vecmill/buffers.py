@@ -25,7 +25,8 @@ def column_buffer(
     return kernel.ColumnBuffer(
         name=plan.name, kind=plan.kind, capacity=capacity, values=values, width=plan.width,
         dim=plan.dim or plan.capacity, offsets=offsets, validity=validity, max_bytes=plan.max_bytes,
-        refuse_nul=plan.refuse_nul, room=room, refuse_empty=plan.refuse_empty, default=plan.default,
+        refuse_nul=plan.refuse_nul, refuse_crlf=plan.refuse_crlf, null_text=plan.null_text, room=room,
+        refuse_empty=plan.refuse_empty, default=plan.default,
         encode=plan.encode, items=[_item_buffer(item) for item in plan.items],
     )  # fmt: skip
 

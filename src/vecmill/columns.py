@@ -299,7 +299,9 @@ def refuse_text(plan: ColumnPlan, value: str, row: int) -> NoReturn:
 
 
 def _checked(plan: ColumnPlan, block: VariableBlock, first: int) -> VariableBlock:
-    row, reason = text_kernel.check_text(block.offsets, block.data, plan.max_bytes, plan.refuse_nul)
+    row, reason = text_kernel.check_text(
+        block.offsets, block.data, plan.max_bytes, plan.refuse_nul, plan.refuse_crlf, plan.null_text, block.validity
+    )
     if row < 0:
         return block
     raw = block.data[block.offsets[row] : block.offsets[row + 1]].tobytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from bisect import bisect_right
 from collections.abc import Callable
 
 from vecmill.blocks import Span
@@ -45,14 +44,11 @@ class Lane:
 
     def _fitting(self, segment: SegmentFiles, span: Span) -> int:
         """Return how many rows of a span the segment takes: at least one if it is empty, 0 if it is full."""
-        if segment.grown_nbytes(span) <= self._chunk_size:
-            return span.n_rows
-        if segment.n_rows and segment.n_bytes >= _WELL_FILLED * self._chunk_size:
+        n = segment.fitting(span, self._chunk_size)
+        if n < span.n_rows and segment.n_rows and segment.n_bytes >= _WELL_FILLED * self._chunk_size:
             return 0
         # One long text can make a whole NPY column wide: the rows before it go first.
-        counts = range(1, span.n_rows + 1)
-        fitting = bisect_right(counts, self._chunk_size, key=lambda n: segment.grown_nbytes(span.rows(0, n)))
-        return fitting or (0 if segment.n_rows else 1)
+        return n or (0 if segment.n_rows else 1)
 
     def roll(self) -> None:
         """Close the open segment, if it holds rows."""

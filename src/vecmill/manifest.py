@@ -40,12 +40,16 @@ class Segment:
 
 @dataclass(slots=True)
 class Manifest:
-    """All segments of one writer, with the schema and the format they were written in."""
+    """All segments of one writer, with the schema and the format they were written in.
+
+    ``import_options``: what an import of the files has to be told (CSV: ``sep`` and ``nullkey``).
+    """
 
     uuid: str
     file_type: str
     schema: Mapping[str, Any]
     segments: list[Segment] = field(default_factory=list)
+    import_options: Mapping[str, str] = field(default_factory=dict)
     # Segments never change: each is encoded once, though the text is written anew for every segment.
     _lines: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -77,6 +81,7 @@ class Manifest:
             "vecmill_manifest": FORMAT_VERSION,
             "uuid": self.uuid,
             "file_type": self.file_type,
+            "import_options": self.import_options,
             "rows": self.n_rows + sum(segment.rows for segment in more),
             "bytes": self.n_bytes + sum(entry.bytes for segment in more for entry in segment.files),
             "schema": self.schema,
@@ -95,6 +100,7 @@ class Manifest:
             file_type=raw["file_type"],
             schema=raw["schema"],
             segments=[_segment(one) for one in raw["segments"]],
+            import_options=raw.get("import_options", {}),
         )
 
 

@@ -245,7 +245,10 @@ class Pipeline:
         row_bytes *= min(1.1, 1.02 + 32 * len(self._plans) / row_bytes)
         whole = max(1, int(self._chunk_size / row_bytes))
         rest = max(0, int((self._chunk_size - self._lane.open.n_bytes) / row_bytes))
-        cuts = [head, *range(min(head + rest, batch.n_rows), batch.n_rows, whole), batch.n_rows]
+        # A range of several segments: what the margin, or text that grows, leaves over is one small segment a range.
+        n_segments = -(-(batch.n_rows - head - rest) // whole) + 1
+        step = whole * -(-n_segments // self._cores)
+        cuts = [head, *range(min(head + rest + step - whole, batch.n_rows), batch.n_rows, step), batch.n_rows]
         ranges = [(start, stop) for start, stop in pairwise(cuts) if start < stop]
         if len(ranges) == 1:
             self._write_rows(self._lane, batch, ranges[0], first_row)

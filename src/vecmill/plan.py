@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,17 @@ MAX_VALUE_BYTES = 2**28
 
 @dataclass(frozen=True, slots=True)
 class FormatRules:
-    """What a format cannot carry: ``name`` for messages, nulls, U+0000 in text, an empty list where null is allowed."""
+    """What a format cannot carry: ``name`` for messages, nulls, U+0000 and CR LF in text, an empty list beside nulls.
+
+    ``null_text``: text that would be read as a null, or as the default, where there can be one.
+    """
 
     name: str
     carries_null: bool
     carries_nul: bool
     empty_is_null: bool = False
+    carries_crlf: bool = True
+    null_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class ColumnPlan:
     nullable: bool
     max_bytes: int
     refuse_nul: bool
+    refuse_crlf: bool
+    null_text: bytes | None
     default: Any
     encode: Callable[[Any], str] | None
     format_name: str
@@ -181,6 +188,8 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
         nullable=field.nullable and rules.carries_null,
         max_bytes=max_bytes,
         refuse_nul=not rules.carries_nul,
+        refuse_crlf=not rules.carries_crlf and kind in ("text", "geometry", "timestamptz"),
+        null_text=_null_text(field, rules),
         # A row without dynamic values has the empty object, never a null.
         default={} if kind == "meta" else field.default_value,
         encode=encode,
@@ -192,8 +201,18 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
 
 
 def _items(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> tuple[ColumnPlan, ...]:
+    # Text inside of a list is JSON, also in CSV.
+    rules = replace(rules, carries_crlf=True, null_text=None)
     if field.is_struct:
         return tuple(_plan(schema, sub, rules) for sub in field.struct_fields)
     if field.dtype is not DataType.ARRAY:
         return ()
     return (_plan(schema, FieldSchema(field.name, field.element_type, max_length=field.max_length), rules),)
+
+
+def _null_text(field: FieldSchema, rules: FormatRules) -> bytes | None:
+    """Return the text that a value must not be, for it would be read as a null or as the default."""
+    can_be_null = field.nullable or field.default_value is not None
+    if rules.null_text is None or not can_be_null or field.default_value == rules.null_text:
+        return None
+    return rules.null_text.encode()

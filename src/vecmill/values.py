@@ -179,6 +179,15 @@ def _text(plan: ColumnPlan, value: Any) -> str:
         raise Misfit(plan.expected, f"{n_bytes} bytes ({len(text)} characters)")
     if plan.refuse_nul and "\0" in text:
         raise Misfit(f"text without U+0000, which {plan.format_name} cannot carry (use PARQUET)", "a NUL character")
+    if plan.refuse_crlf and "\r\n" in text:
+        where = f"a CR LF at position {text.index(chr(13) + chr(10))}"
+        raise Misfit("text without CR LF, which the server reads from CSV as a bare LF (use PARQUET or JSON)", where)
+    if plan.null_text is not None and text.encode() == plan.null_text:
+        raise Misfit(
+            "text that is not the null key: the server would take it for a null "
+            "(config={'nullkey': ...} names another, which the import has to be told)",
+            repr(text),
+        )
     return text
 
 

@@ -55,7 +55,10 @@ class BulkWriter:
         self._sink = sink
         form = open_format(self._file_type, self._schema, config)
         plans = plan_columns(self._schema, form.rules)
-        manifest = Manifest(uuid=writer_uuid, file_type=self._file_type.name, schema=self._schema.to_dict())
+        manifest = Manifest(
+            uuid=writer_uuid, file_type=self._file_type.name, schema=self._schema.to_dict(),
+            import_options=form.import_options,
+        )  # fmt: skip
         # Stage and threads come after this: what is wrong with schema, format or place shows first.
         manifest = _resumed(sink, manifest) if resume else manifest
         self._uuid = manifest.uuid
@@ -331,7 +334,11 @@ def _resumed(sink: Sink, new: Manifest) -> Manifest:
         found = Manifest.from_json(text)
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"cannot be resumed: {error}", path=where) from error
-    for what, old, now in (("file type", found.file_type, new.file_type), ("schema", found.schema, new.schema)):
+    for what, old, now in (
+        ("file type", found.file_type, new.file_type),
+        ("schema", found.schema, new.schema),
+        ("config", found.import_options, new.import_options),
+    ):
         if old != now:
             raise StoreError(f"cannot be resumed: its {what} is {old}, not {now}", path=where)
     sink.clear({entry.path for entry in found.files})

@@ -29,6 +29,8 @@ class ColumnBuffer:
         validity: NDArray[np.uint8] | None = None,
         max_bytes: int = -1,
         refuse_nul: bool = False,
+        refuse_crlf: bool = False,
+        null_text: bytes | None = None,
         room: int | None = None,
         refuse_empty: bool = False,
         default: Any = None,

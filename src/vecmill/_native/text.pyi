@@ -7,9 +7,17 @@ HAS_NUL: int
 NOT_UTF8: int
 SURROGATE: int
 NO_ROOM: int
+HAS_CRLF: int
+IS_NULL_TEXT: int
 
 def check_text(
-    offsets: NDArray[np.int32], data: NDArray[np.uint8], max_bytes: int, refuse_nul: bool
+    offsets: NDArray[np.int32],
+    data: NDArray[np.uint8],
+    max_bytes: int,
+    refuse_nul: bool,
+    refuse_crlf: bool = False,
+    null_text: bytes | None = None,
+    validity: NDArray[np.uint8] | None = None,
 ) -> tuple[int, int]: ...
 def longest_codepoints(offsets: NDArray[np.int32], data: NDArray[np.uint8]) -> int: ...
 def plain_byte_array_into(

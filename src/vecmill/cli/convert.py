@@ -53,6 +53,9 @@ class Format(StrEnum):
 
     parquet = "parquet"
     npy = "npy"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
 
 
 def convert_command(
@@ -246,7 +249,7 @@ def forecast_text(expected: Forecast, dst: str) -> str:
 
 
 def _summary(report: Report, to: Format) -> str:
-    kind = "NPY set" if to is Format.npy else "Parquet file"
+    kind = {"npy": "NPY set", "parquet": "Parquet file"}.get(to.value, f"{to.value.upper()} file")
     plural = "" if len(report.files) == 1 else "s"
     lines = []
     if report.inferred:

@@ -128,7 +128,7 @@ def convert(
         names array files only.
     dst: folder to write to; the files come into a folder of their own inside it.
     schema: what the rest of vecmill takes as a schema. None infers one from the data.
-    file_type: "parquet" or "npy".
+    file_type: "parquet", "npy", "json", "jsonl" or "csv".
     segment_size: bytes after which the next file begins.
     columns: field -> source column or NPY file; naming columns selects them, see `open_source`. With a schema, its
         fields are also found under their own names.

@@ -9,6 +9,8 @@ from typing import Any
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
 from vecmill.formats.base import Format
+from vecmill.formats.csvrows import CsvFormat
+from vecmill.formats.jsonrows import JsonFormat, JsonLinesFormat
 from vecmill.formats.npy import NpyFormat
 from vecmill.formats.parquet import ParquetFormat
 from vecmill.formats.parquet_meta import CODECS
@@ -21,8 +23,9 @@ _CSV_KEYS = {"sep", "nullkey"}
 def open_format(file_type: BulkFileType, schema: CollectionSchema, config: Mapping[str, Any] | None) -> Format:
     """Return the format for a file type.
 
-    ``config`` for Parquet: ``compression`` ("none", "snappy", "zstd") and ``compression_level`` (zstd; default 1).
-    Raises SchemaError for a format that this release does not write, or an option that it does not know.
+    ``config`` for Parquet: ``compression`` ("none", "snappy", "zstd") and ``compression_level`` (zstd; default 1). For
+    CSV: ``sep`` (default ",") and ``nullkey``, the text of a null (default ""), which the import must be told too.
+    Raises SchemaError for an option that the format does not know.
     """
     options = {key: value for key, value in (config or {}).items() if key not in _CSV_KEYS}
     known = {"compression", "compression_level"} if file_type == BulkFileType.PARQUET else set()
@@ -37,4 +40,6 @@ def open_format(file_type: BulkFileType, schema: CollectionSchema, config: Mappi
             raise SchemaError(f"config 'compression' is {codec!r}, expected one of {', '.join(CODECS)}")
         text = json.dumps(schema.to_dict(), ensure_ascii=False)
         return ParquetFormat(codec, options.get("compression_level"), {"vecmill.schema": text})
-    raise SchemaError(f"{file_type.name} is not written by this release of vecmill; use PARQUET or NUMPY")
+    if file_type == BulkFileType.CSV:
+        return CsvFormat(config or {})
+    return JsonFormat() if file_type == BulkFileType.JSON else JsonLinesFormat()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
@@ -23,8 +24,8 @@ class SegmentFiles(Protocol):
     def n_bytes(self) -> int:
         """Encoded bytes of the rows written so far."""
 
-    def grown_nbytes(self, span: Span) -> int:
-        """Return the encoded bytes that the segment would have with the span, without compression: never too few."""
+    def fitting(self, span: Span, max_bytes: int) -> int:
+        """Return how many rows of a span can be written before the segment has more than so many encoded bytes."""
 
     def write(self, span: Span) -> None:
         """Encode and write the rows of a span. On any error the caller rolls back to a mark, or drops the segment."""
@@ -49,15 +50,23 @@ class SegmentFiles(Protocol):
 
 
 class Format(Protocol):
-    """A file format: its limits, and how to open a segment in it."""
+    """A file format: its limits, and how to open a segment in it. ``import_options``: what an import must be told."""
 
     name: str
     rules: FormatRules
     stage_bytes: int
     span_bytes: int
+    import_options: Mapping[str, str]
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
         """Return the encoded bytes of a row whose texts have ``TEXT_GUESS`` bytes."""
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> SegmentFiles:
         """Start the files of a segment. ``helper``: a second thread that may share the work, if one is free."""
+
+
+def fitting_rows(grown_nbytes: Callable[[Span], int], span: Span, max_bytes: int) -> int:
+    """Return how many rows of a span fit, by the bytes that the segment would have with so many of them."""
+    if grown_nbytes(span) <= max_bytes:
+        return span.n_rows
+    return bisect_right(range(1, span.n_rows), max_bytes, key=lambda n: grown_nbytes(span.rows(0, n)))

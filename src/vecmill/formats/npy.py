@@ -8,7 +8,7 @@ scratch file (4 to 16 times smaller than what it becomes), so that memory does n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from vecmill._native import text as kernel
 from vecmill._native.npy import npy_header
 from vecmill.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
+from vecmill.formats.base import fitting_rows
 from vecmill.manifest import FileEntry
 from vecmill.plan import ColumnPlan, FormatRules
 from vecmill.sinks.base import Mark, SinkFile, SinkFolder, undoing
@@ -32,6 +33,7 @@ class NpyFormat:
     """NPY, one file a field. The stage stays in the cache of a core: rows are scattered, checked and written there."""
 
     name = "NUMPY"
+    import_options: Mapping[str, str] = {}
     rules = FormatRules(name="NPY", carries_null=False, carries_nul=False)
     stage_bytes = 1024 * 1024
     span_bytes = 32 * 1024 * 1024
@@ -62,10 +64,14 @@ class NpySegment:
         """Encoded bytes so far: text counts 4 bytes times its longest value a row."""
         return sum(column.nbytes(self.n_rows) for column in self._columns)
 
-    def grown_nbytes(self, span: Span) -> int:
+    def _grown_nbytes(self, span: Span) -> int:
         """Return the encoded bytes with the span."""
         rows = self.n_rows + span.n_rows
         return sum(c.grown_nbytes(rows, column) for c, column in zip(self._columns, span.columns, strict=True))
+
+    def fitting(self, span: Span, max_bytes: int) -> int:
+        """Return how many rows of a span can be written before the segment has more than ``max_bytes``."""
+        return fitting_rows(self._grown_nbytes, span, max_bytes)
 
     def write(self, span: Span) -> None:
         """Append the rows of a span to every column."""

@@ -19,6 +19,7 @@ from vecmill._native import text as kernel
 from vecmill._native.pages import vector_levels
 from vecmill.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
 from vecmill.formats import parquet_meta as meta
+from vecmill.formats.base import fitting_rows
 from vecmill.formats.parquet_nested import nested_nbytes, nested_page
 from vecmill.formats.parquet_values import Page, as_indexes, count_nulls, plain_values, valid_rows
 from vecmill.formats.thrift import varint
@@ -36,6 +37,7 @@ class ParquetFormat:
     """Parquet. A stage is a row group: about 24 MiB of values, within the 16 to 64 MiB that suit the server."""
 
     name = "PARQUET"
+    import_options: Mapping[str, str] = {}
     rules = FormatRules(name="Parquet", carries_null=True, carries_nul=True, empty_is_null=True)
     stage_bytes = 24 * 1024 * 1024
     span_bytes = 24 * 1024 * 1024
@@ -89,7 +91,7 @@ class ParquetSegment:
         """Bytes of the file so far."""
         return self._file.n_bytes
 
-    def grown_nbytes(self, span: Span) -> int:
+    def _grown_nbytes(self, span: Span) -> int:
         """Return the bytes with the span, before compression."""
         values = sum(span.n_rows * _value_nbytes(plan) for plan in self._plans)
         for plan, column in zip(self._plans, span.columns, strict=True):
@@ -98,6 +100,10 @@ class ParquetSegment:
             values += sum(len(meta.DICTIONARIES.get(leaf.kind, b"")) + 64 for leaf in meta.leaves(plan))
         pages = len(self._plans) + values // _PAGE_BYTES
         return self._file.n_bytes + self._footer_nbytes + len(self._groups) * self._group_nbytes + values + pages * 64
+
+    def fitting(self, span: Span, max_bytes: int) -> int:
+        """Return how many rows of a span can be written before the segment has more than ``max_bytes``."""
+        return fitting_rows(self._grown_nbytes, span, max_bytes)
 
     def write(self, span: Span) -> None:
         """Write a row group."""
