@@ -30,6 +30,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_memory.py
 	$(BIN)/python benchmarks/bench_scaling.py
 	$(BIN)/python benchmarks/bench_import.py
+	$(BIN)/python benchmarks/bench_remote.py
 
 bench-quick: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_writer.py --quick

@@ -317,7 +317,7 @@ def test_memory_and_disk_stay_bounded(juicefs: S3Server, tmp_path: Path) -> None
     """400 MB of Parquet in one segment: memory by the parts, no byte on the local disk."""
     bucket = new_bucket(juicefs)
     code = """
-import resource, sys
+import sys
 from pathlib import Path
 import numpy as np
 from test_remote_writer import MIB, wide, wide_schema
@@ -326,7 +326,7 @@ bucket, endpoint, key, secret = sys.argv[1:]
 param = RemoteBulkWriter.S3ConnectParam(bucket, endpoint, key, secret, secure=False)
 transfer = RemoteBulkWriter.Transfer(part_bytes=5 * MIB, n_parts=8)
 written = lambda: int(Path("/proc/self/io").read_text().split("\\nwrite_bytes: ")[1].split()[0])  # to disks
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+peak = lambda: int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
 batch = wide(0, 20_000)
 with RemoteBulkWriter(wide_schema(), "x", param, transfer=transfer) as writer:
     writer.append_batch(wide(0, 10))
