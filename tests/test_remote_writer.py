@@ -96,7 +96,7 @@ def wide_ids(server: S3Server, bucket: str, writer: RemoteBulkWriter, tmp_path: 
     return found
 
 
-@pytest.mark.parametrize("file_type", FORMATS)
+@pytest.mark.parametrize("file_type", ["npy", "parquet"])
 def test_a_large_batch_is_refused_whole(juicefs: S3Server, tmp_path: Path, file_type: str) -> None:
     """Parts of it have left already, some of its segments are complete: all that must not count."""
     bucket = new_bucket(juicefs)
