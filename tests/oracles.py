@@ -418,3 +418,40 @@ def patch_row_count(header: Any, n_rows: int) -> None:
     before, key, after = bytes(view[10 : 10 + length]).decode("latin1").rpartition("'shape': (")
     rest = after[after.index(",") :].rstrip()
     view[10 : 10 + length] = f"{before}{key}{n_rows}{rest}".ljust(length - 1).encode("latin1") + b"\n"
+
+
+# -- scan
+
+
+def scan_ucs4(rows: Sequence[Sequence[int]]) -> tuple[list[int | None], list[int]]:
+    """Return (bytes of UTF-8, flags) of zero-padded rows of code points; bytes None where a row is no text."""
+    sizes: list[int | None] = []
+    flags: list[int] = []
+    for row in rows:
+        text = list(row)
+        while text and text[-1] == 0:
+            text.pop()
+        wrong = any(c > 0x10FFFF or 0xD800 <= c <= 0xDFFF for c in text)
+        # The server drops zeros in the middle, so they are not counted.
+        sizes.append(None if wrong else len("".join(chr(c) for c in text if c).encode()))
+        flags.append((1 if 0 in text else 0) | (2 if wrong else 0))
+    return sizes, flags
+
+
+def is_json(text: bytes) -> bool:
+    """Whether ``text`` is one JSON value and blanks, as Go's encoding/json reads it: bytes in strings may be any."""
+    import json
+    import re
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    # Latin-1 gives every byte a character of its own. Python takes U+007F..U+00FF in strings and nowhere else, too.
+    decoded = text.decode("latin-1")
+    if re.match(r"[^ \t\r\n\"\[\]{}tfn0-9-]", decoded):
+        return False
+    try:
+        json.loads(decoded, parse_constant=refuse)
+    except ValueError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from vecmill.datatypes import DataType
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
 from vecmill.filetype import BulkFileType
 from vecmill.schema import CollectionSchema, FieldSchema, create_schema
+from vecmill.validate import validate
 from vecmill.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     )
     from vecmill.local_writer import LocalBulkWriter
     from vecmill.remote_writer import RemoteBulkWriter
+    from vecmill.validate.report import ValidationReport
 
 __all__ = [
     "AsyncImportClient",
@@ -49,6 +51,7 @@ __all__ = [
     "Report",
     "SchemaError",
     "StoreError",
+    "ValidationReport",
     "VecmillError",
     "abort_import",
     "bulk_import",
@@ -61,6 +64,7 @@ __all__ = [
     "get_import_progress",
     "list_bulk_insert_tasks",
     "list_import_jobs",
+    "validate",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -77,6 +81,7 @@ _LAZY = {
     "ImportJob": "vecmill.importer.client",
     "LocalBulkWriter": "vecmill.local_writer",
     "RemoteBulkWriter": "vecmill.remote_writer",
+    "ValidationReport": "vecmill.validate.report",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",
     "commit_import": "vecmill.importer.calls",

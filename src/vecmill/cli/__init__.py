@@ -15,6 +15,7 @@ from vecmill.cli.importing import import_command
 from vecmill.cli.inspect import inspect_command
 from vecmill.cli.schema import schema_app
 from vecmill.cli.upload import upload_command
+from vecmill.cli.validate import validate_command
 from vecmill.version import __version__
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command("import")(import_command)
 app.command("inspect")(inspect_command)
 app.command("upload")(upload_command)
 app.add_typer(schema_app, name="schema")
+app.command("validate")(validate_command)
 
 
 def _show_version(value: bool) -> None:

@@ -1,0 +1,251 @@
+/* Look at values as they lie in files of others: UCS-4 text, and JSON. Nothing is written, nothing is converted.
+ * Python twins: tests/oracles.py (scan_ucs4, json_end). */
+#ifndef VECMILL_SCAN_H
+#define VECMILL_SCAN_H
+
+#include "dispatch.h"
+
+#include "text.h"
+
+enum { VM_UCS4_NUL = 1, VM_UCS4_INVALID = 2 };
+
+/* One row of `width` code points, padded with zeros: the bytes of its UTF-8, and what is wrong with it. A character
+ * behind a zero makes the zero a part of the text. */
+VM_CLONES static uint8_t vm_scan_ucs4_row(const uint32_t *row, Py_ssize_t width, int64_t *n_bytes)
+{
+    uint32_t any = 0, last = 0;
+    uint32_t filled = 0, two = 0, three = 0, four = 0, invalid = 0;
+    for (Py_ssize_t i = 0; i < width; i++) {
+        any |= row[i];
+        filled += row[i] != 0;
+        last = row[i] != 0 ? (uint32_t)i + 1 : last;
+    }
+    if (any >= 0x80) {
+        for (Py_ssize_t i = 0; i < width; i++) {
+            uint32_t c = row[i];
+            two += c >= 0x80;
+            three += c >= 0x800;
+            four += c >= 0x10000;
+            invalid += c > 0x10FFFF || (c & 0xFFFFF800) == 0xD800;
+        }
+    }
+    *n_bytes = (int64_t)filled + two + three + four;
+    return (uint8_t)((last != filled ? VM_UCS4_NUL : 0) | (invalid ? VM_UCS4_INVALID : 0));
+}
+
+/* JSON by RFC 8259, as encoding/json of Go reads it: no NaN, no comments, nothing behind the value but blanks, bytes
+ * that are not UTF-8 are let pass within strings, and 10,000 levels are the most. */
+#define VM_JSON_DEPTH 10000
+enum { VM_JSON_BAD = -1, VM_JSON_MORE = -2, VM_JSON_DEEP = -3 };
+
+static inline Py_ssize_t vm_json_blank(const uint8_t *s, Py_ssize_t i, Py_ssize_t n)
+{
+    while (i < n && (s[i] == ' ' || s[i] == '\n' || s[i] == '\r' || s[i] == '\t'))
+        i++;
+    return i;
+}
+
+static inline int vm_is_hex(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* Behind the opening quote; returns the place behind the closing one. */
+static Py_ssize_t vm_json_string(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, Py_ssize_t *bad)
+{
+    for (;;) {
+        uint64_t word;
+        while (i + 8 <= n) { /* eight plain bytes at once: no quote, no backslash, no control character */
+            memcpy(&word, s + i, 8);
+            uint64_t quote = word ^ 0x2222222222222222ULL, slash = word ^ 0x5C5C5C5C5C5C5C5CULL;
+            uint64_t low = (word - 0x2020202020202020ULL) & ~word;
+            uint64_t q = (quote - 0x0101010101010101ULL) & ~quote, b = (slash - 0x0101010101010101ULL) & ~slash;
+            if ((low | q | b) & 0x8080808080808080ULL)
+                break;
+            i += 8;
+        }
+        if (i >= n)
+            return VM_JSON_MORE;
+        uint8_t c = s[i];
+        if (c == '"')
+            return i + 1;
+        if (c < 0x20) {
+            *bad = i;
+            return VM_JSON_BAD;
+        }
+        if (c != '\\') {
+            i++;
+            continue;
+        }
+        if (i + 1 >= n)
+            return VM_JSON_MORE;
+        c = s[i + 1];
+        if (c == 'u') {
+            for (int k = 2; k < 6; k++) {
+                if (i + k >= n)
+                    return VM_JSON_MORE;
+                if (!vm_is_hex(s[i + k])) {
+                    *bad = i + k;
+                    return VM_JSON_BAD;
+                }
+            }
+            i += 6;
+        } else if (c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't') {
+            i += 2;
+        } else {
+            *bad = i + 1;
+            return VM_JSON_BAD;
+        }
+    }
+}
+
+static inline Py_ssize_t vm_json_digits(const uint8_t *s, Py_ssize_t i, Py_ssize_t n)
+{
+    while (i < n && s[i] >= '0' && s[i] <= '9')
+        i++;
+    return i;
+}
+
+/* A number; one that runs to the end of the bytes may go on, which is the caller's to judge. */
+static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, Py_ssize_t *bad)
+{
+    Py_ssize_t start;
+    if (i < n && s[i] == '-')
+        i++;
+    if (i >= n)
+        return VM_JSON_MORE;
+    if (s[i] == '0') {
+        i++;
+    } else if (s[i] >= '1' && s[i] <= '9') {
+        i = vm_json_digits(s, i, n);
+    } else {
+        *bad = i;
+        return VM_JSON_BAD;
+    }
+    if (i < n && s[i] == '.') {
+        start = ++i;
+        i = vm_json_digits(s, i, n);
+        if (i == start) {
+            *bad = i;
+            return i >= n ? VM_JSON_MORE : VM_JSON_BAD;
+        }
+    }
+    if (i < n && (s[i] | 0x20) == 'e') {
+        i++;
+        if (i < n && (s[i] == '+' || s[i] == '-'))
+            i++;
+        start = i;
+        i = vm_json_digits(s, i, n);
+        if (i == start) {
+            *bad = i;
+            return i >= n ? VM_JSON_MORE : VM_JSON_BAD;
+        }
+    }
+    return i;
+}
+
+static Py_ssize_t vm_json_word(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, const char *word, Py_ssize_t *bad)
+{
+    for (; *word; word++, i++) {
+        if (i >= n)
+            return VM_JSON_MORE;
+        if (s[i] != (uint8_t)*word) {
+            *bad = i;
+            return VM_JSON_BAD;
+        }
+    }
+    return i;
+}
+
+/* The place behind the JSON value that begins at i (blanks before it are passed over), or a negative VM_JSON_* code:
+ * BAD with its place in *bad, MORE when the bytes end too soon. `open` has room for VM_JSON_DEPTH bits. */
+static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t *bad)
+{
+    Py_ssize_t depth = 0;
+    for (;;) { /* a value begins here */
+        i = vm_json_blank(s, i, n);
+        if (i >= n)
+            return VM_JSON_MORE;
+        int in_object, empty = 0;
+        switch (s[i]) {
+        case '{':
+        case '[':
+            if (depth == VM_JSON_DEPTH) {
+                *bad = i;
+                return VM_JSON_DEEP;
+            }
+            in_object = s[i] == '{';
+            open[depth >> 3] = (uint8_t)((open[depth >> 3] & ~(1 << (depth & 7))) | (in_object << (depth & 7)));
+            depth++;
+            i = vm_json_blank(s, i + 1, n);
+            if (i >= n)
+                return VM_JSON_MORE;
+            if (s[i] == (in_object ? '}' : ']')) {
+                empty = 1;
+                break;
+            }
+            if (!in_object)
+                continue;
+            goto key;
+        case '"':
+            i = vm_json_string(s, i + 1, n, bad);
+            break;
+        case 't':
+            i = vm_json_word(s, i, n, "true", bad);
+            break;
+        case 'f':
+            i = vm_json_word(s, i, n, "false", bad);
+            break;
+        case 'n':
+            i = vm_json_word(s, i, n, "null", bad);
+            break;
+        default:
+            i = vm_json_number(s, i, n, bad);
+        }
+        if (i < 0)
+            return i;
+        for (;;) { /* a value ended here, unless an empty list or object is about to */
+            if (depth == 0)
+                return i;
+            in_object = (open[(depth - 1) >> 3] >> ((depth - 1) & 7)) & 1;
+            i = vm_json_blank(s, i, n);
+            if (i >= n)
+                return VM_JSON_MORE;
+            if (s[i] == (in_object ? '}' : ']')) {
+                i++;
+                depth--;
+                empty = 0;
+                continue;
+            }
+            if (s[i] != ',' || empty) {
+                *bad = i;
+                return VM_JSON_BAD;
+            }
+            i++;
+            break;
+        }
+        if (!in_object)
+            continue;
+        i = vm_json_blank(s, i, n);
+        if (i >= n)
+            return VM_JSON_MORE;
+    key:
+        if (s[i] != '"') {
+            *bad = i;
+            return VM_JSON_BAD;
+        }
+        i = vm_json_string(s, i + 1, n, bad);
+        if (i < 0)
+            return i;
+        i = vm_json_blank(s, i, n);
+        if (i >= n)
+            return VM_JSON_MORE;
+        if (s[i] != ':') {
+            *bad = i;
+            return VM_JSON_BAD;
+        }
+        i++;
+    }
+}
+
+#endif

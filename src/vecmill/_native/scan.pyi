@@ -1,0 +1,14 @@
+import numpy as np
+from numpy.typing import NDArray
+
+HAS_NUL: int
+NOT_TEXT: int
+BAD: int
+MORE: int
+DEEP: int
+
+def scan_ucs4(values: NDArray[np.uint32], n_bytes: NDArray[np.int64], flags: NDArray[np.uint8]) -> bool: ...
+def json_end(text: bytes | bytearray | memoryview | NDArray[np.uint8], start: int) -> tuple[int, int]: ...
+def check_json(
+    offsets: NDArray[np.int32], data: NDArray[np.uint8], first: int, only_objects: bool
+) -> tuple[int, int]: ...

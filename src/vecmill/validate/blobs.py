@@ -1,0 +1,163 @@
+"""Files wherever they lie, read by ranges: on disk or in a bucket."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from vecmill.errors import StoreError
+from vecmill.sinks.bucket import Bucket
+from vecmill.sinks.refusal import refusal
+
+BLOCK_BYTES = 1024 * 1024
+
+
+class Blob(Protocol):
+    """A file: ``name`` for messages, ``base`` its name without folders, ``size`` in bytes. Raises StoreError."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see above
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range; less at the end of the file."""
+
+    def read_into(self, start: int, out: memoryview) -> int:
+        """Fill ``out`` from ``start`` on; return how many bytes there were."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+@dataclass(slots=True)
+class LocalBlob:
+    """A file on disk, opened when it is first read."""
+
+    path: Path
+    size: int
+    _fd: int = -1
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range."""
+        out = bytearray(max(0, min(stop, self.size) - start))
+        return bytes(out[: self.read_into(start, memoryview(out))])
+
+    def read_into(self, start: int, out: memoryview) -> int:
+        """Fill ``out``."""
+        try:
+            if self._fd < 0:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            done = 0
+            while done < len(out):
+                got = os.preadv(self._fd, [out[done:]], start + done)
+                if got == 0:
+                    break
+                done += got
+        except OSError as err:
+            raise StoreError((err.strerror or str(err)).lower(), path=self.name, errno=err.errno) from err
+        return done
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@dataclass(frozen=True, slots=True)
+class BucketBlob:
+    """An object. ``key`` is what its store knows it by."""
+
+    bucket: Bucket
+    key: str
+    size: int
+    store: Any = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The URL."""
+        return f"{self.bucket.url}/{'/'.join(filter(None, (self.bucket.hidden_prefix, self.key)))}"
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range, by one request."""
+        stop = min(stop, self.size)
+        if start >= stop:
+            return b""
+        try:
+            return bytes(self.store.get_range(self.key, start=start, end=stop))
+        except Exception as err:
+            raise refusal(err, self.name, self.bucket.secrets) from None
+
+    def read_into(self, start: int, out: memoryview) -> int:
+        """Fill ``out``, by one request."""
+        found = self.read(start, start + len(out))
+        out[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@contextmanager
+def closing(blob: Blob) -> Iterator[Blob]:
+    """Close the file at the end of a block."""
+    try:
+        yield blob
+    finally:
+        blob.close()
+
+
+class BlobFile(io.RawIOBase):
+    """A blob as a file object, for libraries that seek and read."""
+
+    def __init__(self, blob: Blob) -> None:
+        super().__init__()
+        self._blob = blob
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._blob.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, out: Any) -> int:
+        """Fill ``out``."""
+        got = self._blob.read_into(self._at, memoryview(out).cast("B"))
+        self._at += got
+        return got
+
+
+def walk(blob: Blob, start: int, stop: int, step: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield (place, bytes) of a range in steps, in one buffer that is used again."""
+    buffer = memoryview(bytearray(min(step, max(stop - start, 0))))
+    while start < stop:
+        got = blob.read_into(start, buffer[: min(step, stop - start)])
+        if got == 0:
+            return
+        yield start, buffer[:got]
+        start += got

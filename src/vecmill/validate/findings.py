@@ -1,0 +1,117 @@
+"""What was found: one broken rule at one place, and all of them of a file, capped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vecmill.validate.rule import Line, Severity
+from vecmill.validate.rules import RULES
+
+_MAX_GOT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken rule at one place.
+
+    Attributes
+    ----------
+    rule: its id in docs/rules.md.
+    severity: what the target's server makes of it; without a target the worst that any server does.
+    file, field, row, offset: where: ``row`` is 0-based in the file, ``offset`` a byte of the file; None where they say
+        nothing.
+    expected, got, way_out: in words.
+    """
+
+    rule: str
+    severity: Severity
+    file: str
+    expected: str
+    got: str
+    way_out: str
+    field: str | None = None
+    row: int | None = None
+    offset: int | None = None
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        where = [f"file {self.file!r}"]
+        where += [f"field {self.field!r}"] if self.field is not None else []
+        where += [f"row {self.row}"] if self.row is not None else []
+        where += [f"byte {self.offset}"] if self.offset is not None else []
+        return f"{self.rule} ({self.severity}): {', '.join(where)}: expected {self.expected}, got {self.got}"
+
+
+class Findings:
+    """The findings of one file or set: all are counted, the first ``cap`` of a rule are kept.
+
+    ``form`` and ``lines`` say which rules hold, and how badly.
+    """
+
+    def __init__(self, form: str, lines: tuple[Line, ...], cap: int) -> None:
+        self.form = form
+        self.lines = lines
+        self.cap = cap
+        self.kept: list[Finding] = []
+        self.counts: Counter[str] = Counter()
+
+    def like(self) -> Findings:
+        """Return an empty one for another part of the same."""
+        return Findings(self.form, self.lines, self.cap)
+
+    def add(
+        self,
+        rule: str,
+        *,
+        file: str,
+        expected: str,
+        got: str,
+        field: str | None = None,
+        row: int | None = None,
+        offset: int | None = None,
+        lines: Iterable[Line] | None = None,
+        way_out: str | None = None,
+    ) -> None:
+        """Add one. ``lines``: of these release lines only. A rule that is none for the target is passed over."""
+        known = RULES[rule]
+        severity = known.severity(self.form, self.lines if lines is None else tuple(lines))
+        if severity is None:
+            return
+        self.counts[rule] += 1
+        if self.counts[rule] <= self.cap:
+            short = got if len(got) <= _MAX_GOT else f"{got[: _MAX_GOT - 3]}..."
+            self.kept.append(
+                Finding(rule, severity, file, expected, short, way_out or known.way_out, field, row, offset)
+            )
+
+    def add_rows(
+        self,
+        rule: str,
+        rows: Sequence[int] | NDArray[Any],
+        got: Callable[[int], str],
+        *,
+        file: str,
+        expected: str,
+        field: str | None,
+        first: int = 0,
+    ) -> None:
+        """Add one a row: ``rows`` count from ``first``; ``got(i)`` words that of ``rows[i]``, if it is kept."""
+        room = max(0, self.cap - self.counts[rule])
+        for i, row in enumerate(rows[:room]):
+            self.add(rule, file=file, field=field, row=first + int(row), expected=expected, got=got(i))
+        if len(rows) > room and RULES[rule].severity(self.form, self.lines) is not None:
+            self.counts[rule] += len(rows) - room
+
+    def merge(self, other: Findings) -> None:
+        """Take those of another part, which come behind these."""
+        have = Counter(one.rule for one in self.kept)
+        for one in other.kept:
+            have[one.rule] += 1
+            if have[one.rule] <= self.cap:
+                self.kept.append(one)
+        self.counts.update(other.counts)

@@ -1,0 +1,242 @@
+"""What is to be checked: paths, folders, URLs, manifests or the lists of an import request -> import files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vecmill.errors import DataError, SchemaError, StoreError
+from vecmill.filetype import BulkFileType
+from vecmill.manifest import FileEntry, Manifest
+from vecmill.sinks.base import MANIFEST_NAME
+from vecmill.sinks.bucket import Bucket, Transfer
+from vecmill.sinks.connect import open_bucket
+from vecmill.sinks.refusal import refusal
+from vecmill.validate.blobs import Blob, BucketBlob, LocalBlob
+
+ENDINGS: Mapping[str, BulkFileType] = {
+    ".parquet": BulkFileType.PARQUET,
+    ".npy": BulkFileType.NUMPY,
+    ".json": BulkFileType.JSON,
+    ".jsonl": BulkFileType.JSONL,
+    ".ndjson": BulkFileType.JSONL,
+    ".csv": BulkFileType.CSV,
+}
+_MANIFEST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file by its name; ``blob`` is None when it is not there, ``listed`` what its manifest says of it."""
+
+    name: str
+    blob: Blob | None
+    listed: FileEntry | None = None
+
+    @property
+    def base(self) -> str:
+        """The name without folders."""
+        return re.split(r"[/\\]", self.name)[-1]
+
+    @property
+    def ending(self) -> str:
+        """The ending of the name, as the server looks at it."""
+        return PurePosixPath(self.base).suffix
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.blob.size if self.blob is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFile:
+    """What one inner list of an import request names: one file, or the NPY files of a set."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def form(self) -> BulkFileType | None:
+        """The format by the first name; None for an unknown one."""
+        return ENDINGS.get(self.entries[0].ending) if self.entries else None
+
+
+@dataclass(slots=True)
+class Inputs:
+    """All import files, and the schema of the manifest where there is one."""
+
+    files: list[ImportFile] = field(default_factory=list)
+    schema: Mapping[str, Any] | None = None
+
+
+def open_inputs(given: Any) -> Inputs:
+    """Return the import files that ``given`` stands for.
+
+    Taken are a path or a URL (s3://, gs://, az://) of a file, of a folder of files or sets, of an output of a writer or
+    its manifest; a list of them; a list of lists, as ``bulk_import(files=...)`` takes it. Several NPY files in one list
+    are one set. Raises StoreError where nothing is, SchemaError for a URL of no known kind.
+    """
+    inputs = Inputs()
+    if isinstance(given, str | os.PathLike):
+        _expand(given, inputs)
+        return inputs
+    flat: list[Any] = []
+    for one in given:
+        if isinstance(one, str | os.PathLike):
+            flat.append(one)
+        elif isinstance(one, Iterable):
+            inputs.files.append(ImportFile(tuple(_entry(path) for path in one)))
+        else:
+            raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
+    arrays = [one for one in flat if os.fspath(one).lower().endswith(".npy")]
+    inputs.files += _sets([_entry(path) for path in arrays])
+    for one in flat:
+        if one not in arrays:
+            _expand(one, inputs)
+    return inputs
+
+
+def _sets(entries: Sequence[Entry]) -> list[ImportFile]:
+    """Group NPY files: one set, unless a name comes twice, which makes each folder a set."""
+    if len({entry.base for entry in entries}) == len(entries):
+        return [ImportFile(tuple(entries))] if entries else []
+    folders: dict[str, list[Entry]] = {}
+    for entry in entries:
+        folders.setdefault(entry.name[: -len(entry.base)], []).append(entry)
+    return [ImportFile(tuple(group)) for group in folders.values()]
+
+
+def _is_url(path: object) -> bool:
+    return isinstance(path, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
+
+
+def _entry(path: Any) -> Entry:
+    if _is_url(path):
+        bucket, store = _open(path)
+        return Entry(path, _object(bucket, store, bucket.prefix))
+    return Entry(os.fspath(path), _local(Path(path)))
+
+
+def _local(path: Path) -> Blob | None:
+    try:
+        return LocalBlob(path, path.stat().st_size) if path.is_file() else None
+    except (OSError, ValueError):  # a name with a NUL in it is no file either
+        return None
+
+
+def _open(url: str) -> tuple[Bucket, Any]:
+    try:
+        bucket = open_bucket(url)
+    except ValueError as err:
+        raise SchemaError(str(err)) from err
+    return bucket, bucket.store(Transfer(), checksum=False)
+
+
+def _object(bucket: Bucket, store: Any, key: str) -> Blob | None:
+    try:
+        return BucketBlob(bucket, key, int(store.head(key)["size"]), store)
+    except FileNotFoundError:
+        return None
+    except Exception as err:
+        raise refusal(err, f"{bucket.url}/{key}", bucket.secrets) from None
+
+
+def _expand(path: Any, inputs: Inputs) -> None:
+    if _is_url(path):
+        _expand_url(path, inputs)
+        return
+    here = Path(path)
+    if here.name == MANIFEST_NAME and here.is_file():
+        _from_manifest(here.read_text("utf-8"), str(here), lambda name: _entry(here.parent / name), inputs)
+        return
+    if not here.is_dir():
+        inputs.files.append(ImportFile((_entry(path),)))
+        return
+    names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
+    manifests = [name for name in names if PurePosixPath(name).name == MANIFEST_NAME]
+    for name in manifests:
+        root = (here / name).parent
+        text = (here / name).read_text("utf-8")
+        _from_manifest(text, str(here / name), lambda part, root=root: _entry(root / part), inputs)
+    _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
+    if not inputs.files:
+        raise StoreError("no file in it that could be imported", path=str(here))
+
+
+def _wanted(path: Path, root: Path) -> bool:
+    parts = path.relative_to(root).parts
+    return not any(part.startswith((".", "_")) for part in parts) and path.is_file()
+
+
+def _natural(path: Path | str) -> list[Any]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def _from_folder(paths: Sequence[Path], covered: Sequence[Path], inputs: Inputs) -> None:
+    sets: dict[Path, list[Entry]] = {}
+    for path in paths:
+        if any(root in path.parents for root in covered):
+            continue
+        if path.suffix.lower() == ".npy":
+            sets.setdefault(path.parent, []).append(_entry(path))
+        elif path.suffix.lower() in ENDINGS and path.name not in (MANIFEST_NAME, "convert.json"):
+            inputs.files.append(ImportFile((_entry(path),)))
+    inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
+
+
+def _expand_url(url: str, inputs: Inputs) -> None:
+    bucket, store = _open(url)
+    if PurePosixPath(bucket.prefix).suffix and PurePosixPath(bucket.prefix).name != MANIFEST_NAME:
+        inputs.files.append(ImportFile((Entry(url, _object(bucket, store, bucket.prefix)),)))
+        return
+    root = bucket.prefix.removesuffix(MANIFEST_NAME).rstrip("/")
+    found: dict[str, int] = {}
+    try:
+        for page in store.list(root or None):
+            found |= {one["path"]: int(one["size"]) for one in page}
+    except Exception as err:
+        raise refusal(err, url, bucket.secrets) from None
+
+    def entry(key: str) -> Entry:
+        blob = BucketBlob(bucket, key, found[key], store) if key in found else None
+        return Entry(f"{bucket.url}/{key}", blob)
+
+    manifests = sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME)
+    for key in manifests:
+        base = key.removesuffix(MANIFEST_NAME)
+        text = BucketBlob(bucket, key, found[key], store).read(0, _MANIFEST_BYTES).decode()
+        _from_manifest(text, f"{bucket.url}/{key}", lambda name, base=base: entry(base + name), inputs)
+    bases = tuple(key.removesuffix(MANIFEST_NAME) for key in manifests)
+    sets: dict[str, list[Entry]] = {}
+    for key in sorted(found, key=_natural):
+        ending = PurePosixPath(key).suffix.lower()
+        if key.startswith(bases) or ending not in ENDINGS:
+            continue
+        if ending == ".npy":
+            sets.setdefault(key.rpartition("/")[0], []).append(entry(key))
+        else:
+            inputs.files.append(ImportFile((entry(key),)))
+    inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
+    if not inputs.files:
+        raise StoreError("nothing there that could be imported", path=url)
+
+
+def _from_manifest(text: str, name: str, entry: Any, inputs: Inputs) -> None:
+    try:
+        manifest = Manifest.from_json(text)
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
+        raise DataError(file=name, expected="the manifest of a vecmill output", got=str(err)) from err
+    inputs.schema = inputs.schema or manifest.schema
+    for segment in manifest.segments:
+        listed = []
+        for one in segment.files:
+            found = entry(one.path)
+            listed.append(Entry(found.name, found.blob, one))
+        if segment.files and segment.files[0].field is None:
+            inputs.files += [ImportFile((one,)) for one in listed]
+        else:
+            inputs.files.append(ImportFile(tuple(listed)))

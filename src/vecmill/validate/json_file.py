@@ -1,0 +1,233 @@
+"""JSON and JSON Lines files: rows, one after another, and every value of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from vecmill._native import scan
+from vecmill.fields import DYNAMIC_FIELD
+from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.validate.blobs import Blob, closing
+from vecmill.validate.cells import cell_problems, json_nbytes, size_problem
+from vecmill.validate.context import Context
+from vecmill.validate.findings import Findings
+from vecmill.validate.inputs import Entry
+from vecmill.validate.window import Window
+
+MAX_ROW_BYTES = 64 * 1024 * 1024
+_TOP = "a list of objects, or an object whose only key is rows"
+
+
+class WrongFile(Exception):  # noqa: N818  a signal to the caller, which words a finding
+    """The file cannot be read any further."""
+
+    def __init__(self, rule: str, expected: str, got: str, offset: int) -> None:
+        super().__init__(rule, expected, got, offset)
+        self.rule, self.expected, self.got, self.offset = rule, expected, got, offset
+
+
+def check_json(entry: Entry, context: Context, findings: Findings, *, lines: bool) -> int | None:
+    """Check one file; ``lines``: JSON Lines. Return its rows, None where not all were looked at."""
+    blob = entry.blob
+    assert blob is not None  # only such are given
+    if blob.size == 0:
+        findings.add("file-empty", file=entry.name, expected="rows", got="0 bytes")
+        return None
+    limit = {"headers": 1, "sample": context.sample_rows, "full": None}[context.level]
+    rows = RowCheck(entry.name, context, findings)
+    n = 0
+    with closing(blob):
+        try:
+            for row, offset in _rows(blob, lines):
+                if n == limit:
+                    return None
+                rows.check(row, n, offset)
+                n += 1
+        except WrongFile as wrong:
+            at = n if wrong.rule == "json-row" else None
+            findings.add(
+                wrong.rule, file=entry.name, row=at, offset=wrong.offset, expected=wrong.expected, got=wrong.got
+            )
+            return None
+    if n == 0:
+        findings.add("file-no-rows", file=entry.name, expected="rows", got="none")
+    return n
+
+
+def _rows(blob: Blob, lines: bool) -> Iterator[tuple[bytes, int]]:
+    """Yield (text, place) of every row. Raises WrongFile."""
+    window = Window(blob)
+    if window.peek(3) == b"\xef\xbb\xbf":
+        raise WrongFile("json-syntax", "JSON", "a byte order mark", 0)
+    if lines:
+        while window.skip_blanks():
+            yield _value(window)
+        return
+    wrapped = _open_list(window)
+    _blanks(window)
+    if window.peek(1) == b"]":
+        window.take(1)
+    else:
+        while True:
+            yield _value(window)
+            _blanks(window)
+            mark = window.take(1)
+            if mark == b"]":
+                break
+            if mark != b",":
+                raise WrongFile("json-syntax", "',' or ']' behind a row", repr(mark)[1:], window.offset - 1)
+    if wrapped:
+        _blanks(window)
+        if window.take(1) != b"}":
+            raise WrongFile("json-top", _TOP, "something behind the rows", window.offset - 1)
+    if window.skip_blanks():
+        raise WrongFile("json-syntax", "the end of the file", repr(window.peek(20))[1:], window.offset)
+
+
+def _open_list(window: Window) -> bool:
+    """Go to the first row; return whether the list is within an object."""
+    _blanks(window)
+    mark = window.peek(1)
+    if mark == b"{":
+        window.take(1)
+        _blanks(window)
+        if window.peek(1) != b'"':
+            raise WrongFile("json-top", _TOP, f"an object with {window.peek(10)!r}", window.offset)
+        key = _value(window)[0]
+        if key.lower() != b'"rows"':
+            raise WrongFile("json-top", _TOP, f"the key {key[:60].decode(errors='replace')}", window.offset)
+        _blanks(window)
+        if window.take(1) != b":":
+            raise WrongFile("json-syntax", "':' behind a key", "something else", window.offset - 1)
+        _blanks(window)
+        mark = window.peek(1)
+        if mark != b"[":
+            raise WrongFile("json-top", _TOP, "rows that are no list", window.offset)
+        window.take(1)
+        return True
+    if mark != b"[":
+        rule = "json-top" if mark in b'"-0123456789tfn' else "json-syntax"
+        raise WrongFile(rule, _TOP, repr(window.peek(20))[1:], window.offset)
+    window.take(1)
+    return False
+
+
+def _blanks(window: Window) -> None:
+    if not window.skip_blanks():
+        raise WrongFile("json-syntax", "more JSON", "the end of the file", window.offset)
+
+
+def _value(window: Window) -> tuple[bytes, int]:
+    while True:
+        end, bad = scan.json_end(window.data, window.at)
+        if end >= 0:
+            break
+        if end == scan.MORE and len(window.data) - window.at <= MAX_ROW_BYTES:
+            if window.grow():
+                continue
+            raise WrongFile("json-syntax", "more JSON", "the end of the file", window.offset)
+        if end == scan.MORE:
+            raise WrongFile("json-row", f"a row of at most {MAX_ROW_BYTES} bytes", "more", window.offset)
+        place = window.base + bad
+        if end == scan.DEEP:
+            raise WrongFile("json-syntax", "at most 10,000 levels", "more", place)
+        raise WrongFile("json-syntax", "JSON", repr(window.data[max(bad - 10, 0) : bad + 10])[1:], place)
+    offset = window.offset
+    return window.take(end - window.at), offset
+
+
+class _Duplicates:
+    """The hook of the decoder: which key of the outermost object came twice."""
+
+    def __init__(self) -> None:
+        self.last: list[str] = []
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        self.last = []
+        if len(found) < len(pairs):
+            seen: set[str] = set()
+            self.last = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+        return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _long_int(text: str) -> int | float:
+    return int(text) if len(text) < 400 else float("inf")
+
+
+class RowCheck:
+    """Rows of one file against the schema."""
+
+    def __init__(self, file: str, context: Context, findings: Findings) -> None:
+        self._file, self._context, self._findings = file, context, findings
+        self._twice = _Duplicates()
+        self._decode = json.JSONDecoder(object_pairs_hook=self._twice, parse_constant=_no_constant).decode
+        # Python refuses to read an integer of more than 4,300 digits.
+        self._decode_long = json.JSONDecoder(object_pairs_hook=self._twice, parse_int=_long_int).decode
+        self._required = [name for name in context.plans if context.is_required(name)]
+
+    def check(self, raw: bytes, row: int, offset: int) -> None:
+        """Look at one row, which is known to be JSON."""
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            self._add("value-text-utf8", None, row, "UTF-8", f"the byte {raw[error.start]:02X}", offset + error.start)
+            text = raw.decode(errors="replace")
+        try:
+            try:
+                value = self._decode(text)
+            except ValueError:
+                value = self._decode_long(text)
+        except RecursionError:
+            self._add("json-row", None, row, "values nested less than 900 deep", "deeper ones", offset)
+            return
+        if not isinstance(value, dict):
+            self._add("json-row", None, row, "an object", f"a {type(value).__name__}", offset)
+            return
+        for key in self._twice.last:
+            self._add("column-twice", key, row, "one value", "two, of which the last one counts")
+        self._fields(value, row, len(raw))
+
+    def _fields(self, value: dict[str, Any], row: int, n_bytes: int) -> None:
+        plans = self._context.plans
+        for name in self._required:
+            if name not in value:
+                self._add("column-missing", name, row, "a value", "none")
+        dynamic = DYNAMIC_FIELD in plans
+        for name, one in value.items():
+            plan = plans.get(name)
+            if plan is None:
+                if not dynamic or any(field.name == name for field in self._context.schema.fields):
+                    self._unknown(name, row)
+            elif one is None:
+                if self._context.is_required(name):
+                    self._add("value-null", name, row, "a value: the field is not nullable", "null")
+            else:
+                self._value(plan, one, row, may_be_long=n_bytes > JSON_MAX_BYTES)
+        meta = value.get(DYNAMIC_FIELD)
+        if isinstance(meta, dict) and len(value) > 1:
+            for name in meta.keys() & value.keys():
+                self._add("value-meta", DYNAMIC_FIELD, row, "each key once", f"{name!r} beside it too")
+
+    def _value(self, plan: ColumnPlan, value: Any, row: int, *, may_be_long: bool) -> None:
+        for rule, expected, got in cell_problems(plan, value):
+            self._add(rule, plan.name, row, expected, got)
+        if may_be_long and plan.kind in ("json", "meta") and isinstance(value, dict):
+            problem = size_problem(json_nbytes(value))
+            if problem is not None:
+                self._add(problem[0], plan.name, row, problem[1], problem[2])
+
+    def _unknown(self, name: str, row: int) -> None:
+        own = self._findings.like()
+        self._context.knows(name, self._file, own)
+        for one in own.kept:
+            self._add(one.rule, name, row, one.expected, one.got)
+
+    def _add(self, rule: str, field: str | None, row: int, expected: str, got: str, offset: int | None = None) -> None:
+        self._findings.add(rule, file=self._file, field=field, row=row, offset=offset, expected=expected, got=got)

@@ -1,0 +1,222 @@
+"""NPY column sets: names, headers, sizes, and with them the rows; the values are looked at by `npy_values`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from vecmill.plan import ColumnPlan
+from vecmill.validate.blobs import closing
+from vecmill.validate.context import Context
+from vecmill.validate.findings import Findings
+from vecmill.validate.inputs import Entry, ImportFile
+from vecmill.validate.npy_header import Descr, NpyHeader, WrongHeader, parse_descr, read_header
+from vecmill.validate.npy_values import scan_values
+
+# Wider than any value that a field may have, in code points; what is wider cannot be looked at in bounded memory.
+MAX_TEXT_WIDTH = 4_194_304
+
+_KINDS = {
+    "bool": ("b1",),
+    "int8": ("i1",),
+    "int16": ("i2",),
+    "int32": ("i4",),
+    "int64": ("i8",),
+    "float": ("f4",),
+    "double": ("f8",),
+    "text": ("U", "S"),
+    "json": ("U", "S"),
+    "meta": ("U", "S"),
+    "geometry": ("U", "S"),
+    "float_vector": ("f4", "f8"),
+    "binary_vector": ("u1",),
+    "float16_vector": ("u1",),
+    "bfloat16_vector": ("u1",),
+    "int8_vector": ("i1",),
+}
+_BYTES_A_DIM = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class NpyColumn:
+    """A file of a set that can be read: ``rows`` as its header says, ``present`` as there are bytes for."""
+
+    entry: Entry
+    plan: ColumnPlan
+    descr: Descr
+    start: int
+    rows: int
+    present: int
+    row_bytes: int
+
+
+def check_set(file: ImportFile, context: Context, findings: Findings, pool: Executor) -> int | None:
+    """Check one set; return its rows, None where no file tells."""
+    named: dict[str, Entry] = {}
+    for entry in file.entries:
+        name = entry.base.removesuffix(".npy")
+        if name in named:
+            findings.add("column-twice", file=entry.name, field=name, expected="one file a field", got="a second one")
+        elif context.knows(name, entry.name, findings) and entry.blob is not None:
+            named[name] = entry
+    given = {entry.base.removesuffix(".npy") for entry in file.entries}
+    context.require(given, file.entries[0].name.removesuffix(file.entries[0].base) or ".", findings)
+
+    def one(name: str) -> tuple[NpyColumn | None, Findings]:
+        own = findings.like()
+        column = None
+        entry = named[name]
+        assert entry.blob is not None  # only such were taken
+        with closing(entry.blob):
+            column = _column(entry, context.plans[name], own)
+            if column is not None and context.level != "headers":
+                scan_values(column, context, own)
+        return column, own
+
+    # In the schema's order, whatever order they were named in.
+    results = _run(pool, one, [name for name in context.plans if name in named])
+    columns: list[NpyColumn] = []
+    for column, own in results:
+        findings.merge(own)
+        if column is not None:
+            columns.append(column)
+    _compare_rows(columns, findings)
+    return min((column.rows for column in columns), default=None)
+
+
+def _run(
+    pool: Executor, act: Callable[[str], tuple[NpyColumn | None, Findings]], names: Sequence[str]
+) -> Iterable[tuple[NpyColumn | None, Findings]]:
+    return list(pool.map(act, names)) if len(names) > 1 else [act(name) for name in names]
+
+
+def _compare_rows(columns: Sequence[NpyColumn], findings: Findings) -> None:
+    if len({column.rows for column in columns}) > 1:
+        counts = sorted((column.rows for column in columns), key=[c.rows for c in columns].count)
+        usual = counts[-1]
+        like = next(column for column in columns if column.rows == usual)
+        for column in columns:
+            if column.rows != usual:
+                findings.add(
+                    "npy-rows",
+                    file=column.entry.name,
+                    field=column.plan.name,
+                    expected=f"{usual} rows, as in {like.entry.base}",
+                    got=f"{column.rows}",
+                )
+    elif columns and columns[0].rows == 0:
+        findings.add("file-no-rows", file=columns[0].entry.name, expected="rows", got="none")
+
+
+def _column(entry: Entry, plan: ColumnPlan, findings: Findings) -> NpyColumn | None:
+    """Look at a header; return the column if its values can be looked at."""
+    blob = entry.blob
+    assert blob is not None
+    if blob.size == 0:
+        findings.add("file-empty", file=entry.name, field=plan.name, expected="an NPY file", got="0 bytes")
+        return None
+    try:
+        header = read_header(blob)
+    except WrongHeader as wrong:
+        findings.add(
+            wrong.rule, file=entry.name, field=plan.name, offset=wrong.offset, expected=wrong.expected, got=wrong.got
+        )
+        return None
+    descr = parse_descr(header.descr)
+    if descr is None:
+        findings.add(
+            "npy-descr", file=entry.name, field=plan.name, expected=f"the type {_wanted(plan)}", got=repr(header.descr)
+        )
+        return None
+    if not _fits(plan, descr, header, entry, findings):
+        return None
+    return _measured(entry, plan, descr, header, findings)
+
+
+def _wanted(plan: ColumnPlan) -> str:
+    order = {"b1": "|", "i1": "|", "u1": "|"}
+    kinds = _KINDS.get(plan.kind, ())
+    names = [f"{kind}<n>" if kind in ("U", "S") else f"{order.get(kind, '<')}{kind}" for kind in kinds]
+    return " or ".join(repr(name) for name in names) or "of another format"
+
+
+def _fits(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
+    half_floats = plan.kind in ("float16_vector", "bfloat16_vector") and descr.kind in ("f4", "f8")
+    if descr.kind not in _KINDS.get(plan.kind, ()):
+        # Servers of 3.0 narrow floats themselves.
+        older = [line for line in findings.lines if line < (3, 0) or not half_floats]
+        before = findings.counts["npy-dtype"]
+        if older:
+            findings.add(
+                "npy-dtype",
+                file=entry.name,
+                field=plan.name,
+                expected=f"the type {_wanted(plan)} of a {plan.field.dtype.name}",
+                got=repr(header.descr),
+                lines=older,
+            )
+        if findings.counts["npy-dtype"] > before or not half_floats:
+            return False
+    rank = 2 if plan.is_vector else 1
+    if len(header.shape) != rank:
+        expected = f"(n, {_width(plan, descr)})" if plan.is_vector else "(n,)"
+        findings.add(
+            "npy-shape", file=entry.name, field=plan.name, expected=f"the shape {expected}", got=str(header.shape)
+        )
+        return False
+    if plan.is_vector and header.shape[1] != _width(plan, descr):
+        findings.add(
+            "value-dim",
+            file=entry.name,
+            field=plan.name,
+            expected=f"the shape (n, {_width(plan, descr)}) for {plan.dim} dimensions",
+            got=str(header.shape),
+        )
+        return False
+    if header.fortran and plan.is_vector and header.shape[0] > 1 and header.shape[1] > 1:
+        findings.add(
+            "npy-fortran", file=entry.name, field=plan.name, expected="fortran_order False", got="fortran_order True"
+        )
+        return False
+    if descr.is_text and not 0 < descr.itemsize <= MAX_TEXT_WIDTH * (4 if descr.kind == "U" else 1):
+        findings.add(
+            "npy-text-width",
+            file=entry.name,
+            field=plan.name,
+            expected=f"a width from 1 to {MAX_TEXT_WIDTH}",
+            got=repr(header.descr),
+        )
+        return False
+    return True
+
+
+def _width(plan: ColumnPlan, descr: Descr) -> int:
+    return int(plan.dim * (_BYTES_A_DIM.get(plan.kind, 1) if descr.kind == "u1" else 1))
+
+
+def _measured(entry: Entry, plan: ColumnPlan, descr: Descr, header: NpyHeader, findings: Findings) -> NpyColumn:
+    n = header.shape[0]
+    row_bytes = descr.itemsize * (header.shape[1] if plan.is_vector else 1)
+    end = header.data_start + n * row_bytes
+    column = NpyColumn(entry, plan, descr, header.data_start, n, n, row_bytes)
+    if end > entry.size:
+        findings.add(
+            "npy-text-truncated" if descr.is_text else "npy-truncated",
+            file=entry.name,
+            field=plan.name,
+            offset=entry.size,
+            expected=f"{end} bytes for {n} rows",
+            got=f"{entry.size} bytes",
+        )
+        return replace(column, present=(entry.size - header.data_start) // row_bytes)
+    if end < entry.size:
+        findings.add(
+            "npy-trailing",
+            file=entry.name,
+            field=plan.name,
+            offset=end,
+            expected=f"{end} bytes for {n} rows",
+            got=f"{entry.size - end} bytes more",
+        )
+    return column

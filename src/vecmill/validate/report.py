@@ -1,0 +1,82 @@
+"""What a validation found, as a value."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vecmill.errors import DataError
+from vecmill.validate.findings import Finding
+from vecmill.validate.rule import Severity
+from vecmill.validate.rules import RULES
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What `validate` found.
+
+    Attributes
+    ----------
+    findings: every broken rule with its place, in the order of the files; at most so many of a rule as were asked for.
+    counts: how often each rule is broken, those included that are not in ``findings``.
+    files: import files looked at (an NPY set is one). rows: rows of those that tell; on a level below "full", JSON and
+        CSV files do not tell theirs.
+    n_bytes: bytes of all files.
+    level, target: what was asked for.
+    seconds: wall time.
+    """
+
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int]
+    files: int
+    rows: int
+    n_bytes: int
+    level: str
+    target: str | None
+    seconds: float
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What the server refuses, or takes wrongly."""
+        return tuple(one for one in self.findings if one.severity is not Severity.ADVICE)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is worth a look."""
+        return tuple(one for one in self.findings if one.severity is Severity.ADVICE)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server would take all files, and take them for what they are."""
+        return not self.errors
+
+    def raise_for_errors(self) -> None:
+        """Raise a DataError for the first error, with the others counted in a note. Do nothing without errors."""
+        if self.ok:
+            return
+        first = self.errors[0]
+        error = DataError(file=first.file, field=first.field, row=first.row, expected=first.expected, got=first.got)
+        error.add_note(f"rule {first.rule} ({first.severity}); the way out: {first.way_out}")
+        more = sum(self.counts[name] for name in {one.rule for one in self.errors}) - 1
+        if more:
+            error.add_note(f"{more} more")
+        raise error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, fit for JSON."""
+        return {
+            "ok": self.ok,
+            "target": self.target,
+            "level": self.level,
+            "files": self.files,
+            "rows": self.rows,
+            "bytes": self.n_bytes,
+            "seconds": self.seconds,
+            "counts": dict(self.counts),
+            "findings": [
+                dataclasses.asdict(one) | {"holds": RULES[one.rule].holds, "source": RULES[one.rule].source}
+                for one in self.findings
+            ],
+        }

@@ -1,0 +1,51 @@
+"""What a rule is: what must hold, and what breaking it does, by format and release line of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Line = tuple[int, int]
+"""A release line of the server: (2, 5)."""
+
+
+class Severity(StrEnum):
+    """What comes of a broken rule: the server refuses the file, takes other data than it holds, or nothing yet."""
+
+    REFUSED = "refused"
+    SILENT = "silent"
+    ADVICE = "advice"
+
+
+_ORDER = (None, Severity.ADVICE, Severity.REFUSED, Severity.SILENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. ``severities`` by format ("npy", "parquet", "json" for JSON Lines too, "csv", "*" for all)."""
+
+    id: str
+    holds: str
+    way_out: str
+    source: str
+    severities: Mapping[str, tuple[tuple[Line, Severity | None], ...]]
+
+    def severity(self, form: str, lines: tuple[Line, ...]) -> Severity | None:
+        """Return the worst that breaking it does on servers of these lines, None where it is no rule."""
+        spans = self.severities.get(form, self.severities.get("*", ()))
+        found: list[Severity | None] = [None]
+        for line in lines:
+            held = [severity for since, severity in spans if since <= line]
+            found.append(held[-1] if held else None)
+        return max(found, key=_ORDER.index)
+
+
+def spans(text: str) -> tuple[tuple[Line, Severity | None], ...]:
+    """Read "silent 2.4=refused": silent corruption, from 2.4 on refused. "-": no rule."""
+    found: list[tuple[Line, Severity | None]] = []
+    for part in text.split():
+        since, sign, word = part.rpartition("=")
+        major, _, minor = since.partition(".")
+        found.append(((int(major), int(minor)) if sign else (0, 0), None if word == "-" else Severity(word)))
+    return tuple(found)

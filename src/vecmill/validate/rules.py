@@ -1,0 +1,389 @@
+"""The rules of the server, one row a rule: what must hold, in which versions breaking it is what, and the way out.
+
+docs/rules.md is printed from this table (``python -m vecmill.validate.rules``). Severities are given per format and
+release line as a short text: "silent 2.4=refused" reads: silent corruption, from 2.4 on refused; "-": no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vecmill.validate.rule import Rule, spans
+
+_NPYIO = "sbinet/npyio npy/reader.go"
+_NPY = "milvus importutilv2/numpy/field_reader.go, util.go"
+_PARQUET = "milvus importutilv2/parquet/util.go, field_reader.go"
+_JSON = "milvus importutilv2/json/reader.go, row_parser.go"
+_CSV = "milvus importutilv2/csv/reader.go, row_parser.go"
+_FILES = "milvus importutilv2/util.go, proxy/task_import.go"
+_TRIED = "tried with Milvus 2.3.5"
+
+# id, what must hold, way out, source, severities.
+# fmt: off
+_ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
+    # -- files and sets
+    ("file-missing", "every file that is named can be read", "name a file that is there", _FILES, "refused"),
+    (
+        "file-type",
+        "the name ends in .parquet, .npy, .json, .jsonl, .ndjson or .csv, in lower case: nothing else tells the "
+        "server what a file is", "rename the file", _FILES, "refused",
+    ),
+    (
+        "file-group", "an import file is one file, or the NPY files of one set",
+        "name each file in a list of its own", _FILES, "refused",
+    ),
+    ("file-empty", "a file is not empty", "leave the file out", f"{_TRIED}; {_FILES}", "refused"),
+    ("file-no-rows", "a file has rows", "leave the file out: versions differ in what they do", _TRIED, "advice"),
+    (
+        "file-size", "an import file has at most 16 GiB, an NPY set with all its files; 10 GB on Zilliz Cloud",
+        "write smaller files (chunk_size)", "milvus configure_datanode.md, maxImportFileSizeInGB; docs.zilliz.com",
+        "refused",
+    ),
+    (
+        "schema-format", "the format carries every field of the schema, and the server of the target reads it",
+        "use another format", "docs/formats.md", "refused",
+    ),
+    (
+        "manifest-bytes", "a file has the bytes that its manifest tells", "write or upload it again", "manifest.json",
+        "silent",
+    ),
+    ("manifest-rows", "a file has the rows that its manifest tells", "write it again", "manifest.json", "silent"),
+    # -- columns
+    (
+        "column-missing",
+        "there is a column for every field that the server does not fill itself, is not nullable and has no default",
+        "add the column", f"{_NPY}; {_PARQUET}; {_JSON}; {_CSV}", "refused",
+    ),
+    (
+        "column-unknown",
+        "every column is a field of the schema; dynamic values are in $meta (in JSON beside the fields)",
+        "remove the column, or put it into $meta", f"{_TRIED}; {_PARQUET}",
+        {"*": "refused 2.6=advice", "csv": "advice"},
+    ),
+    (
+        "column-twice", "a column is there once", "remove one", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}",
+        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent"},
+    ),
+    (
+        "column-auto-id", "there is no column for a primary key that the server makes (but see allow_insert_auto_id)",
+        "remove the column", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}", "refused",
+    ),
+    (
+        "column-function-output", "there is no column for what a function of the collection makes",
+        "remove the column", f"{_NPY}; {_PARQUET}; {_JSON}", "refused",
+    ),
+    # -- values, in any format
+    (
+        "value-type", "a value has the type of its field", "write it in the form that docs/formats.md tells",
+        f"{_JSON}; {_CSV}", {"json": "refused", "csv": "refused"},
+    ),
+    (
+        "value-range", "a number is within the range of its field", "use a wider field, or leave the row out",
+        f"{_TRIED}; {_JSON}; {_PARQUET}",
+        {"json": "refused", "csv": "refused", "npy": "silent", "parquet": "silent 2.4=refused"},
+    ),
+    (
+        "value-array-range",
+        "an element of an INT8 or INT16 array is within the range of that type: the server only looks whether it is "
+        "an int32", "use ARRAY of INT32, or leave the row out", _JSON, {"json": "silent", "csv": "silent"},
+    ),
+    (
+        "value-dim", "a vector has as many values as the field has dimensions (8 of a binary vector make a byte)",
+        "write vectors of one length", f"{_TRIED}; {_PARQUET}; {_JSON}", "refused",
+    ),
+    (
+        "value-bytes-dim",
+        "a vector written as bytes has the bytes of its dimensions: the server joins them unmeasured",
+        "write vectors of one length", _PARQUET, {"parquet": "silent"},
+    ),
+    (
+        "value-null", "there is a null only where the field is nullable or has a default",
+        "fill it, or make the field nullable", f"{_TRIED}; {_PARQUET}; {_JSON}",
+        {"*": "refused", "parquet": "silent 2.4=refused"},
+    ),
+    (
+        "value-null-element", "there is no null within an array or a vector", "fill it", _PARQUET,
+        {"*": "refused", "parquet": "silent 2.6=refused"},
+    ),
+    (
+        "value-empty-list", "a nullable array is not empty: the server reads an empty list as null",
+        "write the file as JSON, or a null", _PARQUET, {"parquet": "- 2.5=silent"},
+    ),
+    (
+        "value-nan", "a FLOAT or DOUBLE is finite, also within an array",
+        "replace NaN and infinity, or leave the row out", f"{_TRIED}; {_NPY}; {_PARQUET}",
+        {"npy": "refused 2.4=silent", "parquet": "silent 2.4=refused", "json": "refused", "csv": "refused"},
+    ),
+    (
+        "value-nan-vector", "a float vector is finite (Milvus 2.5 takes a NaN in NPY for the end of the file)",
+        "leave the row out", f"{_TRIED}; {_NPY}; {_PARQUET}",
+        {"*": "refused", "npy": "refused 2.5=silent 2.6=refused", "parquet": "silent"},
+    ),
+    (
+        "value-nan-half", "a float16 or bfloat16 vector is finite: as bytes it is not looked at", "leave the row out",
+        f"{_NPY}; {_PARQUET}", {"npy": "silent", "parquet": "silent", "json": "refused", "csv": "refused"},
+    ),
+    (
+        "value-vector-overflow", "a float64 vector fits float32: what does not becomes infinite",
+        "scale it, or leave the row out", f"{_TRIED}; {_NPY}", {"*": "silent", "json": "refused", "csv": "refused"},
+    ),
+    (
+        "value-text-length", "text has at most max_length bytes of UTF-8", "cut it, or raise max_length",
+        f"{_TRIED}; milvus importutilv2/common", {"*": "silent 2.4=refused"},
+    ),
+    (
+        "value-text-utf8", "text is UTF-8", "write it as UTF-8", f"{_TRIED}; milvus release notes 2.5.8",
+        {"*": "silent 2.5=refused", "json": "silent"},
+    ),
+    (
+        "value-capacity", "an array has at most max_capacity elements", "cut it, or raise max_capacity",
+        f"{_TRIED}; milvus importutilv2/common", {"*": "silent 2.4=refused"},
+    ),
+    (
+        "value-json", "a JSON field holds JSON text", "write it with a JSON encoder", f"{_TRIED}; {_NPY}; {_PARQUET}",
+        "refused",
+    ),
+    (
+        "value-json-size", "a JSON value has at most 65,536 bytes: an insert or upsert of more is refused",
+        "make it smaller", "milvus-docs use-json-fields.md", "advice",
+    ),
+    (
+        "value-meta", "$meta is a JSON object, with no key that stands beside it too, and no $meta in it",
+        "write it as an object", f"{_TRIED}; {_NPY}; {_PARQUET}",
+        {"*": "refused", "npy": "silent 2.4=refused", "parquet": "silent 2.4=refused"},
+    ),
+    (
+        "value-geometry", "a geometry is well-formed WKT", "write it with a geometry library",
+        f"{_NPY}; {_PARQUET}; {_JSON}", "refused",
+    ),
+    (
+        "value-timestamptz", "a time is RFC 3339 text with an offset from -12:00 to +14:00, or naive",
+        "write it as '2026-01-31T12:00:00Z'", "milvus pkg/util/timestamptz", "refused",
+    ),
+    (
+        "value-sparse",
+        "a sparse vector is an object of index to value, or of indices and values: indices below 4294967295, each "
+        "once; values finite and not negative", "mend it, or leave the row out", "milvus pkg/util/typeutil, sparse",
+        "refused",
+    ),
+    (
+        "value-sparse-index",
+        "an index of a sparse vector is a number from 0 to 4294967294: others are wrapped, or read as octal",
+        "mend it", "milvus pkg/util/typeutil, sparse", "silent",
+    ),
+    # -- NPY
+    (
+        "npy-magic", "the file begins with the bytes 93 4E 55 4D 50 59", "write it with numpy.save", _NPYIO,
+        {"npy": "refused"},
+    ),
+    (
+        "npy-version", "the file is of NPY version 1 or 2", "write it with numpy.save", f"{_TRIED}; {_NPYIO}",
+        {"npy": "refused"},
+    ),
+    (
+        "npy-header-size", "the header has at most 65,536 bytes and is whole", "write it with numpy.save",
+        "milvus importutilv2/numpy/row_count.go", {"npy": "refused"},
+    ),
+    (
+        "npy-header-newline", "the header ends with a newline: without one, Milvus up to 2.6 ends itself",
+        "write it with numpy.save", f"{_TRIED}; {_NPYIO}", {"npy": "refused"},
+    ),
+    (
+        "npy-header-form",
+        "the header is as numpy writes it: 'descr', 'fortran_order', 'shape' in this order, plain integers, ', }' at "
+        "the end", "write it with numpy.save", f"{_TRIED}; {_NPYIO}", {"npy": "refused"},
+    ),
+    (
+        "npy-header-misread", "the server, which cuts the header at fixed places, reads from it what NumPy reads",
+        "write it with numpy.save", _NPYIO, {"npy": "refused 2.4=silent"},
+    ),
+    (
+        "npy-fortran", "a matrix is in C order: the server passes over fortran_order and reads the values row by row",
+        "numpy.save(path, numpy.ascontiguousarray(array))", f"{_TRIED}; {_NPY}", {"npy": "silent"},
+    ),
+    (
+        "npy-descr", "the type is one that the server knows: b1, u1, i1 to i8, f4, f8, S, U", "array.astype(...)",
+        f"{_TRIED}; {_NPY}", {"npy": "refused"},
+    ),
+    (
+        "npy-dtype", "the type is that of the field, in the same width", "array.astype(...)", f"{_TRIED}; {_NPY}",
+        {"npy": "refused"},
+    ),
+    (
+        "npy-shape", "scalars have the shape (n,), vectors (n, dim)", "array.reshape(...)", f"{_TRIED}; {_NPY}",
+        {"npy": "refused"},
+    ),
+    (
+        "npy-truncated",
+        "the file holds all values of its shape: a cut at the end of what the server reads at once passes for the end",
+        "write or upload it again", f"{_TRIED}; {_NPY}", {"npy": "refused 2.4=silent"},
+    ),
+    (
+        "npy-text-truncated", "a file of text holds all values of its shape: missing ones become empty",
+        "write or upload it again", _NPY, {"npy": "silent"},
+    ),
+    (
+        "npy-trailing", "nothing follows the values: the server passes over it", "write it again", _TRIED,
+        {"npy": "advice"},
+    ),
+    (
+        "npy-rows",
+        "all files of a set have the same number of rows: the server drops what is beyond the shortest, or refuses",
+        "write all columns from the same rows", f"{_TRIED}; milvus importutilv2/numpy/reader.go",
+        {"npy": "refused 2.4=silent 3.0=refused"},
+    ),
+    (
+        "npy-text-width", "a text column has a width from 1 to 4,194,304",
+        "array.astype('U1') when all values are empty", f"{_TRIED}; {_NPY}", {"npy": "refused"},
+    ),
+    (
+        "npy-text-nul", "text has no U+0000 in it: the server drops it", "remove it, or write Parquet",
+        f"{_TRIED}; {_NPY}", {"npy": "silent"},
+    ),
+    (
+        "npy-text-code", "text of type U has no surrogates and nothing above U+10FFFF: they become U+FFFD",
+        "write it as UTF-8 text", _NPY, {"npy": "silent"},
+    ),
+    (
+        "npy-bytes-length", "text of type S has at most max_length bytes: the server does not look",
+        "write it as type U", f"{_TRIED}; {_NPY}", {"npy": "silent"},
+    ),
+    (
+        "npy-bytes-empty", "text of type S is not empty: an empty value is stored as NUL bytes", "write it as type U",
+        _NPY, {"npy": "silent"},
+    ),
+    (
+        "npy-bool", "a bool is a byte of 0 or 1: others are true for NumPy and false for the server",
+        "array.astype(bool)", _NPYIO, {"npy": "silent"},
+    ),
+    # -- Parquet
+    (
+        "parquet-footer",
+        "the file is whole Parquet, with a footer of at most 64 MiB and at most 65,536 columns and row groups",
+        "write or upload it again", f"{_TRIED}; arrow-go parquet/file", {"parquet": "refused"},
+    ),
+    (
+        "parquet-pages", "every page can be decoded", "write or upload it again", "arrow-go parquet/file",
+        {"parquet": "refused"},
+    ),
+    (
+        "parquet-codec", "the compression is none, snappy, gzip, brotli or zstd", "compression='zstd'",
+        f"{_TRIED}; arrow-go parquet/compress", {"parquet": "refused"},
+    ),
+    (
+        "parquet-page-version", "data pages are of version 1", "data_page_version='1.0'", _TRIED,
+        {"parquet": "refused 2.4=-"},
+    ),
+    (
+        "parquet-type", "a column has a type that the server takes for the field", "cast the column",
+        f"{_TRIED}; {_PARQUET}", {"parquet": "refused"},
+    ),
+    (
+        "parquet-arrow-schema",
+        "ARROW:schema does not ask for a type that the server refuses (large_string, dictionary, fixed_size_list), "
+        "where the file itself holds one that it takes", "cast the column, or store_schema=False",
+        f"{_TRIED}; arrow-go pqarrow/schema.go", {"parquet": "refused"},
+    ),
+    (
+        "parquet-narrow", "a number has the width of the field: values of a narrower type arrive changed",
+        "cast the column", f"{_TRIED}; {_PARQUET}", {"parquet": "silent"},
+    ),
+    (
+        "parquet-row-group", "a row group has at most 1 GiB of values: some servers hold whole ones in memory",
+        "row_group_size=...", "milvus importutilv2/parquet/reader.go; pymilvus buffer.py", {"parquet": "advice"},
+    ),
+    # -- JSON
+    (
+        "json-syntax",
+        "the file is JSON (JSON Lines: one object after another) without a byte order mark, and nothing follows it",
+        "write it with a JSON encoder", f"{_TRIED}; {_JSON}", {"json": "refused"},
+    ),
+    (
+        "json-top", "the file is a list of objects, or an object whose only key is rows", "write a list of objects",
+        f"{_TRIED}; {_JSON}", {"json": "refused"},
+    ),
+    ("json-row", "every row is an object of at most 64 MiB", "write rows as objects", _JSON, {"json": "refused"}),
+    # -- CSV
+    (
+        "csv-bom", "the file has no byte order mark: it would become a part of the first name", "write it as 'utf-8'",
+        "Go encoding/csv", {"csv": "refused"},
+    ),
+    (
+        "csv-quote", "quotes stand at both ends of a cell, and within it twice", "write it with a CSV encoder",
+        f"Go encoding/csv; {_CSV}", {"csv": "refused"},
+    ),
+    (
+        "csv-quote-first",
+        "so do those of the first column: there the server takes a wrong one for the end of the file",
+        "write it with a CSV encoder", f"Go encoding/csv; {_CSV}", {"csv": "silent"},
+    ),
+    (
+        "csv-cells", "every row has as many cells as the header", "write it with a CSV encoder", _CSV,
+        {"csv": "refused"},
+    ),
+    (
+        "csv-blank-line", "there are no blank lines: the server passes over them", "remove them; quote an empty cell",
+        "Go encoding/csv", {"csv": "advice"},
+    ),
+    (
+        "csv-crlf", "a cell has no CR LF in it: the server reads LF", "write it as JSON or Parquet",
+        "Go encoding/csv", {"csv": "silent"},
+    ),
+)
+# fmt: on
+
+
+def _table() -> Mapping[str, Rule]:
+    table = {}
+    for name, holds, way_out, source, severities in _ROWS:
+        by_form = {"*": severities} if isinstance(severities, str) else severities
+        table[name] = Rule(name, holds, way_out, source, {form: spans(text) for form, text in by_form.items()})
+    return MappingProxyType(table)
+
+
+RULES: Mapping[str, Rule] = _table()
+"""Every rule by its id."""
+
+
+def as_markdown() -> str:
+    """Return docs/rules.md."""
+    lines = [
+        "# The rules that `vecmill validate` applies",
+        "",
+        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.rules`.",
+        "",
+        "- **refused**: the server refuses the file, and with it the whole import job.",
+        "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",
+        "- **advice**: nothing is lost, but it is worth a look. Advice does not change the exit code.",
+        "",
+        "A version stands for that release line and all later ones, up to the next one named. Which type each format",
+        "carries is in [formats.md](formats.md) (rule `schema-format`).",
+    ]
+    titles = {"file": "Files", "schema": "", "manifest": "", "column": "Columns", "value": "Values", "npy": "NPY"}
+    titles |= {"parquet": "Parquet", "json": "JSON and JSON Lines", "csv": "CSV"}
+    for rule in RULES.values():
+        title = titles.pop(rule.id.partition("-")[0], "")
+        if title:
+            head = "| Rule | What must hold | When broken | Way out | Source |\n|---|---|---|---|---|"
+            lines += ["", f"## {title}", "", head]
+        cells = (f"`{rule.id}`", rule.holds, _when(rule), rule.way_out, rule.source)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _when(rule: Rule) -> str:
+    words = []
+    for form, held in rule.severities.items():
+        steps = [
+            f"{severity or 'fine'}{f' from {since[0]}.{since[1]} on' if since > (0, 0) else ''}"
+            for since, severity in held
+        ]
+        name = {"*": "other formats" if len(rule.severities) > 1 else "", "npy": "NPY"}.get(form, form.title())
+        name = name if form not in ("json", "csv") else form.upper()
+        words.append(f"{name}: {', '.join(steps)}" if name else ", ".join(steps))
+    return "; ".join(words)
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -1,0 +1,126 @@
+"""What a field asks of text: bytes, UTF-8, JSON, WKT, times, sparse vectors. For columns in Arrow's layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmill._native import scan
+from vecmill._native import text as text_kernel
+from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.timestamptz import timestamptz_problem
+from vecmill.validate.findings import Findings
+from vecmill.validate.sparse_form import sparse_problem
+from vecmill.wkt import encode_wkt
+
+Array = NDArray[Any]
+_VALUE_KINDS = ("geometry", "timestamptz", "sparse")
+
+
+@dataclass(frozen=True, slots=True)
+class TextChecks:
+    """The rules of one text column of one file. ``label``: the field in findings; ``renamed``: other ids of rules."""
+
+    plan: ColumnPlan
+    file: str
+    findings: Findings
+    label: str
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def with_rule(self, rule: str, other: str) -> TextChecks:
+        """Return the same, with findings of ``rule`` under another id."""
+        return replace(self, renamed={**self.renamed, rule: other})
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether more is looked at than how long a text is."""
+        return self.plan.kind != "text"
+
+    def add(self, rule: str, rows: Array, got: Callable[[int], str], expected: str) -> None:
+        """Add findings, one a row."""
+        rule = self.renamed.get(rule, rule)
+        self.findings.add_rows(rule, rows, got, file=self.file, field=self.label, expected=expected)
+
+    def lengths(self, n_bytes: Array, rows: Array) -> None:
+        """Check the bytes of values; ``rows`` are the numbers of their rows."""
+        kind = self.plan.kind
+        limit = {"text": self.plan.max_bytes, "json": JSON_MAX_BYTES, "meta": JSON_MAX_BYTES}.get(kind)
+        if limit is None or n_bytes.max(initial=0) <= limit:
+            return
+        wrong = np.flatnonzero(n_bytes > limit)
+        rule = "value-text-length" if kind == "text" else "value-json-size"
+        self.add(rule, rows[wrong], lambda i: f"{n_bytes[wrong[i]]} bytes", f"at most {limit} bytes")
+
+
+def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) -> None:
+    """Check values: ``data`` from ``offsets[i]`` to ``offsets[i + 1]`` (int32) is that of ``rows[i]``."""
+    kind = checks.plan.kind
+    checks.lengths(np.diff(offsets), rows)
+
+    def add(rule: str, wrong: Array, expected: str) -> None:
+        def got(i: int) -> str:
+            start, stop = offsets[wrong[i]], offsets[wrong[i] + 1]
+            return repr(data[start : min(stop, start + 60)].tobytes())[1:]
+
+        checks.add(rule, rows[wrong], got, expected)
+
+    wrong = np.fromiter(_not_utf8(offsets, data), np.int64)
+    if len(wrong):
+        add("value-text-utf8", wrong, "UTF-8")
+    if kind in ("json", "meta"):
+        for rule, found in _not_json(offsets, data, kind == "meta").items():
+            add(rule, found, "JSON text" if rule == "value-json" else "a JSON object")
+    elif kind in _VALUE_KINDS:
+        skipped = set(wrong.tolist())
+        for i in range(len(offsets) - 1):
+            if i in skipped:
+                continue
+            problem = value_problem(kind, data[offsets[i] : offsets[i + 1]].tobytes().decode())
+            if problem is not None:
+                checks.add(problem[0], rows[i : i + 1], lambda _i, got=problem[2]: got, problem[1])  # type: ignore[misc]
+
+
+def _not_utf8(offsets: Array, data: Array) -> Iterator[int]:
+    start = 0
+    while True:
+        row, reason = text_kernel.check_text(offsets[start:], data, -1, False)
+        if reason == text_kernel.FINE:
+            return
+        yield start + row
+        start += row + 1
+
+
+def _not_json(offsets: Array, data: Array, is_meta: bool) -> dict[str, Array]:
+    wrong: dict[str, list[int]] = {"value-json": [], "value-meta": []}
+    start = 0
+    while True:
+        row, place = scan.check_json(offsets, data, start, is_meta)
+        if row < 0:
+            return {rule: np.array(found) for rule, found in wrong.items() if found}
+        wrong["value-meta" if place < 0 else "value-json"].append(row)
+        start = row + 1
+
+
+def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
+    """Return (rule, expected, got) of text, by kind "geometry", "timestamptz" or "sparse"; None where it is fine."""
+    if kind == "geometry":
+        try:
+            encode_wkt(text)
+        except ValueError as error:
+            return "value-geometry", "well-formed WKT", str(error)
+    elif kind == "timestamptz":
+        problem = timestamptz_problem(text)
+        if problem is not None:
+            return "value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}"
+    else:
+        try:
+            decoded = json.loads(text)
+        except (ValueError, RecursionError):
+            return "value-sparse", "a sparse vector as a JSON object", repr(text[:60])
+        return sparse_problem(decoded)
+    return None

@@ -1,0 +1,57 @@
+"""A file that is read from its beginning to its end, of which a piece is in memory."""
+
+from __future__ import annotations
+
+from vecmill.validate.blobs import BLOCK_BYTES, Blob
+
+_BLANKS = b" \t\r\n"
+
+
+class Window:
+    """``data[at:]`` is what is in memory of the bytes not taken yet; ``data[0]`` is byte ``base`` of the file."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self._next = 0
+        self.data = b""
+        self.at = 0
+        self.base = 0
+
+    @property
+    def offset(self) -> int:
+        """The place in the file."""
+        return self.base + self.at
+
+    def grow(self) -> bool:
+        """Read on, as much again as there is; False at the end of the file."""
+        rest = self.data[self.at :]
+        size = max(4 * BLOCK_BYTES, len(rest))
+        more = self._blob.read(self._next, self._next + size)
+        self._next += len(more)
+        self.base += self.at
+        self.data, self.at = rest + more, 0
+        return bool(more)
+
+    def peek(self, n: int) -> bytes:
+        """Return the next bytes, fewer at the end of the file."""
+        while len(self.data) - self.at < n and self.grow():
+            pass
+        return self.data[self.at : self.at + n]
+
+    def take(self, n: int) -> bytes:
+        """Return the next bytes and go behind them."""
+        found = self.peek(n)
+        self.at += len(found)
+        return found
+
+    def skip_blanks(self) -> bool:
+        """Go to the next byte that is no blank of JSON; False at the end of the file."""
+        while True:
+            data, at = self.data, self.at
+            while at < len(data) and data[at] in _BLANKS:
+                at += 1
+            self.at = at
+            if at < len(data):
+                return True
+            if not self.grow():
+                return False
