@@ -16,7 +16,7 @@ extensions = [
         f"vecmill._native.{source.stem}",
         [str(source)],
         include_dirs=[str(NATIVE)],
-        depends=[str(header) for pattern in ("*.h", "*.pxd") for header in sorted(NATIVE.glob(pattern))],
+        depends=[str(header) for pattern in ("*.h", "*.pxd", "*.pxi") for header in sorted(NATIVE.glob(pattern))],
         extra_compile_args=COMPILE_ARGS,
     )
     for source in sorted(NATIVE.glob("*.pyx"))

@@ -8,12 +8,14 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBuffer_Release, 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
+include "digits.pxi"
+
 cdef extern from "rowtext.h" nogil:
     enum:
         VM_CELL_BOOL, VM_CELL_INT8, VM_CELL_INT16, VM_CELL_INT32, VM_CELL_INT64, VM_CELL_FLOAT, VM_CELL_DOUBLE
         VM_CELL_FLOAT16, VM_CELL_BFLOAT16, VM_CELL_BYTE, VM_CELL_TEXT, VM_CELL_JSON, VM_CELL_VECTOR, VM_CELL_ARRAY
         VM_CELL_STRUCT, VM_MAX_ITEMS, VM_ROW_SLACK
-        VM_F32_K_MIN, VM_F32_K_MAX, VM_F64_K_MIN, VM_F64_K_MAX
+        VM_F64_K_MIN, VM_F64_K_MAX
     ctypedef struct vm_cell:
         int kind
         int n_items
@@ -33,7 +35,6 @@ cdef extern from "rowtext.h" nogil:
         Py_ssize_t n_null
         const uint8_t *tail
         Py_ssize_t n_tail
-    uint64_t vm_pow10_64[77]
     uint64_t vm_pow10_128[617][2]
     void vm_prepare_rows(const double *powers) noexcept
     Py_ssize_t vm_number_room(int kind) noexcept
@@ -57,21 +58,10 @@ _KINDS = {
 }
 
 
-def _power(object k, object n_bits):
-    """Return 10^k, times the power of two that gives it ``n_bits`` bits, rounded up."""
-    if k < 0:
-        divisor = 10**-k
-        return -((-1 << (n_bits - 1 + divisor.bit_length())) // divisor)
-    power = 10**k
-    shift = power.bit_length() - n_bits
-    return power << -shift if shift < 0 else -(-power >> shift)
-
-
 cdef int _fill_tables() except -1:
     cdef int k
     cdef double[13] powers
-    for k in range(VM_F32_K_MIN, VM_F32_K_MAX + 1):
-        vm_pow10_64[k - VM_F32_K_MIN] = _power(k, 64)
+    fill_float32_powers()
     for k in range(VM_F64_K_MIN, VM_F64_K_MAX + 1):
         power = _power(k, 128)
         vm_pow10_128[k - VM_F64_K_MIN][0] = power & 0xffffffffffffffff

@@ -117,7 +117,7 @@ def text_columns(writer: LocalBulkWriter, path: str) -> dict[str, list[Any]]:
 def _of_cell(field: Any, cell: str, options: Any) -> Any:
     if cell == options["nullkey"] and (field.nullable or field.default_value is not None):
         return None
-    if field.dtype in (D.VARCHAR, D.JSON):
+    if field.dtype in (D.VARCHAR, D.TEXT, D.JSON, D.GEOMETRY, D.TIMESTAMPTZ):
         return cell
     return _of_json(field, json.loads(cell))
 

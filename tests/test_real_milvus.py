@@ -45,7 +45,7 @@ EDGES = {
 
 @dataclass(frozen=True)
 class Case:
-    """What is written, and how: ``way`` the rows come in, ``output`` "npy" or a codec of Parquet."""
+    """What is written, and how: ``way`` the rows come in, ``output`` "npy", "json" or a codec of Parquet."""
 
     vector: DataType
     dim: int
@@ -77,7 +77,12 @@ CASES = [
     Case(FLOAT, 8, "zstd", "int64", "append_rows"),
     Case(FLOAT, 768, "zstd", "varchar", "append_row"),
     Case(BINARY, 1024, "zstd", "auto", "arrow"),
+    Case(FLOAT, 768, "json", "int64", "numpy", n_rows=3_000),
+    Case(FLOAT, 8, "json", "varchar", "append_rows"),
+    Case(BINARY, 1024, "json", "auto", "arrow"),
 ]
+# NPY carries none.
+ARRAYS = {"numbers": [[], [2**63 - 1], [-1, 0, 1]], "words": [["ü", ""], [], ["🗼" * 5]]}
 
 
 @dataclass(frozen=True)
@@ -165,14 +170,14 @@ def test_what_does_not_fit_the_collection_is_refused_by_the_server(milvus, clien
 def begin_case(case: Case, milvus: Milvus, client: MilvusClient, folder: Path) -> Imported:
     schema = case_schema(case)
     columns = case_columns(case)
-    options: dict[str, Any] = {"file_type": "npy"}
-    if case.output != "npy":
+    options: dict[str, Any] = {"file_type": case.output}
+    if case.output not in ("npy", "json"):
         options = {"file_type": "parquet", "config": {"compression": case.output}}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     with LocalBulkWriter(schema, folder, chunk_size=case.chunk_size, **options) as writer:
         put(writer, case, columns, rows)
     assert len(writer.batch_files) >= case.n_files
-    if case.output != "npy":
+    if options["file_type"] == "parquet":
         assert pq.ParquetFile(writer.batch_files[0][0]).num_row_groups >= case.n_row_groups
     create(client, case.name, schema.to_dict())
     fields = {field.name: field.dtype for field in schema.fields}
@@ -200,6 +205,9 @@ def case_schema(case: Case) -> Any:
         schema.add_field(dtype.name.lower(), dtype)
     schema.add_field("text", D.VARCHAR, max_length=TEXT_BYTES)
     schema.add_field("json", D.JSON)
+    if case.output != "npy":
+        schema.add_field("numbers", D.ARRAY, element_type=D.INT64, max_capacity=3)
+        schema.add_field("words", D.ARRAY, element_type=D.VARCHAR, max_capacity=3, max_length=20)
     schema.add_field("vector", case.vector, dim=case.dim)
     return schema
 
@@ -213,6 +221,8 @@ def case_columns(case: Case) -> dict[str, Any]:
         columns["id"] = [f"ключ-{i}" for i in range(n)] if case.key == "varchar" else [i * 7 - 1_000 for i in range(n)]
     columns |= {dtype.name.lower(): cycled(edges, n) for dtype, edges in EDGES.items()}
     columns |= {"text": cycled(TEXTS, n), "json": cycled(JSONS, n)}
+    if case.output != "npy":
+        columns |= {name: cycled(values, n) for name, values in ARRAYS.items()}
     if case.vector == BINARY:
         columns["vector"] = rng.integers(0, 256, (n, case.dim // 8), dtype="u1")
     else:
@@ -295,6 +305,8 @@ def comparable(dtype: DataType, value: Any) -> Any:
     """Return a value, as given or as it came back, in a form whose equality is that of its bits."""
     if dtype == D.JSON:
         return json.dumps(value, sort_keys=True)
+    if dtype == D.ARRAY:
+        return list(value)
     if dtype == FLOAT:
         return np.asarray(value, "f4").tobytes()
     if dtype == BINARY:

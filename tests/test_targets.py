@@ -46,7 +46,7 @@ VALUES: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "INT8_VECTOR": (VECTOR, [[-128] * 8, [127] * 8]),
     "SPARSE_FLOAT_VECTOR": ({}, [{1: 0.5, 4_294_967_294: 1.25}, {}]),
 }
-TYPE_CELLS = [(name, form) for name in TYPE_TABLE for form in (BulkFileType.PARQUET, BulkFileType.NUMPY)]
+TYPE_CELLS = [(name, form) for name in TYPE_TABLE for form in FORMATS]
 
 
 def schema_with(name: str, **more: Any) -> Any:

@@ -20,7 +20,7 @@ from vecmill.arrow import fixed_from_arrow, is_list, plain_storage, text_from_ar
 from vecmill.blocks import Bytes, FixedBlock, VariableBlock
 from vecmill.buffers import column_buffer, fill_list
 from vecmill.dense import encode_fixed, native
-from vecmill.lists import ArrowArrays, ArrowStructs, MatrixArrays
+from vecmill.lists import ArrowArrays, ArrowStructs, MatrixArrays, SparseMatrix
 from vecmill.misfit import Misfit, describe
 from vecmill.plan import ColumnPlan
 from vecmill.sparse import SparseRows
@@ -70,7 +70,7 @@ def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
     if isinstance(column, SparseRows):
         if plan.kind != "sparse":
             raise Misfit(plan.expected, "a sparse matrix")
-        return _PythonValues(plan, column)
+        return SparseMatrix(plan, column)
     return _open_arrow(plan, column)
 
 

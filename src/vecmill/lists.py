@@ -1,4 +1,4 @@
-"""ARRAY columns of a batch that come as Arrow lists or as a matrix: packed without a Python object a value."""
+"""Arrays and sparse vectors of a batch that come as Arrow lists or as a matrix: no Python object a value is made."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vecmill.blocks import Bytes, VariableBlock
 from vecmill.dense import encode_fixed
 from vecmill.misfit import Misfit
 from vecmill.plan import ColumnPlan
+from vecmill.sparse import SparseRows, sparse_block
 
 _ROWS = 64 * 1024
 _STRUCT_ROWS = 4096
@@ -38,6 +39,22 @@ class MatrixArrays:
         except Misfit as misfit:
             raise _misfit_at(self.plan, np.arange(n + 1) * m, start, misfit) from None
         return VariableBlock((np.arange(n + 1) * (m * item.width)).astype(np.int32), data)
+
+
+@dataclass(frozen=True, slots=True)
+class SparseMatrix:
+    """A compressed sparse row matrix: a sparse vector a row."""
+
+    plan: ColumnPlan
+    rows: SparseRows
+
+    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
+        """Encode and check rows; see VariableSource."""
+        try:
+            return VariableBlock(*sparse_block(self.rows[start : min(stop, start + _ROWS)], max_bytes))
+        except ValueError as error:
+            got, row = error.args
+            raise Misfit(self.plan.expected, got, start + row) from None
 
 
 @dataclass(frozen=True, slots=True)

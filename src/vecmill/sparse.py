@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecmill._native.sparse import ENTRY_BYTES, SLACK_BYTES, dict_text, rows_text_into
 from vecmill.datatypes import FLOAT32_MAX
 
 MAX_INDEX = 2**32 - 2
@@ -121,4 +122,32 @@ def sparse_text(indices: NDArray[np.uint32], values: NDArray[np.float32]) -> str
 
 def encode_sparse(value: Any) -> str:
     """Return the JSON object of a sparse vector in any form; see :func:`sparse_arrays`."""
-    return sparse_text(*sparse_arrays(value))
+    text = dict_text(value)
+    return sparse_text(*sparse_arrays(value)) if text is None else text
+
+
+def sparse_block(rows: SparseRows, max_bytes: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return the JSON objects of the first rows that fit in ``max_bytes`` (but of one at least): offsets, UTF-8.
+
+    Raises ValueError, with the row as second argument.
+    """
+    cuts = rows.indptr.astype(np.int64)
+    need = (cuts[1:] - cuts[0]) * ENTRY_BYTES + np.arange(1, len(cuts)) * SLACK_BYTES
+    n = max(1, int(np.searchsorted(need, max_bytes, side="right")))
+    first, last = int(cuts[0]), int(cuts[n])
+    indices, values = rows.indices[first:last], rows.values[first:last]
+    if indices.dtype.kind not in "iu" or values.dtype.kind not in "iuf":
+        raise ValueError(f"a matrix of {values.dtype} values at {indices.dtype} indices", 0)
+    offsets, out = np.empty(n + 1, np.int32), np.empty(int(need[n - 1]), np.uint8)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        narrow = np.ascontiguousarray(values, np.float32)
+    wide = np.ascontiguousarray(indices, np.int64)  # an index of 2^63 and above becomes negative, and is refused too
+    bad = rows_text_into(cuts[: n + 1] - first, wide, narrow, offsets, out)
+    if bad >= 0:
+        one = slice(int(cuts[bad]), int(cuts[bad + 1]))
+        try:
+            check_sparse(rows.indices[one], rows.values[one])
+        except ValueError as error:
+            raise ValueError(str(error), bad) from None
+        raise AssertionError(f"row {bad}: a kernel refused a sparse vector that Python takes")
+    return offsets, out[: offsets[-1]]
