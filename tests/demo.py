@@ -25,7 +25,7 @@ from vecmill.importer.lite import insert
 from vecmill.importer.output import open_local
 
 if TYPE_CHECKING:
-    from vecmill.convert import Report
+    from vecmill.convert.report import Report
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
 QUESTIONS = Path(__file__).parent / "data" / "questions.parquet"

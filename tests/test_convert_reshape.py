@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from converting import as_list, read_parquet, small_schema, vectors, write
-from vecmill.convert import Settings, convert, forecast, prepare
+from vecmill.convert import convert
+from vecmill.convert.forecast import forecast
+from vecmill.convert.job import Settings, prepare
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, row_hashes
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError

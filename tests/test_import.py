@@ -26,6 +26,12 @@ def test_import_is_fast_and_pulls_no_heavy_package():
     assert min(seconds for seconds, _ in runs) < 0.25
 
 
+def test_a_script_that_wants_a_schema_loads_no_numpy():
+    code = "import sys; from vecmill import DataType, create_schema, convert, validate; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_all_public_names_exist():
     import vecmill
 

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from vecmill import errors
-from vecmill.convert import Report, convert
+from vecmill.convert import convert
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
 from vecmill.filetype import BulkFileType
@@ -15,6 +15,7 @@ from vecmill.validate import validate
 from vecmill.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from vecmill.convert.report import Report
     from vecmill.importer.aclient import AsyncImportClient, AsyncImportJob
     from vecmill.importer.calls import (
         abort_import,
@@ -81,6 +82,7 @@ _LAZY = {
     "ImportJob": "vecmill.importer.client",
     "LocalBulkWriter": "vecmill.local_writer",
     "RemoteBulkWriter": "vecmill.remote_writer",
+    "Report": "vecmill.convert.report",
     "ValidationReport": "vecmill.validate.report",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",

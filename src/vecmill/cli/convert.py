@@ -23,7 +23,8 @@ from vecmill.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from vecmill.convert import Forecast, Report
+    from vecmill.convert.forecast import Forecast
+    from vecmill.convert.report import Report
 
 
 class Policy(StrEnum):
@@ -189,7 +190,8 @@ def convert_command(
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
     with exit_codes(as_json=as_json, debug=debug):
-        from vecmill.convert import Settings, forecast, prepare, run
+        from vecmill.convert.forecast import forecast
+        from vecmill.convert.job import Settings, prepare, run
 
         began = time.perf_counter()
         settings = Settings(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
 from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, pairs, text_options, with_key
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from vecmill.local_writer import LocalBulkWriter
 
 OnError = Literal["stop", "skip"]
-
-SEGMENT_BYTES = 512 << 20
-"""Default size of a segment: large enough that the server has few files to open, small enough to retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,82 +90,6 @@ class Plan:
     settings: Settings
     inferred: bool
     notes: tuple[str, ...]
-
-
-def convert(
-    src: Input,
-    dst: PathLike,
-    *,
-    schema: object = None,
-    file_type: BulkFileType | str = "parquet",
-    segment_size: int = SEGMENT_BYTES,
-    columns: Mapping[str, str] | Iterable[str] | None = None,
-    join: Sequence[Input] = (),
-    kind: str | None = None,
-    primary: str | None = None,
-    id_from: str | None = None,
-    skip: int = 0,
-    limit: int | None = None,
-    cast: Policy = "safe",
-    normalize: Sequence[str] = (),
-    scale: Mapping[str, float] | None = None,
-    on_error: OnError = "stop",
-    check_duplicates: bool = False,
-    keep: Keep = "error",
-    resume: bool = False,
-    target: str | None = None,
-    config: Mapping[str, Any] | None = None,
-    text: TextOptions | None = None,
-    progress: Progress | None = None,
-) -> Report:
-    """Convert files of embeddings to the files of a bulk import, in bounded memory.
-
-    Parameters
-    ----------
-    src: files, folders or tables in memory, see `vecmill.sources.open_source`; or any `Source`. None when ``columns``
-        names array files only.
-    dst: folder to write to; the files come into a folder of their own inside it.
-    schema: what the rest of vecmill takes as a schema. None infers one from the data.
-    file_type: "parquet", "npy", "json", "jsonl" or "csv".
-    segment_size: bytes after which the next file begins.
-    columns: field -> source column or NPY file; naming columns selects them, see `open_source`. With a schema, its
-        fields are also found under their own names.
-    join: further inputs whose columns stand beside those of ``src``, row by row; their row counts must be the same.
-    kind: what ``src`` is, where neither its first bytes nor its name tell; see `vecmill.sources.kinds`.
-    primary: column that becomes the primary key of an inferred schema.
-    id_from: where the primary key comes from: "row", "hash", "hash:a,b", "column", "column:a"; see `with_key`.
-    skip, limit: leave out the first rows; take at most so many after them.
-    cast: "safe", or "unsafe" for casts that may lose something; see `vecmill.convert.casts`.
-    normalize: vectors that are scaled to length 1.
-    scale: vectors that are multiplied by a factor, after that.
-    on_error: "stop" at the first row that does not fit; or "skip" such rows, and tell of each in ``rejects.jsonl``.
-    check_duplicates: find primary keys that come more than once, before a row is written; reads the keys once more.
-    keep: of rows with the same key, "first" or "last" is taken and the others are told of in ``rejects.jsonl``;
-        "error" raises DataError. Keys alone decide: the row that is kept may still be one that does not fit.
-    resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
-    target: release line of the server that the files are held to ("2.3" to "3.0", "cloud"); see docs/formats.md.
-    config: options of the format, as `LocalBulkWriter` takes them.
-    text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
-    progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
-
-    Raises
-    ------
-    SchemaError: the schema is wrong, or none can be inferred, or an option contradicts it.
-    DataError: rows or columns do not fit; ``file`` and ``row`` say where in the source. A note says what is published.
-    StoreError: a file cannot be read or written.
-
-    >>> report = convert("embeddings.parquet", "out", file_type="npy")  # doctest: +SKIP
-    >>> report.files  # doctest: +SKIP
-    [['out/9b0.../1/id.npy', 'out/9b0.../1/vector.npy']]
-    """
-    began = time.perf_counter()
-    settings = Settings(
-        schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
-        kind=kind, primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
-        scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
-        resume=resume, target=target, config=config, text=text,
-    )  # fmt: skip
-    return run(prepare(src, settings), dst, progress=progress, began=began)
 
 
 def prepare(src: Input, settings: Settings) -> Plan:
