@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from vecmill._native import scan
-from vecmill.datatypes import FLOAT32_MAX
 from vecmill.misfit import describe
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
-from vecmill.validate.sparse_form import Problem, sparse_problem
+from vecmill.validate.sparse_form import FLOAT32_LIMIT, Problem, sparse_problem
 from vecmill.validate.texts import value_problem
 
 _INT_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
+# The largest numbers that do not become infinite.
 _FLOAT_LIMITS = {
-    "float": FLOAT32_MAX,
+    "float": math.nextafter(FLOAT32_LIMIT, 0),
     "double": 1.7976931348623157e308,
-    "float_vector": FLOAT32_MAX,
-    "float16_vector": 65519.99,
-    "bfloat16_vector": FLOAT32_MAX,
+    "float_vector": math.nextafter(FLOAT32_LIMIT, 0),
+    "float16_vector": math.nextafter(65520.0, 0),
+    "bfloat16_vector": math.nextafter(255.5 * 2.0**120, 0),
 }
 _BYTE_LIMITS = {"binary_vector": (0, 255), "int8_vector": (-128, 127)}
 _NUMBERS = {int, float}

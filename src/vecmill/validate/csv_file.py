@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from vecmill.validate.texts import value_problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
+MAX_COLUMNS = 10_000
 _BOOLS = frozenset(b"1 t T TRUE true True 0 f F FALSE false False".split())
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,40}")
 _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -149,7 +151,7 @@ class _Check:
         try:
             for cells, offset in records:
                 if n < 0:
-                    self._header(cells)
+                    self._header(cells, offset)
                 elif n == limit:
                     return None
                 else:
@@ -171,11 +173,13 @@ class _Check:
             self._findings.add("file-no-rows", file=self._file, expected="rows", got="none")
         return max(n, 0)
 
-    def _header(self, cells: list[bytes]) -> None:
+    def _header(self, cells: list[bytes], offset: int) -> None:
+        if len(cells) > MAX_COLUMNS:
+            raise WrongFile("csv-cells", f"a header of at most {MAX_COLUMNS} names", f"{len(cells)}", offset)
         names = [cell.decode(errors="replace") for cell in cells]
-        for i, name in enumerate(names):
-            if name in names[:i]:
-                self._findings.add("column-twice", file=self._file, field=name, expected="one column", got="two")
+        for name, count in Counter(names).items():
+            if count > 1:
+                self._findings.add("column-twice", file=self._file, field=name, expected="one column", got=f"{count}")
         known = [self._context.knows(name, self._file, self._findings) for name in names]
         plans = self._context.plans
         self._columns = [plans[name] if good else None for name, good in zip(names, known, strict=True)]

@@ -5,7 +5,6 @@ The server's reader (sbinet/npyio) looks for the keys as text, and takes what st
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,12 @@ MAX_HEADER_BYTES = 65_536
 _MAGIC = b"\x93NUMPY"
 _KEYS = (b"'descr': ", b"'fortran_order': ", b"'shape': ")
 _INT64_MAX = 2**63 - 1
+# What is meant, whatever stands around it. Not by Python's own parser, which what is hostile can bring down.
+_MEANT = {
+    "descr": re.compile(rb"['\"]descr['\"]\s*:\s*['\"]([^'\"]*)['\"]"),
+    "fortran_order": re.compile(rb"['\"]fortran_order['\"]\s*:\s*(True|False)\b"),
+    "shape": re.compile(rb"['\"]shape['\"]\s*:\s*\(((?:\s*\d{1,19}\s*,)*(?:\s*\d{1,19}\s*)?)\)"),
+}
 
 # What the server knows, by NumPy's letters. Anything else it refuses: '?', '=', '<S', unsigned but u1, f2, O, M, V.
 _NAMES: Mapping[str, str] = {
@@ -131,16 +136,17 @@ def _as_server(text: bytes, offset: int, data_start: int) -> NpyHeader:
 
 def _misread(text: bytes, header: NpyHeader) -> tuple[str, str] | None:
     """Return (what NumPy reads, what the server does) where they differ."""
-    try:
-        meant = ast.literal_eval(text.decode("latin-1").strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return None  # the server is the judge
-    if not isinstance(meant, dict):
-        return None
+    meant: dict[str, object] = {}
+    for key, pattern in _MEANT.items():
+        found = pattern.search(text)
+        if found is None:
+            return None  # the server is the judge
+        meant[key] = found[1].decode("latin-1")
+    meant["fortran_order"] = meant["fortran_order"] == "True"
+    meant["shape"] = tuple(int(token) for token in re.findall(r"\d+", str(meant["shape"])))
     taken = {"descr": header.descr, "fortran_order": header.fortran, "shape": header.shape}
     for key, value in taken.items():
-        # A list is a structured type, which the server refuses for its name.
-        if key in meant and not isinstance(meant[key], list) and meant[key] != value:
+        if meant[key] != value:
             return f"{key} {_shown(repr(meant[key]).encode())}", f"{key} {_shown(repr(value).encode())} by the server"
     return None
 

@@ -11,13 +11,13 @@ from vecmill._native import half, scan, text
 from vecmill.validate.blobs import BLOCK_BYTES, walk
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
+from vecmill.validate.sparse_form import FLOAT32_LIMIT
 from vecmill.validate.texts import TextChecks, check_texts
 
 if TYPE_CHECKING:
     from vecmill.validate.npy import NpyColumn
 
 Array = NDArray[Any]
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:
@@ -42,7 +42,7 @@ def _check_for(column: NpyColumn, findings: Findings) -> Any:
         return _Floats(column, findings)
     if kind in ("float16_vector", "bfloat16_vector"):
         return _Halves(column, findings)
-    return _Bools(column, findings) if kind == "bool" else None
+    return None
 
 
 class _Values:
@@ -77,7 +77,7 @@ class _Floats(_Values):
             values = values.astype(dtype.newbyteorder("="))
         finite = half.float32_finite if dtype.itemsize == 4 else half.float64_finite
         narrowed = dtype.itemsize == 8 and column.plan.kind != "double"
-        if finite(values) < 0 and not (narrowed and np.abs(values).max(initial=0) > _FLOAT32_MAX):
+        if finite(values) < 0 and not (narrowed and np.abs(values).max(initial=0) >= FLOAT32_LIMIT):
             return
         matrix = values.reshape(-1, column.row_bytes // dtype.itemsize)
         wrong = ~np.isfinite(matrix)
@@ -85,7 +85,7 @@ class _Floats(_Values):
         words = "finite values" if column.plan.is_vector else "a finite value"
         self._add(rule, np.flatnonzero(wrong.any(axis=1)), first, words, matrix, wrong)
         if narrowed:
-            wrong = np.isfinite(matrix) & (np.abs(matrix) > _FLOAT32_MAX)
+            wrong = np.isfinite(matrix) & (np.abs(matrix) >= FLOAT32_LIMIT)
             rows = np.flatnonzero(wrong.any(axis=1))
             self._add("value-vector-overflow", rows, first, "values within float32", matrix, wrong)
 
@@ -103,13 +103,6 @@ class _Halves(_Values):
         wrong = (matrix & top) == top
         rows = np.flatnonzero(wrong.any(axis=1))
         self._add("value-nan-half", rows, first, "finite values", matrix, wrong)
-
-
-class _Bools(_Values):
-    def __call__(self, block: Array, first: int) -> None:
-        if block.max(initial=0) > 1:
-            wrong = (block > 1)[:, None]
-            self._add("npy-bool", np.flatnonzero(wrong), first, "a byte of 0 or 1", block[:, None], wrong)
 
 
 class _Texts(_Values):

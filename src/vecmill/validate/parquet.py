@@ -13,6 +13,7 @@ from vecmill.validate.inputs import Entry
 from vecmill.validate.parquet_types import type_rule
 from vecmill.validate.parquet_values import scan_columns
 from vecmill.validate.rule import Line
+from vecmill.validate.rules import RULES
 
 MAX_FOOTER_BYTES = 64 * 1024 * 1024
 # Of columns, and of row groups: what is hostile has more, and Arrow takes minutes and gigabytes for it.
@@ -183,12 +184,23 @@ def _check_storage(meta: Any, blob: Blob, entry: Entry, context: Context, findin
             expected="none, snappy, gzip, brotli or zstd",
             got=f"{codec} in {n} chunks",
         )
-    if meta.num_row_groups and meta.num_columns and readable:
-        at = meta.row_group(0).column(0).data_page_offset
-        # A page header begins with its type, a zigzag integer: 3 is a data page of version 2.
-        if blob.read(at, at + 2) == b"\x15\x06":
-            findings.add("parquet-page-version", file=entry.name, offset=at, expected="version 1", got="version 2")
+    if readable:
+        _page_version(meta, blob, entry, findings)
     return readable
+
+
+def _page_version(meta: Any, blob: Blob, entry: Entry, findings: Findings) -> None:
+    """Look at the first page of each bool column: a page header begins with its type, a zigzag integer; 3 is v2."""
+    if RULES["parquet-page-version"].severity(findings.form, findings.lines) is None or not meta.num_row_groups:
+        return
+    for i in range(meta.num_columns):
+        column = meta.row_group(0).column(i)
+        at = column.data_page_offset
+        if column.physical_type == "BOOLEAN" and blob.read(at, at + 2) == b"\x15\x06":
+            name = column.path_in_schema.partition(".")[0]
+            findings.add(
+                "parquet-page-version", file=entry.name, field=name, offset=at, expected="version 1", got="version 2"
+            )
 
 
 def _within(column: Any, blob: Blob, entry: Entry, group: int, findings: Findings) -> bool:

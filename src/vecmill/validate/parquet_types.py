@@ -45,12 +45,9 @@ def _scalar(plan: ColumnPlan, kind: PaType, line: Line) -> str | None:
     if name == own:
         return None
     if own in _SIGNED:
-        narrower = name in _SIGNED[: _SIGNED.index(own)]
-        return None if narrower and line >= (2, 4) else "parquet-narrow" if narrower else "parquet-type"
-    # FLOAT and DOUBLE
-    if line >= (2, 4):
-        return None if name in _SIGNED or name in _FLOATS else "parquet-type"
-    return "parquet-narrow" if own == "double" and name in ("float", *_SIGNED) else "parquet-type"
+        return None if name in _SIGNED[: _SIGNED.index(own)] else "parquet-type"
+    # FLOAT and DOUBLE. 2.3 does not narrow.
+    return None if name in _SIGNED or (name in _FLOATS and line >= (2, 4 if own == "float" else 0)) else "parquet-type"
 
 
 def _lists(kind: PaType, line: Line, *, nullable: bool) -> bool:

@@ -13,7 +13,7 @@ from vecmill.arrow import list_layout, text_from_arrow
 from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
-from vecmill.validate.sparse_form import sparse_problem
+from vecmill.validate.sparse_form import FLOAT32_LIMIT, sparse_problem
 from vecmill.validate.texts import TextChecks, check_texts
 
 Array = NDArray[Any]
@@ -21,7 +21,6 @@ PaArray = Any
 _BATCH_BYTES = 8 * 1024 * 1024
 _MAX_BATCH_ROWS = 65_536
 _BYTE_WIDTH = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def scan_columns(file: Any, plans: Sequence[ColumnPlan], name: str, context: Context, findings: Findings) -> None:
@@ -132,7 +131,7 @@ class ColumnCheck:
     def _floats(self, values: Array, rows: Array) -> None:
         self._finite(values, rows, "value-nan", "a finite value")
         if values.dtype == np.float64 and self._plan.kind == "float":
-            wrong = np.flatnonzero(np.isfinite(values) & (np.abs(values) > _FLOAT32_MAX))
+            wrong = np.flatnonzero(np.isfinite(values) & (np.abs(values) >= FLOAT32_LIMIT))
             self._add("value-range", rows[wrong], lambda i: str(values[wrong[i]]), "a value within float32")
 
     def _finite(self, values: Array, rows: Array, rule: str, expected: str) -> None:
@@ -173,7 +172,7 @@ class ColumnCheck:
         elif element in ("float", "double"):
             self._finite(numbers, rows, "value-nan-vector", "finite values")
             if element == "double":
-                over = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) > _FLOAT32_MAX))
+                over = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) >= FLOAT32_LIMIT))
                 self._add("value-vector-overflow", of[over], lambda i: str(numbers[over[i]]), "values within float32")
 
     def _byte_vectors(self, array: PaArray, rows: Array, width: int) -> None:
