@@ -13,7 +13,7 @@ demo: $(VENV)/.installed-lite
 	$(BIN)/python tests/demo.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .

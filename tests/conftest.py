@@ -11,6 +11,18 @@ from servers.postgres import Postgres, running_postgres
 from servers.s3 import S3Server, running_juicefs, running_seaweed
 
 
+_SERVERS = ("milvus", "juicefs", "seaweed", "postgres")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (make test has two) the tests of one server run in one of them: it is started once."""
+    for item in items:
+        for server in _SERVERS:
+            if server in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(server))
+                break
+
+
 @pytest.fixture(scope="session")
 def milvus() -> Iterator[Milvus]:
     """The real server, empty, the same for all tests of a run."""
