@@ -3,8 +3,6 @@
 The vectors are float32. ``one thread`` is the writer as it works on a machine of one core.
 """
 
-import csv
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +16,9 @@ import orjson
 
 from command import run_command
 from contenders import append_all, append_batches, fresh, pymilvus_run, vecmill_run
-from data import make_columns, make_rows
+from data import check_files, make_columns, make_rows
 from harness import BatchFiles, Case, Contender, Target
 
-csv.field_size_limit(1 << 24)
 RATIOS = {"JSONL": (24.0, 24.0), "JSON": (40.0, 65.0), "CSV": (42.0, 70.0)}
 
 
@@ -43,35 +40,6 @@ def orjson_lines(rows: Sequence[dict[str, Any]], out: Path) -> BatchFiles:
     return [[str(path)]]
 
 
-def rows_of(path: str) -> list[dict[str, Any]]:
-    if path.endswith(".csv"):
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            return [
-                {"id": int(row["id"]), "text": row["text"], "vector": orjson.loads(row["vector"])}
-                for row in csv.DictReader(file)
-            ]
-    if path.endswith(".jsonl"):
-        with Path(path).open("rb") as file:
-            return [orjson.loads(line) for line in file]
-    return json.loads(Path(path).read_bytes())["rows"]
-
-
-def check_rows(columns: Mapping[str, np.ndarray]) -> Callable[[BatchFiles, Path], None]:
-    """Compare every value of every row, vectors as float32 bit by bit."""
-
-    def check(batch_files: BatchFiles, folder: Path) -> None:
-        start = 0
-        for files in batch_files:
-            for row in rows_of(files[0]):
-                vector = np.array(row["vector"], np.float64).astype(np.float32)
-                same = row["id"] == columns["id"][start] and row["text"] == columns["text"][start]
-                assert same and vector.tobytes() == columns["vector"][start].tobytes(), f"row {start} differs"
-                start += 1
-        assert start == len(columns["id"]), f"{start} rows of {len(columns['id'])}"
-
-    return check
-
-
 def text_format(file_type: str) -> Callable[[int, int], Case]:
     """Make the case of one format; a fifth of the rows, since pymilvus writes 1,000 to 3,000 a second."""
 
@@ -80,7 +48,7 @@ def text_format(file_type: str) -> Callable[[int, int], Case]:
         columns = make_columns(n)
         arrays = make_rows(columns, lambda vector: vector)
         lists = make_rows(columns, np.ndarray.tolist)
-        add = partial(Contender, n_rows=n, check=check_rows(columns))
+        add = partial(Contender, n_rows=n, check=check_files(columns))
         pymilvus = add("pymilvus", run=pymilvus_run(file_type), prepare=fresh(arrays), rival=True)
         batch = [columns | {"text": columns["text"].tolist()}]
         run = partial(vecmill_run, file_type=file_type)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from command import run_command
 from contenders import append_all, append_batches, append_each, logging, vecmill
-from data import read_columns, same_values
+from data import read_columns, same_values, text_rows
 from harness import BatchFiles, Case, Contender, Target
 
 NON_ZEROS, DIMS = 30, 30_000
@@ -59,11 +59,6 @@ def pymilvus_run(make_schema: Callable[[Any], Any], file_type: str) -> Callable:
     return run
 
 
-def json_rows(files: list[str]) -> list[dict[str, Any]]:
-    with Path(files[0]).open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
 def check_sparse(rows: list[dict]) -> Callable[[BatchFiles, Path], None]:
     """Compare every index and every value, as float32, with the rows."""
 
@@ -75,7 +70,7 @@ def check_sparse(rows: list[dict]) -> Callable[[BatchFiles, Path], None]:
                 ids, texts = columns["id"].tolist(), columns["sparse"].tolist()
                 got += zip(ids, map(json.loads, texts), strict=True)
             else:
-                got += [(row["id"], row["sparse"]) for row in json_rows(files)]
+                got += [(row["id"], row["sparse"]) for row in text_rows(files[0])]
         assert len(got) == len(rows), f"{len(got)} rows of {len(rows)}"
         for (key, vector), row in zip(got, rows, strict=True):
             found = {int(index): np.float32(value) for index, value in vector.items()}

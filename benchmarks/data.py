@@ -1,6 +1,7 @@
 """What is fed to the contenders, and how what they wrote is compared with it."""
 
-from collections.abc import Callable, Mapping, Sequence
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,41 @@ def check_files(want: Mapping[str, np.ndarray]) -> Callable[[BatchFiles, Path], 
 
 
 def read_columns(files: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read one NPY set, or one Parquet file, into arrays by field name."""
-    if not str(files[0]).endswith(".parquet"):
+    """Read one NPY set, or one file of another format, into arrays by field name."""
+    if str(files[0]).endswith(".npy"):
         return {Path(p).stem: np.load(p) for p in files}
+    (path,) = files
+    if not str(path).endswith(".parquet"):
+        return columns_of_text(str(path))
     import pyarrow.parquet as pq
 
-    (path,) = files
     table = pq.read_table(path)
     return {name: arrow_values(table[name].combine_chunks()) for name in table.column_names}
+
+
+def columns_of_text(path: str) -> dict[str, np.ndarray]:
+    """Read a file of `id`, `text` and `vector` as float32, row by row."""
+    ids, texts, vectors = [], [], []
+    for row in text_rows(path):
+        ids.append(int(row["id"]))
+        texts.append(row["text"])
+        vectors.append(np.array(row["vector"], np.float64).astype(np.float32))
+    return {"id": np.array(ids), "text": np.array(texts), "vector": np.stack(vectors)}
+
+
+def text_rows(path: str) -> Iterator[dict[str, Any]]:
+    import orjson
+
+    if path.endswith(".csv"):
+        csv.field_size_limit(1 << 24)
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                yield {**row, "vector": orjson.loads(row["vector"])}
+    elif path.endswith(".jsonl"):
+        with Path(path).open("rb") as file:
+            yield from map(orjson.loads, file)
+    else:
+        yield from orjson.loads(Path(path).read_bytes())["rows"]
 
 
 def arrow_values(column: Any) -> np.ndarray:
