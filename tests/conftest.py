@@ -10,7 +10,6 @@ from servers.milvus import Milvus, running_milvus
 from servers.postgres import Postgres, running_postgres
 from servers.s3 import S3Server, running_juicefs, running_seaweed
 
-
 _SERVERS = ("milvus", "juicefs", "seaweed", "postgres")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -110,7 +109,7 @@ def test_an_error_that_nobody_expected_is_one_line(monkeypatch, tmp_path):
     def broken(*args):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(sys.modules["vecmill.convert"], "prepare", broken)
+    monkeypatch.setattr("vecmill.convert.job.prepare", broken)
     done = CliRunner().invoke(app, ["convert", str(SAMPLE), str(tmp_path / "out")])
     assert done.exit_code == 1
     assert done.stderr.splitlines() == ["error: unexpected RuntimeError: a bug; --debug shows where"]
