@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from test_cli import SAMPLE, bad_dim, error_line, vecmill
 from vecmill.cli import app
+from vecmill.convert import job
 
 
 def test_options_that_reshape(tmp_path):
@@ -109,7 +110,7 @@ def test_an_error_that_nobody_expected_is_one_line(monkeypatch, tmp_path):
     def broken(*args):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("vecmill.convert.job.prepare", broken)
+    monkeypatch.setattr(job, "prepare", broken)
     done = CliRunner().invoke(app, ["convert", str(SAMPLE), str(tmp_path / "out")])
     assert done.exit_code == 1
     assert done.stderr.splitlines() == ["error: unexpected RuntimeError: a bug; --debug shows where"]
