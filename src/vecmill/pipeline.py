@@ -18,11 +18,12 @@ from itertools import chain, pairwise
 from typing import Any
 
 from vecmill.batch import Batch
-from vecmill.blocks import TEXT_GUESS, FixedBlock, Span, SpanColumn, VariableBlock
+from vecmill.blocks import TEXT_GUESS, Span, SpanColumn, VariableBlock
 from vecmill.columns import FixedSource, MetaText, Source, VariableSource, open_column
 from vecmill.formats.base import Format, SegmentFiles
 from vecmill.lane import Lane
 from vecmill.misfit import Misfit
+from vecmill.parts import FieldMisfit, Part
 from vecmill.plan import ColumnPlan
 from vecmill.publisher import Callback, Publisher
 from vecmill.refusals import unknown_field
@@ -51,36 +52,6 @@ class _Transaction:
     mark: Any
     lanes: list[Lane] = field(default_factory=list)
     running: list[Future[None]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some rows of a source, as a column of a span."""
-
-    plan: ColumnPlan
-    source: FixedSource
-    start: int
-    stop: int
-
-    def blocks(self) -> Iterator[FixedBlock]:
-        try:
-            yield from self.source.blocks(self.start, self.stop)
-        except Misfit as misfit:
-            raise _FieldMisfit(self.plan, misfit) from misfit.__cause__
-
-    @property
-    def releases_gil(self) -> bool:
-        return self.source.releases_gil
-
-    def rows(self, start: int, stop: int) -> _Part:
-        return _Part(self.plan, self.source, self.start + start, self.start + stop)
-
-
-class _FieldMisfit(Exception):  # noqa: N818  a Misfit on its way up, with its field
-    def __init__(self, plan: ColumnPlan, misfit: Misfit) -> None:
-        super().__init__(plan.name, misfit)
-        self.plan = plan
-        self.misfit = misfit
 
 
 class Pipeline:
@@ -213,7 +184,7 @@ class Pipeline:
                 if not self.stage.text_room(sizes):
                     return False
             self.stage.add([_staged(plan, one, n) for plan, one in zip(self._plans, ready, strict=True)], n)
-        except _FieldMisfit as error:
+        except FieldMisfit as error:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
         return True
 
@@ -228,7 +199,7 @@ class Pipeline:
             try:
                 ready.append(taker.take(start, stop, min(self._span_bytes, _TEXT_BYTES)))
             except Misfit as misfit:
-                raise _FieldMisfit(plan, misfit) from misfit.__cause__
+                raise FieldMisfit(plan, misfit) from misfit.__cause__
         return ready
 
     def _write_batch(self, batch: Batch, first_row: int) -> None:
@@ -301,10 +272,10 @@ class Pipeline:
                         columns.append(one.rows(0, n))
                     else:
                         fixed: FixedSource = one  # type: ignore[assignment]
-                        columns.append(_Part(plan, fixed, start, start + n))
+                        columns.append(Part(plan, fixed, start, start + n))
                 lane.write(Span(n, columns))
                 start += n
-        except _FieldMisfit as error:
+        except FieldMisfit as error:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
 
     # -- segments
@@ -406,7 +377,7 @@ def _staged(plan: ColumnPlan, one: Source | VariableBlock, n_rows: int) -> Any:
     if isinstance(one, VariableBlock):
         return one
     fixed: FixedSource = one  # type: ignore[assignment]
-    return _Part(plan, fixed, 0, n_rows)
+    return Part(plan, fixed, 0, n_rows)
 
 
 def _even_share(chunk_size: int, span_bytes: int) -> int:
