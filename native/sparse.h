@@ -1,5 +1,5 @@
 /* Sparse vectors -> the JSON object that files hold: {"3":1.25,"7":0.5}, sorted by index, shortest digits.
- * Python twin: vecmill/sparse.py (sparse_arrays, sparse_text). */
+ * Python twin: vecmill/sparse.py (sparse_arrays). */
 #ifndef VECMILL_SPARSE_H
 #define VECMILL_SPARSE_H
 

@@ -1,4 +1,4 @@
-"""Sparse vectors as JSON text. Oracle: ``vecmill.sparse`` (sparse_arrays, sparse_text), which also words errors."""
+"""Sparse vectors as JSON text. Oracle: ``vecmill.sparse`` (sparse_arrays), which also words errors."""
 
 from cpython.dict cimport PyDict_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc

@@ -115,15 +115,14 @@ def check_sparse(indices: NDArray[Any], values: NDArray[Any]) -> None:
         raise ValueError(f"the index {ordered[1:][twice][0]} twice")
 
 
-def sparse_text(indices: NDArray[np.uint32], values: NDArray[np.float32]) -> str:
-    """Return the JSON object of a sparse vector: shortest digits that read back as the same float32."""
-    return "{" + ",".join(f'"{i}":{v!s}' for i, v in zip(indices.tolist(), values, strict=True)) + "}"
-
-
 def encode_sparse(value: Any) -> str:
     """Return the JSON object of a sparse vector in any form; see :func:`sparse_arrays`."""
     text = dict_text(value)
-    return sparse_text(*sparse_arrays(value)) if text is None else text
+    if text is None:  # another form, or wrong: brought into the kernel's own, or refused
+        indices, values = sparse_arrays(value)
+        text = dict_text(dict(zip(indices.tolist(), values.tolist(), strict=True)))
+        assert text is not None
+    return text
 
 
 def sparse_block(rows: SparseRows, max_bytes: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
