@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
+from vecmill.convert.destination import OutputFolder, open_writer, scratch_folder
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
-from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, pairs, text_options, with_key
+from vecmill.convert.opening import (
+    Input,
+    PathLike,
+    cut,
+    field_names,
+    folder_path,
+    manifest_of,
+    open_inputs,
+    pairs,
+    text_options,
+    with_key,
+)
 from vecmill.convert.outputs import read_manifest
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
@@ -34,7 +44,7 @@ from vecmill.targets import TARGETS, check_target
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
-    from vecmill.local_writer import LocalBulkWriter
+    from vecmill.writer import BulkWriter
 
 OnError = Literal["stop", "skip"]
 
@@ -94,7 +104,7 @@ class Plan:
 
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
-    known = as_schema(settings.schema) if settings.schema is not None else None
+    known = as_schema(settings.schema) if settings.schema is not None else _written_schema(src, settings)
     again = settings.on_error == "skip" or settings.check_duplicates
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
         check_target(known, parse_file_type(settings.file_type), settings.target)
@@ -116,56 +126,60 @@ def prepare(src: Input, settings: Settings) -> Plan:
     return Plan((src, *settings.join, *files), source, known, casts, settings, inferred, notes)
 
 
+def _written_schema(src: Input, settings: Settings) -> CollectionSchema | None:
+    """Return the schema that vecmill wrote ``src`` with, where it is all of the input and keeps its columns."""
+    changed = (settings.columns, settings.id_from, settings.primary)
+    manifest = manifest_of(src) if not settings.join and changed == (None, None, None) else None
+    return as_schema(manifest.schema) if manifest is not None else None
+
+
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
     """Write what was planned. ``began`` is the ``perf_counter`` that the report counts its seconds from."""
-    from vecmill.local_writer import LocalBulkWriter
-
     began = time.perf_counter() if began is None else began
     source, settings = plan.source, plan.settings
     config = dict(settings.config) if settings.config else None
     asked = _asked(plan)
-    begun = find_begun(Path(dst), asked) if settings.resume else None
+    begun = find_begun(dst, asked) if settings.resume else None
     if begun is not None and begun[1].complete:
         return _finished(plan, *begun, began)
-    repeated = _repeated(plan, Path(dst)) if settings.check_duplicates else None
-    writer = LocalBulkWriter(
-        plan.schema, os.fspath(dst if begun is None else begun[0]), chunk_size=settings.segment_size,
-        file_type=settings.file_type, config=config, resume=begun is not None, target=settings.target,
+    repeated = _repeated(plan, dst) if settings.check_duplicates else None
+    writer, folder = open_writer(
+        dst, None if begun is None else begun[0], schema=plan.schema, chunk_size=settings.segment_size,
+        file_type=settings.file_type, config=config, target=settings.target,
     )  # fmt: skip
     resumed = writer.manifest.n_rows
     try:
-        with writer, closing(Rejects(writer.data_path, source)) as rejects:
-            Record(asked).write(writer.data_path)
+        with writer, closing(Rejects(folder, source)) as rejects:
+            writer.before_publish(rejects.sync)
+            Record(asked).write(folder)
             row = rejects.resume(resumed) if begun is not None else 0
             skip = settings.on_error == "skip"
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=repeated, row=row)
             pump.run(progress)
     except BaseException as err:
         if not writer.manifest.segments:
-            _leave_no_trace(writer.data_path)
+            _leave_no_trace(folder)
         if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already
-            err.add_note(_safe(writer))
+            err.add_note(_safe(writer, folder))
         raise
     manifest = writer.manifest
     if manifest.n_rows + rejects.n_rows != pump.row:
         counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
-        raise StoreError(counts, path=str(writer.data_path))
+        raise StoreError(counts, path=folder.where)
     if pump.row:
-        Record(asked, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows).write(writer.data_path)
+        Record(asked, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows).write(folder)
     else:
-        _leave_no_trace(writer.data_path)
-    return _report(
-        plan, writer.data_path, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed
-    )
+        _leave_no_trace(folder)
+    return _report(plan, folder, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed)
 
 
-def _repeated(plan: Plan, dst: Path) -> Repeated:
+def _repeated(plan: Plan, dst: PathLike) -> Repeated:
     """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept."""
     key = plan.schema.primary_field
     if key is None or key.auto_id:
         raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
     keep = plan.settings.keep
-    folder = next(one for one in (dst, *dst.absolute().parents) if one.is_dir())
+    folder = scratch_folder(dst)
     repeated = find_repeated(
         plan.source, key.name, folder, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
     )
@@ -187,18 +201,24 @@ def _asked(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _finished(plan: Plan, folder: Path, record: Record, began: float) -> Report:
+def _finished(plan: Plan, folder: OutputFolder, record: Record, began: float) -> Report:
     """Report a conversion that was complete before: there is nothing left to do."""
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder_path(folder.where))
     if manifest is None:
-        raise StoreError("is gone, though the conversion was complete", path=str(folder / MANIFEST_NAME))
-    files = [[str(folder / entry.path) for entry in segment.files] for segment in manifest.segments]
+        raise StoreError("is gone, though the conversion was complete", path=f"{folder.where}/{MANIFEST_NAME}")
+    files = [[folder.address(entry.path) for entry in segment.files] for segment in manifest.segments]
     seconds = time.perf_counter() - began
     return _report(plan, folder, manifest, files, seconds, record.rows_rejected, manifest.n_rows)
 
 
 def _report(
-    plan: Plan, folder: Path, manifest: Manifest, files: list[list[str]], seconds: float, rejected: int, resumed: int
+    plan: Plan,
+    folder: OutputFolder,
+    manifest: Manifest,
+    files: list[list[str]],
+    seconds: float,
+    rejected: int,
+    resumed: int,
 ) -> Report:
     new_bytes = rows = 0
     for segment in manifest.segments:
@@ -209,11 +229,11 @@ def _report(
         rows_read=manifest.n_rows + rejected,
         rows_rejected=rejected,
         rows_resumed=resumed,
-        rejects=str(folder / REJECTS_NAME) if rejected else None,
+        rejects=f"{folder.where}/{REJECTS_NAME}" if rejected else None,
         bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
         files=files,
-        data_path=str(folder),
+        data_path=folder.where,
         seconds=seconds,
         rows_per_s=(manifest.n_rows - resumed) / seconds,
         mb_per_s=new_bytes / 1e6 / seconds,
@@ -223,16 +243,16 @@ def _report(
     )
 
 
-def _leave_no_trace(folder: Path) -> None:
+def _leave_no_trace(folder: OutputFolder) -> None:
     """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
-    with suppress(OSError):  # in the way of nothing
-        (folder / RECORD_NAME).unlink(missing_ok=True)
-        folder.rmdir()
+    with suppress(StoreError):  # in the way of nothing
+        folder.delete(RECORD_NAME)
+        folder.leave()
 
 
-def _safe(writer: LocalBulkWriter) -> str:
+def _safe(writer: BulkWriter, folder: OutputFolder) -> str:
     """Say which rows are published, after a conversion broke off."""
     n_rows, n_files = writer.manifest.n_rows, len(writer.batch_files)
     if not n_rows:
         return "nothing was published"
-    return f"published and whole: the first {n_rows} rows, {n_files} import file(s) in {writer.data_path}"
+    return f"published and whole: the first {n_rows} rows, {n_files} import file(s) in {folder.where}"

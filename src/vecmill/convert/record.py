@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vecmill.errors import StoreError
+from vecmill.convert.destination import OutputFolder, PathLike, folders_in
+from vecmill.convert.opening import folder_path
 from vecmill.sources import Source
-from vecmill.sources.base import one_line
 from vecmill.sources.places import expand
+from vecmill.sources.remote import AnyPath, ObjectPath
 
 RECORD_NAME = "convert.json"
 FORMAT_VERSION = 1
@@ -31,38 +32,27 @@ class Record:
     rows_read: int = 0
     rows_rejected: int = 0
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: OutputFolder) -> None:
         """Put the record into ``folder``, whole or not at all. Raises StoreError."""
-        path = folder / RECORD_NAME
-        fresh = folder / f".{RECORD_NAME}.tmp"
         text = json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
-        try:
-            fresh.write_text(text, encoding="utf-8")
-            fresh.replace(path)
-        except OSError as err:
-            raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
+        folder.write(RECORD_NAME, text.encode())
 
 
-def read_record(folder: Path) -> Record | None:
+def read_record(folder: OutputFolder) -> Record | None:
     """Return the record in ``folder``; None when there is none, or one of another release."""
     try:
-        raw = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        raw = json.loads(folder.read(RECORD_NAME) or b"")
         if raw.pop("vecmill_convert") != FORMAT_VERSION:
             return None
         return Record(**raw)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def find_begun(dst: Path, asked: Mapping[str, Any]) -> tuple[Path, Record] | None:
+def find_begun(dst: PathLike, asked: Mapping[str, Any]) -> tuple[OutputFolder, Record] | None:
     """Return the folder in ``dst`` where this very conversion was begun last, and its record; None if nowhere is."""
     wanted = json.loads(json.dumps(asked))
-    try:
-        folders = [entry for entry in dst.iterdir() if (entry / RECORD_NAME).is_file()]
-        folders.sort(key=lambda folder: (folder / RECORD_NAME).stat().st_mtime_ns, reverse=True)
-    except OSError:
-        return None
-    found = ((folder, read_record(folder)) for folder in folders)
+    found = ((folder, read_record(folder)) for folder in folders_in(dst, RECORD_NAME))
     return next(((folder, record) for folder, record in found if record and record.asked == wanted), None)
 
 
@@ -79,12 +69,23 @@ def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = No
 def _stamp(one: Any, kind: str | None) -> Any:
     """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
     if isinstance(one, str | os.PathLike):
-        path = Path(one)
         if os.fspath(one) == "-":
             return "-"
-        files = path.rglob("*") if path.is_dir() else [place.path for place in expand(one, kind)]
-        found = sorted(file for file in files if file.is_file())
-        return [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in found]
+        path = folder_path(one)
+        files: Iterable[AnyPath] = ()
+        if not isinstance(path, Path):
+            files = path.walk()
+        elif path.is_dir():
+            files = path.rglob("*")
+        files = files or [place.path for place in expand(one, kind)]
+        return sorted(_file_stamp(file) for file in files if not file.is_dir())
     if isinstance(one, Sequence):
         return [_stamp(inner, kind) for inner in one]
     return type(one).__name__
+
+
+def _file_stamp(file: AnyPath) -> list[Any]:
+    if isinstance(file, ObjectPath):
+        return [str(file), file.stat().st_size, file.version]
+    found = file.stat()
+    return [str(file.absolute()), found.st_size, found.st_mtime_ns]

@@ -9,10 +9,13 @@ from __future__ import annotations
 import array
 import json
 import os
+import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from vecmill.convert.destination import DiskFolder, OutputFolder
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import Source
 from vecmill.sources.base import one_line
@@ -26,12 +29,21 @@ _VALUES_SHOWN = 8
 class Rejects:
     """The file of rejected rows. It is made for the first of them, and every line is handed over at once.
 
-    So a process that is killed has told of every row that it left out before a row that it published.
+    So a process that is killed has told of every row that it left out before a row that it published. A bucket knows no
+    growing objects: there the file grows in ``TMPDIR``, and `sync` sends it before a segment is published.
     """
 
-    def __init__(self, folder: Path, source: Source) -> None:
-        self.path = folder / REJECTS_NAME
+    def __init__(self, folder: OutputFolder, source: Source) -> None:
         self.n_rows = 0
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._unsent = False
+        self._aside: tempfile.TemporaryDirectory[str] | None = None
+        if isinstance(folder, DiskFolder):
+            self.path = folder.path / REJECTS_NAME
+        else:
+            self._aside = tempfile.TemporaryDirectory(prefix="vecmill-rejects-")
+            self.path = Path(self._aside.name) / REJECTS_NAME
         self._source = source
         self._file: IO[bytes] | None = None
 
@@ -41,6 +53,9 @@ class Rejects:
         Rows that were left out behind the last published one are judged again.
         """
         try:
+            before = self._folder.read(REJECTS_NAME) if self._aside is not None else None
+            if before is not None:
+                self.path.write_bytes(before)
             numbers, is_torn = self._numbers()
             # So many rows were taken before the i-th that was left out.
             self.n_rows = sum(1 for i, number in enumerate(sorted(numbers)) if number - i < n_taken)
@@ -68,11 +83,14 @@ class Rejects:
             for line in old:
                 if line.endswith(b"\n") and json.loads(line)["source_row"] < row:
                     new.write(line)
+        self._unsent = self._aside is not None
         if self.n_rows:
             fresh.replace(self.path)
         else:
             fresh.unlink()
             self.path.unlink()
+            self._folder.delete(REJECTS_NAME)
+            self._unsent = False
 
     def add(self, number: int, err: DataError, batch: Mapping[str, Any], row: int) -> None:
         """Tell of the row ``number`` of the source, which is ``row`` of ``batch``."""
@@ -85,19 +103,34 @@ class Rejects:
             "value": value_text(batch[err.field], row) if err.field is not None and err.field in batch else None,
             "source_row": number,
         }
+        text = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            if self._file is None:
-                self._file = self.path.open("ab")
-            self._file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
-            self._file.flush()
+            with self._lock:
+                if self._file is None:
+                    self._file = self.path.open("ab")
+                self._file.write(text)
+                self._file.flush()
+                self._unsent = self._aside is not None
         except OSError as err_:
             raise self._store_error(err_) from err_
         self.n_rows += 1
 
+    def sync(self) -> None:
+        """Send what was told since the last time, where it is not told on disk. Raises StoreError."""
+        with self._lock:
+            if self._unsent:
+                self._folder.write(REJECTS_NAME, self.path.read_bytes())
+                self._unsent = False
+
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        """Send what is left, and close the file. Raises StoreError."""
+        try:
+            self.sync()
+        finally:
+            if self._file is not None:
+                self._file.close()
+            if self._aside is not None:
+                self._aside.cleanup()
 
     def _store_error(self, err: OSError) -> StoreError:
         return StoreError((err.strerror or one_line(err)).lower(), path=os.fspath(self.path), errno=err.errno)
