@@ -95,9 +95,30 @@ class Plan:
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
     known = as_schema(settings.schema) if settings.schema is not None else None
-    again = settings.on_error == "skip" or settings.check_duplicates
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
         check_target(known, parse_file_type(settings.file_type), settings.target)
+    source, primary = _opened(src, settings, known)
+    notes: tuple[str, ...] = ()
+    inferred = known is None
+    if known is None:
+        inference = infer(Unbroken(source) if settings.on_error == "skip" else source, primary=primary)
+        known, notes = inference.schema, inference.notes
+    return _planned(src, settings, source, known, inferred, notes)
+
+
+def reopen(src: Input, settings: Settings, schema: CollectionSchema) -> Plan:
+    """Return the plan that `prepare` has made of the same inputs and settings, in another process.
+
+    ``schema`` is the one that it has found or was given: it is not inferred again.
+    """
+    known = as_schema(settings.schema) if settings.schema is not None else None
+    source, _ = _opened(src, settings, known)
+    return _planned(src, settings, source, schema, known is None, ())
+
+
+def _opened(src: Input, settings: Settings, known: CollectionSchema | None) -> tuple[Source, str | None]:
+    """Return the rows that are wanted, and the column that is named as their key, if one is."""
+    again = settings.on_error == "skip" or settings.check_duplicates
     source = open_inputs(
         src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
         text=text_options(settings.text, known, settings.columns, again=again),
@@ -105,15 +126,20 @@ def prepare(src: Input, settings: Settings) -> Plan:
     primary = settings.primary
     if settings.id_from is not None:
         source, primary = with_key(source, settings.id_from, known, primary)
-    source = cut(source, settings.skip, settings.limit)
-    notes: tuple[str, ...] = ()
-    inferred = known is None
-    if known is None:
-        inference = infer(Unbroken(source) if settings.on_error == "skip" else source, primary=primary)
-        known, notes = inference.schema, inference.notes
-    casts = plan_casts(source, known, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
+    return cut(source, settings.skip, settings.limit), primary
+
+
+def _planned(
+    src: Input,
+    settings: Settings,
+    source: Source,
+    schema: CollectionSchema,
+    inferred: bool,
+    notes: tuple[str, ...],
+) -> Plan:
+    casts = plan_casts(source, schema, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
     files = [name for name in pairs(settings.columns).values() if looks_like_arrays(name)]
-    return Plan((src, *settings.join, *files), source, known, casts, settings, inferred, notes)
+    return Plan((src, *settings.join, *files), source, schema, casts, settings, inferred, notes)
 
 
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
@@ -123,11 +149,11 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     began = time.perf_counter() if began is None else began
     source, settings = plan.source, plan.settings
     config = dict(settings.config) if settings.config else None
-    asked = _asked(plan)
+    asked = question(plan)
     begun = find_begun(Path(dst), asked) if settings.resume else None
     if begun is not None and begun[1].complete:
         return _finished(plan, *begun, began)
-    repeated = _repeated(plan, Path(dst)) if settings.check_duplicates else None
+    repeated = repeated_rows(plan, Path(dst)) if settings.check_duplicates else None
     writer = LocalBulkWriter(
         plan.schema, os.fspath(dst if begun is None else begun[0]), chunk_size=settings.segment_size,
         file_type=settings.file_type, config=config, resume=begun is not None, target=settings.target,
@@ -159,8 +185,11 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     )
 
 
-def _repeated(plan: Plan, dst: Path) -> Repeated:
-    """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept."""
+def repeated_rows(plan: Plan, dst: Path) -> Repeated:
+    """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept.
+
+    Temporary files lie where ``dst`` is or will be.
+    """
     key = plan.schema.primary_field
     if key is None or key.auto_id:
         raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
@@ -174,7 +203,7 @@ def _repeated(plan: Plan, dst: Path) -> Repeated:
     return repeated
 
 
-def _asked(plan: Plan) -> dict[str, Any]:
+def question(plan: Plan) -> dict[str, Any]:
     """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
     settings = plan.settings
     names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep", "target")

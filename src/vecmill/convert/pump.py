@@ -15,7 +15,7 @@ from vecmill.sources import Source
 from vecmill.sources.cast import Cast
 
 if TYPE_CHECKING:
-    from vecmill.local_writer import LocalBulkWriter
+    from vecmill.writer import BulkWriter
 
 Progress = Callable[[int, int], object]
 Batch = Mapping[str, Any]
@@ -33,7 +33,7 @@ class Pump:
 
     source: Source
     casts: Mapping[str, Cast | None]
-    writer: LocalBulkWriter
+    writer: BulkWriter
     rejects: Rejects
     skip: bool = False
     repeated: Repeated | None = None

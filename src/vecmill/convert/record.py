@@ -23,21 +23,27 @@ class Record:
     """One conversion: what it reads and how, and whether it came to its end.
 
     ``asked`` holds what decides which rows are written and in which order: two runs that ask the same are the same
-    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``.
+    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``. Of one that is split among processes,
+    ``range_rows`` is the length of a range, and ``began`` the time in seconds since 1970.
     """
 
     asked: Mapping[str, Any]
     complete: bool = False
     rows_read: int = 0
     rows_rejected: int = 0
+    range_rows: int = 0
+    began: float = 0
+
+    def to_json(self) -> str:
+        """Return the text of ``convert.json``."""
+        return json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
 
     def write(self, folder: Path) -> None:
         """Put the record into ``folder``, whole or not at all. Raises StoreError."""
         path = folder / RECORD_NAME
         fresh = folder / f".{RECORD_NAME}.tmp"
-        text = json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
         try:
-            fresh.write_text(text, encoding="utf-8")
+            fresh.write_text(self.to_json(), encoding="utf-8")
             fresh.replace(path)
         except OSError as err:
             raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
@@ -46,11 +52,19 @@ class Record:
 def read_record(folder: Path) -> Record | None:
     """Return the record in ``folder``; None when there is none, or one of another release."""
     try:
-        raw = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        return parse_record((folder / RECORD_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def parse_record(text: str) -> Record | None:
+    """Return the record that a text holds; None when it holds none, or one of another release."""
+    try:
+        raw = json.loads(text)
         if raw.pop("vecmill_convert") != FORMAT_VERSION:
             return None
         return Record(**raw)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -26,11 +26,13 @@ _VALUES_SHOWN = 8
 class Rejects:
     """The file of rejected rows. It is made for the first of them, and every line is handed over at once.
 
-    So a process that is killed has told of every row that it left out before a row that it published.
+    So a process that is killed has told of every row that it left out before a row that it published. ``first_row``:
+    the number that row 0 of ``source`` has in the conversion.
     """
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    def __init__(self, folder: Path, source: Source, *, first_row: int = 0) -> None:
         self.path = folder / REJECTS_NAME
+        self._first_row = first_row
         self.n_rows = 0
         self._source = source
         self._file: IO[bytes] | None = None
@@ -83,7 +85,7 @@ class Rejects:
             "field": err.field,
             "reason": f"expected {err.expected}, got {err.got}",
             "value": value_text(batch[err.field], row) if err.field is not None and err.field in batch else None,
-            "source_row": number,
+            "source_row": self._first_row + number,
         }
         try:
             if self._file is None:

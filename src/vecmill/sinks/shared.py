@@ -59,6 +59,9 @@ class SharedFolder(Protocol):
         The same text is no contradiction: it was put by somebody who has done the same.
         """
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders in this one."""
+
     def files(self, wanted: Callable[[str], bool]) -> dict[str, dict[str, int]]:
         """Return all files (path in the folder: bytes) of each folder in this one whose name is ``wanted``."""
 
@@ -130,6 +133,11 @@ class DiskFolder:
                     raise StoreError("another export has put it meanwhile", path=str(file))
                 fresh.replace(file)
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders in this one."""
+        with store_errors(self._root):
+            return [one.name for one in self._root.iterdir() if one.is_dir()] if self._root.is_dir() else []
+
     def files(self, wanted: Callable[[str], bool]) -> dict[str, dict[str, int]]:
         """Return the files of the folders that are wanted; see `SharedFolder.files`."""
         found: dict[str, dict[str, int]] = {}
@@ -159,8 +167,7 @@ class DiskFolder:
             file = self._root / path
             with store_errors(file):
                 file.unlink(missing_ok=True)
-            if file.parent != self._root:
-                _tried(file.parent.rmdir, file.parent)
+            _tried(file.parent.rmdir, file.parent)
 
 
 def _sizes(folder: Path) -> Iterable[tuple[str, int]]:
@@ -254,6 +261,17 @@ class BucketFolder:
             sink.begin(manifest)
         else:
             sink.replace_manifest(manifest)
+
+    def folders(self) -> list[str]:
+        """Return what stands between the prefix of the folder and the next slash."""
+        import obstore
+
+        root = self._objects.key("")
+        try:
+            found = obstore.list_with_delimiter(self._objects.store, root.rstrip("/") or None)["common_prefixes"]
+        except Exception as error:
+            raise self._objects.refusal(error, "") from None
+        return [prefix.rstrip("/").removeprefix(root) for prefix in found]
 
     def files(self, wanted: Callable[[str], bool]) -> dict[str, dict[str, int]]:
         """Return the objects of the folders that are wanted; see `SharedFolder.files`."""
