@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from vecmill.local_writer import LocalBulkWriter
     from vecmill.remote_writer import RemoteBulkWriter
+    from vecmill.tasks import commit, finished_tasks, write_task
     from vecmill.validate.report import ValidationReport
 
 __all__ = [
@@ -56,16 +57,19 @@ __all__ = [
     "VecmillError",
     "abort_import",
     "bulk_import",
+    "commit",
     "commit_import",
     "convert",
     "create_schema",
     "do_bulk_insert",
     "errors",
+    "finished_tasks",
     "get_bulk_insert_state",
     "get_import_progress",
     "list_bulk_insert_tasks",
     "list_import_jobs",
     "validate",
+    "write_task",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -86,9 +90,12 @@ _LAZY = {
     "ValidationReport": "vecmill.validate.report",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",
+    "commit": "vecmill.tasks",
     "commit_import": "vecmill.importer.calls",
     "get_import_progress": "vecmill.importer.calls",
+    "finished_tasks": "vecmill.tasks",
     "list_import_jobs": "vecmill.importer.calls",
+    "write_task": "vecmill.tasks",
 }
 
 

@@ -69,8 +69,13 @@ class Manifest:
         return sum(entry.bytes for entry in self.files)
 
     @property
+    def is_of_tasks(self) -> bool:
+        """Whether the files are those of tasks, in folders of theirs (`vecmill.tasks`), and not numbered."""
+        return any(not re.match("[0-9]+[./]", entry.path) for entry in self.files)
+
+    @property
     def last_number(self) -> int:
-        """The largest number that begins a published path, 0 if nothing is published."""
+        """The largest number that begins a published path, 0 if nothing is published. Not for files of tasks."""
         return max((int(re.split("[./]", entry.path)[0]) for entry in self.files), default=0)
 
     def to_json(self, *more: Segment) -> str:

@@ -348,6 +348,8 @@ def _resumed(sink: Sink, new: Manifest) -> Manifest:
     ):
         if old != now:
             raise StoreError(f"cannot be resumed: its {what} is {old}, not {now}", path=where)
+    if found.is_of_tasks:
+        raise StoreError("cannot be resumed: tasks have written it, and it is complete", path=where)
     sink.clear({entry.path for entry in found.files})
     return found
 

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
-from vecmill.convert.destination import OutputFolder, open_writer, scratch_folder
+from vecmill.convert.destination import child, open_writer, scratch_folder
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
 from vecmill.convert.opening import (
     Input,
     PathLike,
     cut,
     field_names,
-    folder_path,
     manifest_of,
     open_inputs,
     pairs,
     text_options,
     with_key,
 )
-from vecmill.convert.outputs import read_manifest
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
-from vecmill.convert.rejects import REJECTS_NAME, Rejects
+from vecmill.convert.rejects import REJECTS_NAME, opened_rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Unbroken
 from vecmill.errors import SchemaError, StoreError
@@ -37,6 +36,7 @@ from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME
+from vecmill.sinks.shared import SharedFolder, open_shared
 from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
@@ -104,10 +104,31 @@ class Plan:
 
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
-    known = as_schema(settings.schema) if settings.schema is not None else _written_schema(src, settings)
-    again = settings.on_error == "skip" or settings.check_duplicates
+    known = _known_schema(src, settings)
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
         check_target(known, parse_file_type(settings.file_type), settings.target)
+    source, primary = _opened(src, settings, known)
+    notes: tuple[str, ...] = ()
+    inferred = known is None
+    if known is None:
+        inference = infer(Unbroken(source) if settings.on_error == "skip" else source, primary=primary)
+        known, notes = inference.schema, inference.notes
+    return _planned(src, settings, source, known, inferred, notes)
+
+
+def reopen(src: Input, settings: Settings, schema: CollectionSchema) -> Plan:
+    """Return the plan that `prepare` has made of the same inputs and settings, in another process.
+
+    ``schema`` is the one that it has found or was given: it is not inferred again.
+    """
+    known = _known_schema(src, settings)
+    source, _ = _opened(src, settings, known)
+    return _planned(src, settings, source, schema, known is None, ())
+
+
+def _opened(src: Input, settings: Settings, known: CollectionSchema | None) -> tuple[Source, str | None]:
+    """Return the rows that are wanted, and the column that is named as their key, if one is."""
+    again = settings.on_error == "skip" or settings.check_duplicates
     source = open_inputs(
         src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
         text=text_options(settings.text, known, settings.columns, again=again),
@@ -115,19 +136,29 @@ def prepare(src: Input, settings: Settings) -> Plan:
     primary = settings.primary
     if settings.id_from is not None:
         source, primary = with_key(source, settings.id_from, known, primary)
-    source = cut(source, settings.skip, settings.limit)
-    notes: tuple[str, ...] = ()
-    inferred = known is None
-    if known is None:
-        inference = infer(Unbroken(source) if settings.on_error == "skip" else source, primary=primary)
-        known, notes = inference.schema, inference.notes
-    casts = plan_casts(source, known, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
+    return cut(source, settings.skip, settings.limit), primary
+
+
+def _planned(
+    src: Input,
+    settings: Settings,
+    source: Source,
+    schema: CollectionSchema,
+    inferred: bool,
+    notes: tuple[str, ...],
+) -> Plan:
+    casts = plan_casts(source, schema, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
     files = [name for name in pairs(settings.columns).values() if looks_like_arrays(name)]
-    return Plan((src, *settings.join, *files), source, known, casts, settings, inferred, notes)
+    return Plan((src, *settings.join, *files), source, schema, casts, settings, inferred, notes)
 
 
-def _written_schema(src: Input, settings: Settings) -> CollectionSchema | None:
-    """Return the schema that vecmill wrote ``src`` with, where it is all of the input and keeps its columns."""
+def _known_schema(src: Input, settings: Settings) -> CollectionSchema | None:
+    """Return the schema that is given, or the one that vecmill wrote ``src`` with if that is all of the input, as it is.
+
+    None: it has to be inferred.
+    """
+    if settings.schema is not None:
+        return as_schema(settings.schema)
     changed = (settings.columns, settings.id_from, settings.primary)
     manifest = manifest_of(src) if not settings.join and changed == (None, None, None) else None
     return as_schema(manifest.schema) if manifest is not None else None
@@ -138,21 +169,22 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     began = time.perf_counter() if began is None else began
     source, settings = plan.source, plan.settings
     config = dict(settings.config) if settings.config else None
-    asked = _asked(plan)
-    begun = find_begun(dst, asked) if settings.resume else None
-    if begun is not None and begun[1].complete:
-        return _finished(plan, *begun, began)
-    repeated = _repeated(plan, dst) if settings.check_duplicates else None
+    asked = question(plan)
+    place = open_shared(dst, largest_bytes=0)
+    name, record = (find_begun(place, asked) if settings.resume else None) or (None, Record(asked, began=time.time()))
+    if name is not None and record.complete:
+        return _finished(plan, open_shared(child(dst, name), largest_bytes=0), record, began)
+    repeated = repeated_rows(plan, scratch_folder(dst)) if settings.check_duplicates else None
     writer, folder = open_writer(
-        dst, None if begun is None else begun[0], schema=plan.schema, chunk_size=settings.segment_size,
+        dst, name, schema=plan.schema, chunk_size=settings.segment_size,
         file_type=settings.file_type, config=config, target=settings.target,
     )  # fmt: skip
     resumed = writer.manifest.n_rows
     try:
-        with writer, closing(Rejects(folder, source)) as rejects:
+        with writer, opened_rejects(folder, source) as rejects:
             writer.before_publish(rejects.sync)
-            Record(asked).write(folder)
-            row = rejects.resume(resumed) if begun is not None else 0
+            record.write(folder)
+            row = rejects.resume(resumed) if name is not None else 0
             skip = settings.on_error == "skip"
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=repeated, row=row)
             pump.run(progress)
@@ -167,28 +199,31 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
         counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
         raise StoreError(counts, path=folder.where)
     if pump.row:
-        Record(asked, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows).write(folder)
+        done = replace(record, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows)
+        done.write(folder)
     else:
         _leave_no_trace(folder)
     return _report(plan, folder, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed)
 
 
-def _repeated(plan: Plan, dst: PathLike) -> Repeated:
-    """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept."""
+def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
+    """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept.
+
+    What does not fit into memory waits in the folder ``scratch``.
+    """
     key = plan.schema.primary_field
     if key is None or key.auto_id:
         raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
     keep = plan.settings.keep
-    folder = scratch_folder(dst)
     repeated = find_repeated(
-        plan.source, key.name, folder, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
+        plan.source, key.name, scratch, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
     )
     if keep == "error":
         refuse_repeated(plan.source, repeated, plan.casts[key.name])
     return repeated
 
 
-def _asked(plan: Plan) -> dict[str, Any]:
+def question(plan: Plan) -> dict[str, Any]:
     """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
     settings = plan.settings
     names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep", "target")
@@ -201,11 +236,12 @@ def _asked(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _finished(plan: Plan, folder: OutputFolder, record: Record, began: float) -> Report:
+def _finished(plan: Plan, folder: SharedFolder, record: Record, began: float) -> Report:
     """Report a conversion that was complete before: there is nothing left to do."""
-    manifest = read_manifest(folder_path(folder.where))
-    if manifest is None:
+    text = folder.read(MANIFEST_NAME)
+    if text is None:
         raise StoreError("is gone, though the conversion was complete", path=f"{folder.where}/{MANIFEST_NAME}")
+    manifest = Manifest.from_json(text)
     files = [[folder.address(entry.path) for entry in segment.files] for segment in manifest.segments]
     seconds = time.perf_counter() - began
     return _report(plan, folder, manifest, files, seconds, record.rows_rejected, manifest.n_rows)
@@ -213,7 +249,7 @@ def _finished(plan: Plan, folder: OutputFolder, record: Record, began: float) ->
 
 def _report(
     plan: Plan,
-    folder: OutputFolder,
+    folder: SharedFolder,
     manifest: Manifest,
     files: list[list[str]],
     seconds: float,
@@ -243,14 +279,13 @@ def _report(
     )
 
 
-def _leave_no_trace(folder: OutputFolder) -> None:
+def _leave_no_trace(folder: SharedFolder) -> None:
     """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
     with suppress(StoreError):  # in the way of nothing
-        folder.delete(RECORD_NAME)
-        folder.leave()
+        folder.delete([RECORD_NAME])
 
 
-def _safe(writer: BulkWriter, folder: OutputFolder) -> str:
+def _safe(writer: BulkWriter, folder: SharedFolder) -> str:
     """Say which rows are published, after a conversion broke off."""
     n_rows, n_files = writer.manifest.n_rows, len(writer.batch_files)
     if not n_rows:

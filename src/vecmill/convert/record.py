@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vecmill.convert.destination import OutputFolder, PathLike, folders_in
 from vecmill.convert.opening import folder_path
+from vecmill.sinks.shared import SharedFolder
 from vecmill.sources import Source
 from vecmill.sources.places import expand
 from vecmill.sources.remote import AnyPath, ObjectPath
 
 RECORD_NAME = "convert.json"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # what a writer calls its folder
 FORMAT_VERSION = 1
 
 
@@ -24,24 +26,30 @@ class Record:
     """One conversion: what it reads and how, and whether it came to its end.
 
     ``asked`` holds what decides which rows are written and in which order: two runs that ask the same are the same
-    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``.
+    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``. ``began`` is the time, in seconds
+    since 1970, ``range_rows`` the length of a range where it is split among processes.
     """
 
     asked: Mapping[str, Any]
     complete: bool = False
     rows_read: int = 0
     rows_rejected: int = 0
+    range_rows: int = 0
+    began: float = 0
 
-    def write(self, folder: OutputFolder) -> None:
+    def to_json(self) -> str:
+        """Return the text of ``convert.json``."""
+        return json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
+
+    def write(self, folder: SharedFolder) -> None:
         """Put the record into ``folder``, whole or not at all. Raises StoreError."""
-        text = json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
-        folder.write(RECORD_NAME, text.encode())
+        folder.put(RECORD_NAME, self.to_json())
 
 
-def read_record(folder: OutputFolder) -> Record | None:
-    """Return the record in ``folder``; None when there is none, or one of another release."""
+def parse_record(text: str) -> Record | None:
+    """Return the record that a text holds; None when it holds none, or one of another release."""
     try:
-        raw = json.loads(folder.read(RECORD_NAME) or b"")
+        raw = json.loads(text)
         if raw.pop("vecmill_convert") != FORMAT_VERSION:
             return None
         return Record(**raw)
@@ -49,11 +57,15 @@ def read_record(folder: OutputFolder) -> Record | None:
         return None
 
 
-def find_begun(dst: PathLike, asked: Mapping[str, Any]) -> tuple[OutputFolder, Record] | None:
+def find_begun(dst: SharedFolder, asked: Mapping[str, Any]) -> tuple[str, Record] | None:
     """Return the folder in ``dst`` where this very conversion was begun last, and its record; None if nowhere is."""
     wanted = json.loads(json.dumps(asked))
-    found = ((folder, read_record(folder)) for folder in folders_in(dst, RECORD_NAME))
-    return next(((folder, record) for folder, record in found if record and record.asked == wanted), None)
+    found: list[tuple[float, str, Record]] = []
+    for name in dst.folders():
+        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if _UUID.fullmatch(name) else None
+        if record is not None and record.asked == wanted:
+            found.append((record.began, name, record))
+    return max(found, key=lambda one: one[:2])[1:] if found else None
 
 
 def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = None) -> dict[str, Any]:

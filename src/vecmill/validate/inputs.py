@@ -157,7 +157,7 @@ def _expand(path: Any, inputs: Inputs) -> None:
         inputs.files.append(ImportFile((_entry(path),)))
         return
     names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
-    manifests = [name for name in names if PurePosixPath(name).name == MANIFEST_NAME]
+    manifests = _outermost([name for name in names if PurePosixPath(name).name == MANIFEST_NAME])
     for name in manifests:
         root = (here / name).parent
         text = (here / name).read_text("utf-8")
@@ -165,6 +165,12 @@ def _expand(path: Any, inputs: Inputs) -> None:
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
     if not inputs.files:
         raise StoreError("no file in it that could be imported", path=str(here))
+
+
+def _outermost(manifests: Sequence[str]) -> list[str]:
+    """Leave out manifests in folders that another one covers: of tasks whose work that one lists, or leaves out."""
+    folders = {str(PurePosixPath(name).parent) for name in manifests}
+    return [name for name in manifests if folders.isdisjoint(map(str, PurePosixPath(name).parents[1:]))]
 
 
 def _wanted(path: Path, root: Path) -> bool:
@@ -205,7 +211,7 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         blob = BucketBlob(bucket, key, found[key], store) if key in found else None
         return Entry(f"{bucket.url}/{key}", blob)
 
-    manifests = sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME)
+    manifests = _outermost(sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME))
     for key in manifests:
         base = key.removesuffix(MANIFEST_NAME)
         text = BucketBlob(bucket, key, found[key], store).read(0, _MANIFEST_BYTES).decode()

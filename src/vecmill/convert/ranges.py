@@ -1,0 +1,306 @@
+"""A conversion in ranges of rows: many processes, one export. It does not know what runs them.
+
+`run_ranges` cuts the rows into jobs that can be pickled, hands them to ``spread`` (a pool of processes, a cluster),
+gathers what each has written, and commits one manifest. A job opens the inputs anew, with the schema that was found
+once. Each is a task of `vecmill.tasks`, so one that is killed, or comes twice, does no harm; and a later run with
+``resume`` takes over those that have come to their end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vecmill.convert.destination import child, scratch_folder
+from vecmill.convert.duplicates import Repeated
+from vecmill.convert.forecast import forecast
+from vecmill.convert.job import Plan, Settings, question, reopen, repeated_rows
+from vecmill.convert.opening import Input, pairs
+from vecmill.convert.pump import Progress, Pump
+from vecmill.convert.record import RECORD_NAME, Record, find_begun
+from vecmill.convert.rejects import REJECTS_NAME, Rejects
+from vecmill.convert.report import Report
+from vecmill.convert.reshape import Sliced
+from vecmill.errors import SchemaError, StoreError
+from vecmill.manifest import FileEntry, Manifest
+from vecmill.schema_io import as_schema
+from vecmill.sinks.base import MANIFEST_NAME
+from vecmill.sinks.bucket import Transfer
+from vecmill.sinks.shared import SharedFolder, open_shared
+from vecmill.sources.places import looks_like_arrays
+from vecmill.sources.remote import is_url
+from vecmill.tasks import Finished, TaskWriter, commit, finished
+
+_LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
+_MOST_SEGMENTS = 8  # of a range: what a worker that is lost has done in vain
+_RANGES_PER_WORKER = 4
+_FILL = 0.97  # of segments: rows differ, and a range should not end with a sliver of a file
+
+
+@dataclass(frozen=True, slots=True)
+class RangeJob:
+    """Rows ``start`` to ``stop`` of a planned conversion; can be pickled. ``flags``: a bit a row, repeated keys."""
+
+    number: int
+    start: int
+    stop: int
+    src: Input
+    settings: Settings
+    schema: Mapping[str, Any]
+    url: Any
+    connect_param: Any = None
+    transfer: Transfer | None = None
+    flags: bytes | None = None
+
+    @property
+    def task_id(self) -> str:
+        """Name of the task."""
+        return str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    """What a range has become: its files, the rows left out, and the folder that tells of them."""
+
+    number: int
+    entries: tuple[FileEntry, ...]
+    rows_read: int
+    rows_rejected: int
+    folder: str
+
+
+Spread = Callable[[Sequence[RangeJob]], Iterable[RangeResult]]
+"""Runs `run_range` for every job, in any order, anywhere; gives the results as they come."""
+
+
+def run_range(job: RangeJob) -> RangeResult:
+    """Convert one range, in whatever process this is. Raises as `convert` does."""
+    settings = job.settings
+    plan = reopen(job.src, settings, as_schema(job.schema))
+    source = Sliced(plan.source, job.start, job.stop - job.start)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        TaskWriter(
+            plan.schema, job.url, job.task_id, file_type=settings.file_type, segment_size=settings.segment_size,
+            target=settings.target, config=settings.config, connect_param=job.connect_param, transfer=job.transfer,
+        ) as writer,
+    ):  # fmt: skip
+        with closing(Rejects(Path(folder) / REJECTS_NAME, source, first_row=job.start)) as rejects:
+            skip = settings.on_error == "skip"
+            pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=_repeated(job, plan))
+            pump.run()
+        writer.commit()
+        n_rows = writer.manifest.n_rows
+        if n_rows + rejects.n_rows != pump.row:
+            counts = f"{pump.row} rows were read, but {n_rows} written and {rejects.n_rows} rejected"
+            raise StoreError(counts, path=f"{job.url}/{writer.name}")
+        if rejects.n_rows:
+            writer.put(REJECTS_NAME, rejects.path.read_text("utf-8"))
+        writer.note = {"rows_read": pump.row, "rows_rejected": rejects.n_rows}
+    return RangeResult(job.number, tuple(writer.entries), pump.row, rejects.n_rows, writer.name)
+
+
+def _repeated(job: RangeJob, plan: Plan) -> Repeated | None:
+    if job.flags is None:
+        return None
+    import numpy as np
+
+    key = plan.schema.primary_field
+    assert key is not None
+    flags = np.unpackbits(np.frombuffer(job.flags, np.uint8), count=job.stop - job.start).astype(bool)
+    return Repeated(key.name, int(flags.sum()), (), flags)
+
+
+def run_ranges(
+    plan: Plan,
+    dst: Any,
+    spread: Spread,
+    *,
+    n_workers: int,
+    connect_param: Any = None,
+    transfer: Transfer | None = None,
+    progress: Progress | None = None,
+    began: float | None = None,
+) -> Report:
+    """Write what was planned, in ranges that ``spread`` runs, ``n_workers`` of them at a time.
+
+    ``dst``: a folder that all workers see, or one of a bucket; see `vecmill.tasks.write_task`. The files come into a
+    folder of their own inside it. With ``plan.settings.resume``, ranges that an earlier run of the same question has
+    finished there are taken over.
+
+    Raises SchemaError for inputs that cannot be split: tables in memory, and those whose rows only reading can count
+    (text, streams); else as `convert` does. Of several bad rows any may be the one that is raised.
+    """
+    began = time.perf_counter() if began is None else began
+    inputs, settings = _portable(plan)
+    if plan.source.n_rows is None:
+        raise SchemaError("the rows of these inputs can only be counted by reading them (text, streams): no ranges")
+    root = open_shared(dst, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
+    asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
+    name, record = (find_begun(root, asked) if plan.settings.resume else None) or (
+        str(uuid.uuid4()),
+        Record(asked, range_rows=_range_rows(plan, n_workers), began=time.time()),
+    )
+    url = _child(dst, name, connect_param)
+    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
+    text = place.read(MANIFEST_NAME)
+    if text is not None:
+        manifest = Manifest.from_json(text)
+        return _report(plan, place, manifest, plan.source.n_rows, manifest.n_rows, manifest.n_bytes, began)
+    repeated = repeated_rows(plan, scratch_folder(dst)) if settings.check_duplicates else None
+    job = RangeJob(0, 0, 0, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
+    jobs = _jobs(job, plan.source.n_rows, record.range_rows, repeated)
+    place.put(RECORD_NAME, record.to_json())
+    done = {int(task): _result(one) for task, one in finished(place).items()}
+    resumed, resumed_bytes = _written(done.values())
+    left = [job for job in jobs if job.number not in done]
+    try:
+        for result in spread(left) if left else ():
+            done[result.number] = result
+            if progress is not None:
+                progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
+    except BaseException as err:
+        _end_early(place, len(jobs), err)
+        raise
+    results = [done[number] for number in range(len(jobs))]
+    told = "".join(place.read(f"{one.folder}/{REJECTS_NAME}") or "" for one in results if one.rows_rejected)
+    if told:
+        place.put(REJECTS_NAME, told)
+    manifest = commit(
+        url, [entry for one in results for entry in one.entries], schema=plan.schema, file_type=settings.file_type,
+        config=settings.config, connect_param=connect_param, transfer=transfer,
+    )  # fmt: skip
+    if manifest.segments:
+        rejected = plan.source.n_rows - manifest.n_rows
+        complete = dataclasses.replace(record, complete=True, rows_read=plan.source.n_rows, rows_rejected=rejected)
+        place.put(RECORD_NAME, complete.to_json())
+    else:
+        place.delete([RECORD_NAME])
+    return _report(plan, place, manifest, plan.source.n_rows, resumed, resumed_bytes, began)
+
+
+def _portable(plan: Plan) -> tuple[Input, Settings]:
+    """Return the inputs and settings as another process can use them, wherever it was started."""
+    settings = plan.settings
+    columns = pairs(settings.columns)
+    files = {field: _absolute(name) if looks_like_arrays(name) else name for field, name in columns.items()}
+    return _absolute(plan.inputs[0]), dataclasses.replace(
+        settings,
+        schema=as_schema(settings.schema).to_dict() if settings.schema is not None else None,
+        columns=files if settings.columns is not None else None,
+        join=tuple(_absolute(one) for one in settings.join),
+        normalize=tuple(settings.normalize),
+        resume=False,
+    )
+
+
+def _absolute(one: Any) -> Any:
+    if one is None:
+        return None
+    if isinstance(one, str) and is_url(one):
+        return one
+    if isinstance(one, str | os.PathLike):
+        return os.path.abspath(one)  # noqa: PTH100 - a pattern, or a part of a file
+    if isinstance(one, Sequence):
+        return [_absolute(inner) for inner in one]
+    raise SchemaError(f"only files can be split among processes, not {type(one).__name__} in memory")
+
+
+def _child(dst: Any, name: str, connect_param: Any) -> Any:
+    if not isinstance(dst, str | os.PathLike):
+        raise SchemaError("the destination is a path or a URL, or a prefix with connect_param")
+    if connect_param is not None:
+        return f"{os.fspath(dst).rstrip('/')}/{name}"
+    made = child(dst, name)
+    return made.absolute() if isinstance(made, Path) else made  # workers may have been started elsewhere
+
+
+def _range_rows(plan: Plan, n_workers: int) -> int:
+    """Return how many rows make a range: whole segments, few enough that all workers end at about the same time."""
+    n_rows, size = plan.source.n_rows or 0, plan.settings.segment_size
+    if not n_rows:
+        return 1
+    n_bytes = forecast(plan).bytes_out or plan.source.n_bytes or n_rows
+    segments = n_bytes / size
+    if segments <= n_workers:  # smaller files, so that every worker has some
+        share = max(min(_LEAST_BYTES, size), n_bytes / max(1, n_workers))
+    else:
+        share = size * max(1, min(_MOST_SEGMENTS, int(segments / (n_workers * _RANGES_PER_WORKER)))) * _FILL
+    return max(1, min(n_rows, int(share / n_bytes * n_rows) + (segments <= n_workers)))
+
+
+def _jobs(first: RangeJob, n_rows: int, range_rows: int, repeated: Repeated | None) -> list[RangeJob]:
+    import numpy as np
+
+    jobs = []
+    for number, start in enumerate(range(0, n_rows, range_rows)):
+        stop = min(start + range_rows, n_rows)
+        flags = repeated.among(start, stop - start) if repeated is not None else None
+        packed = np.packbits(flags).tobytes() if flags is not None else None
+        jobs.append(dataclasses.replace(first, number=number, start=start, stop=stop, flags=packed))
+    return jobs
+
+
+def _end_early(place: SharedFolder, n_ranges: int, err: BaseException) -> None:
+    """Say what a resume would find, and leave no trace where that is nothing."""
+    try:
+        n_done = len(finished(place))
+        if n_done:
+            err.add_note(f"{n_done} of {n_ranges} ranges are done in {place.where}; with resume they are kept")
+            return
+        err.add_note("nothing was published")
+        place.delete([RECORD_NAME])
+    except StoreError as second:
+        err.add_note(f"and {second}")
+
+
+def _result(one: Finished) -> RangeResult:
+    note = one.note
+    return RangeResult(int(one.task_id), one.entries, note["rows_read"], note["rows_rejected"], one.folder)
+
+
+def _written(results: Iterable[RangeResult]) -> tuple[int, int]:
+    """Return the rows and bytes of results."""
+    rows = n_bytes = 0
+    for one in results:
+        rows += one.rows_read - one.rows_rejected
+        n_bytes += sum(entry.bytes for entry in one.entries)
+    return rows, n_bytes
+
+
+def _report(
+    plan: Plan,
+    place: SharedFolder,
+    manifest: Manifest,
+    rows_read: int,
+    resumed: int,
+    resumed_bytes: int,
+    began: float,
+) -> Report:
+    seconds = time.perf_counter() - began
+    rejected = rows_read - manifest.n_rows
+    return Report(
+        rows=manifest.n_rows,
+        rows_read=rows_read,
+        rows_rejected=rejected,
+        rows_resumed=resumed,
+        rejects=place.address(REJECTS_NAME) if rejected else None,
+        bytes_in=plan.source.n_bytes,
+        bytes_out=manifest.n_bytes,
+        files=[[place.address(entry.path) for entry in segment.files] for segment in manifest.segments],
+        data_path=place.where,
+        seconds=seconds,
+        rows_per_s=(manifest.n_rows - resumed) / seconds,
+        mb_per_s=(manifest.n_bytes - resumed_bytes) / 1e6 / seconds,
+        schema=plan.schema.to_dict(),
+        inferred=plan.inferred,
+        notes=plan.notes,
+    )
