@@ -153,7 +153,7 @@ def _planned(
 
 
 def _known_schema(src: Input, settings: Settings) -> CollectionSchema | None:
-    """Return the schema that is given, or the one that vecmill wrote ``src`` with if that is all of the input, as it is.
+    """Return the schema that is given, or the one that vecmill wrote ``src`` with if it is all of the input, as it is.
 
     None: it has to be inferred.
     """
