@@ -31,6 +31,9 @@ from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 from vecmill.targets import TARGETS, check_target
+from vecmill.validate.check import check_output
+from vecmill.validate.context import LEVELS, Level
+from vecmill.validate.inputs import local_entry
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
@@ -61,6 +64,7 @@ class Settings:
     keep: Keep = "error"
     resume: bool = False
     target: str | None = None
+    validate: Level | None = None
     config: Mapping[str, Any] | None = None
     text: TextOptions | None = None
 
@@ -73,6 +77,8 @@ class Settings:
             raise SchemaError(f"keep is 'first', 'last' or 'error', not {self.keep!r}")
         if self.target is not None and self.target not in TARGETS:
             raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.target!r}")
+        if self.validate is not None and self.validate not in LEVELS:
+            raise SchemaError(f"validate is one of {', '.join(LEVELS)}, not {self.validate!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,13 @@ def _finished(plan: Plan, folder: Path, record: Record, began: float) -> Report:
 def _report(
     plan: Plan, folder: Path, manifest: Manifest, files: list[list[str]], seconds: float, rejected: int, resumed: int
 ) -> Report:
+    level = plan.settings.validate
+    validation = None
+    if level is not None and manifest.segments:
+        validation = check_output(
+            manifest, lambda path: local_entry(folder / path), target=plan.settings.target, level=level
+        )
+        validation.raise_for_errors(f"all {manifest.n_rows} rows were written; the files stay in {folder}")
     new_bytes = rows = 0
     for segment in manifest.segments:
         new_bytes += sum(entry.bytes for entry in segment.files) if rows >= resumed else 0
@@ -220,6 +233,7 @@ def _report(
         schema=plan.schema.to_dict(),
         inferred=plan.inferred,
         notes=plan.notes,
+        validation=validation,
     )
 
 
