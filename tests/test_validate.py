@@ -251,7 +251,7 @@ def test_findings_are_capped_and_all_counted(tmp_path):
     with pytest.raises(DataError, match=r"field 'v', row 7: expected finite values, got inf at position 3") as caught:
         report.raise_for_errors()
     assert caught.value.row == 7
-    assert caught.value.__notes__[1] == "24996 more"
+    assert caught.value.__notes__[1] == "24,997 errors in all"
 
 
 def test_severity_is_the_targets(tmp_path):

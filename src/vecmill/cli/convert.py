@@ -21,6 +21,7 @@ from vecmill.cli.options import (
     parse_size,
     size_text,
 )
+from vecmill.cli.validate import as_text
 
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast
@@ -47,6 +48,14 @@ class Keep(StrEnum):
     first = "first"
     last = "last"
     error = "error"
+
+
+class Level(StrEnum):
+    """How much of what was written is looked at."""
+
+    headers = "headers"
+    sample = "sample"
+    full = "full"
 
 
 class Format(StrEnum):
@@ -159,6 +168,13 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    validate: Annotated[
+        Level | None,
+        typer.Option(
+            help="Check what was written against the rules of the server, as vecmill validate does.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -184,6 +200,7 @@ def convert_command(
       vecmill convert emb.npy out/ --normalize emb --limit 1000 --dry-run
       vecmill convert shards/ out/ --on-error skip --keep first --resume
       vecmill convert shards/ out/ --schema collection.json --json
+      vecmill convert shards/ out/ --target 2.5 --validate full
     """
     columns = parse_columns(map_)
     if not src and not columns:
@@ -212,6 +229,7 @@ def convert_command(
             check_duplicates=check_duplicates or keep is not Keep.error,
             keep=keep.value,
             target=target,
+            validate=validate.value if validate is not None else None,
             resume=resume,
         )
         plan = prepare(src or None, settings)
@@ -264,4 +282,6 @@ def _summary(report: Report, to: Format) -> str:
         lines.append(f"{report.rows_resumed:,} of them were there before")
     if report.rows_rejected:
         lines.append(f"{report.rows_rejected:,} rows rejected, see {report.rejects}")
+    if report.validation is not None:
+        lines.append(as_text(report.validation))
     return "\n".join([*lines, report.data_path])

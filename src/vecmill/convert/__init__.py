@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vecmill.convert.report import Report
     from vecmill.filetype import BulkFileType
     from vecmill.sources import TextOptions
+    from vecmill.validate.context import Level
 
 __all__ = ["SEGMENT_BYTES", "convert"]
 
@@ -47,6 +48,7 @@ def convert(
     keep: Keep = "error",
     resume: bool = False,
     target: str | None = None,
+    validate: Level | None = None,
     config: Mapping[str, Any] | None = None,
     text: TextOptions | None = None,
     progress: Progress | None = None,
@@ -77,6 +79,8 @@ def convert(
         "error" raises DataError. Keys alone decide: the row that is kept may still be one that does not fit.
     resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
     target: release line of the server that the files are held to ("2.3" to "3.0", "cloud"); see docs/formats.md.
+    validate: "headers", "sample" or "full": check what was written as `vecmill.validate` does, against ``target``. What
+        was found is in ``Report.validation``.
     config: options of the format, as `LocalBulkWriter` takes them.
     text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
     progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
@@ -85,6 +89,7 @@ def convert(
     ------
     SchemaError: the schema is wrong, or none can be inferred, or an option contradicts it.
     DataError: rows or columns do not fit; ``file`` and ``row`` say where in the source. A note says what is published.
+        Or the server would not take what was written: then ``findings`` lists why, and the files stay.
     StoreError: a file cannot be read or written.
 
     >>> report = convert("embeddings.parquet", "out", file_type="npy")  # doctest: +SKIP
@@ -98,6 +103,6 @@ def convert(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
         kind=kind, primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
         scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
-        resume=resume, target=target, config=config, text=text,
+        resume=resume, target=target, validate=validate, config=config, text=text,
     )  # fmt: skip
     return run(prepare(src, settings), dst, progress=progress, began=began)

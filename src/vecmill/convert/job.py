@@ -41,6 +41,9 @@ from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 from vecmill.targets import TARGETS, check_target
+from vecmill.validate.check import check_output
+from vecmill.validate.context import LEVELS, Level
+from vecmill.validate.inputs import look_up_in
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
@@ -71,6 +74,7 @@ class Settings:
     keep: Keep = "error"
     resume: bool = False
     target: str | None = None
+    validate: Level | None = None
     config: Mapping[str, Any] | None = None
     text: TextOptions | None = None
 
@@ -83,6 +87,8 @@ class Settings:
             raise SchemaError(f"keep is 'first', 'last' or 'error', not {self.keep!r}")
         if self.target is not None and self.target not in TARGETS:
             raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.target!r}")
+        if self.validate is not None and self.validate not in LEVELS:
+            raise SchemaError(f"validate is one of {', '.join(LEVELS)}, not {self.validate!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +262,11 @@ def _report(
     rejected: int,
     resumed: int,
 ) -> Report:
+    level = plan.settings.validate
+    validation = None
+    if level is not None and manifest.segments:
+        validation = check_output(manifest, look_up_in(folder), target=plan.settings.target, level=level)
+        validation.raise_for_errors(f"all {manifest.n_rows} rows were written; the files stay in {folder.where}")
     new_bytes = rows = 0
     for segment in manifest.segments:
         new_bytes += sum(entry.bytes for entry in segment.files) if rows >= resumed else 0
@@ -276,6 +287,7 @@ def _report(
         schema=plan.schema.to_dict(),
         inferred=plan.inferred,
         notes=plan.notes,
+        validation=validation,
     )
 
 
