@@ -230,6 +230,17 @@ def commit(
     return manifest
 
 
+def discard(url: Any, *, connect_param: Any = None, transfer: Transfer | None = None) -> None:
+    """Remove what tasks have written to a folder, but for what a manifest there lists: for when there is no commit.
+
+    Attempts that are still running fail, or leave files that nothing lists. Raises StoreError.
+    """
+    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=0)
+    text = place.read(MANIFEST_NAME)
+    listed = _replaced(place, text, may=True) if text is not None else ()
+    place.clear(place.files(_is_attempt), {entry.path for entry in listed})
+
+
 def finished_tasks(
     url: Any, *, connect_param: Any = None, transfer: Transfer | None = None
 ) -> dict[str, list[FileEntry]]:
