@@ -159,7 +159,8 @@ def test_convert_tells_of_a_bad_row_as_it_does_elsewhere(tmp_path: Path) -> None
     table = table_of(np.arange(1000), DIM)
     vectors = vectors_of(np.arange(1000), DIM)
     vectors[321, 0] = np.inf
-    pq.write_table(table.set_column(1, "vector", pa.array(list(vectors))), src / "9.parquet")
+    bad = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIM)
+    pq.write_table(table.set_column(1, "vector", bad), src / "9.parquet")
     plan = prepare(src, Settings(segment_size=100_000))
     with pytest.raises(DataError) as caught:
         convert_on_ray(plan, tmp_path / "out")
