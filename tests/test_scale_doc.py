@@ -33,7 +33,8 @@ def test_it_runs(tmp_path: Path, title: str) -> None:
     code = re.search(rf"### {title}\n\n```python\n(.*?)```", DOC.read_text(), re.DOTALL)
     assert code is not None
     (tmp_path / "script.py").write_text(code[1])
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(SRC), os.environ.get("PYTHONPATH", "")])}
+    path = os.pathsep.join([str(SRC), os.environ.get("PYTHONPATH", "")])
+    env = os.environ | {"PYTHONPATH": path, "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200, check=False
     )

@@ -65,6 +65,7 @@ class Pipeline:
         sink: Sink,
         chunk_size: int,
         publisher: Publisher,
+        cores: int | None = None,
     ) -> None:
         self._plans = plans
         self._form = form
@@ -78,7 +79,7 @@ class Pipeline:
         self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self._row_bytes)
         self._n_drained = 0
         self._tokens = itertools.count(publisher.manifest.last_number + 1)
-        self._cores = min(_MAX_CORES, os.cpu_count() or 1)
+        self._cores = min(_MAX_CORES, cores or os.cpu_count() or 1)
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="vecmill-helper") if self._cores > 1 else None
         self._lane = Lane(partial(self._open_segment, self._helper), chunk_size, self._seal_later)
         self._pool: ThreadPoolExecutor | None = None

@@ -73,6 +73,7 @@ class TaskWriter(BulkWriter):
         connect_param: Any = None,
         transfer: Transfer | None = None,
         attempt: str | None = None,
+        cores: int = 1,
     ) -> None:
         self._task_id = str(task_id)
         attempt = secrets.token_hex(8) if attempt is None else attempt
@@ -88,8 +89,9 @@ class TaskWriter(BulkWriter):
         self._place.claim(self._name)
         with undoing(self._remove):
             super().__init__(
-                schema, self._place.sink(self._name), self._name, segment_size, file_type, config, target=target
-            )
+                schema, self._place.sink(self._name), self._name, segment_size, file_type, config, target=target,
+                cores=cores,
+            )  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -149,6 +151,7 @@ def write_task(
     connect_param: Any = None,
     transfer: Transfer | None = None,
     attempt: str | None = None,
+    cores: int = 1,
 ) -> list[FileEntry]:
     """Write the rows of one task; return its files, for `commit`. To be called in a worker.
 
@@ -163,6 +166,7 @@ def write_task(
     segment_size: bytes after which the next file begins.
     transfer: how objects are sent, see `RemoteBulkWriter.Transfer`; it bounds the memory of the worker.
     attempt: 16 hexadecimal digits that no other attempt has; made up when left out, as it should be.
+    cores: how many of them the task has for encoding. Engines give it one.
 
     A task without rows gives an empty list. A task that fails leaves nothing behind; one that is killed leaves what
     `commit` removes.
@@ -171,7 +175,7 @@ def write_task(
     """
     with TaskWriter(
         schema, url, task_id, file_type=file_type, segment_size=segment_size, target=target, config=config,
-        connect_param=connect_param, transfer=transfer, attempt=attempt,
+        connect_param=connect_param, transfer=transfer, attempt=attempt, cores=cores,
     ) as writer:  # fmt: skip
         for batch in batches:
             writer.append_batch(batch)

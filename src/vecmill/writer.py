@@ -45,6 +45,7 @@ class BulkWriter:
         *,
         resume: bool = False,
         target: str | None = None,
+        cores: int | None = None,
     ) -> None:
         self._schema = as_schema(schema)
         self._file_type = parse_file_type(file_type)
@@ -65,7 +66,7 @@ class BulkWriter:
         if not manifest.segments:
             sink.begin(manifest.to_json())
         self._publisher = Publisher(sink, manifest)
-        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher)
+        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher, cores)
         self._rows = RowTaker(self._schema, plans, self._pipeline)
         self._put = self._rows.put
         self._lock = threading.RLock()

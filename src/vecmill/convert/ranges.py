@@ -154,7 +154,7 @@ def run_ranges(
     if text is not None:
         manifest = Manifest.from_json(text)
         return _report(plan, place, manifest, plan.source.n_rows, manifest.n_rows, manifest.n_bytes, began)
-    repeated = repeated_rows(plan, _scratch(dst)) if settings.check_duplicates else None
+    repeated = repeated_rows(plan, _scratch(dst, connect_param)) if settings.check_duplicates else None
     job = RangeJob(0, 0, 0, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
     jobs = _jobs(job, plan.source.n_rows, record.range_rows, repeated)
     place.put(RECORD_NAME, record.to_json())
@@ -220,10 +220,10 @@ def _child(dst: Any, name: str, connect_param: Any) -> Any:
     return f"{text.rstrip('/')}/{name}"
 
 
-def _scratch(dst: Any) -> Path:
+def _scratch(dst: Any, connect_param: Any) -> Path:
     """Return a place for temporary files of this process."""
-    text = os.fspath(dst)
-    return Path(tempfile.gettempdir()) if "://" in text else Path(text)
+    is_path = connect_param is None and "://" not in os.fspath(dst)
+    return Path(dst) if is_path else Path(tempfile.gettempdir())
 
 
 def _begun(root: SharedFolder, asked: Mapping[str, Any]) -> tuple[str | None, Record | None]:

@@ -30,6 +30,7 @@ except ModuleNotFoundError as err:
 
 _TEXT = (BulkFileType.JSON, BulkFileType.JSONL, BulkFileType.CSV)
 _TEXT_GROWTH = 2.5  # of float32 as text
+_BUNDLE = 0.75  # of a segment: whole blocks come, so it is more, and a little over a segment would make two files
 _TEXT_BATCH_BYTES = 8 << 20
 _STORE_BYTES = 200 << 20  # only jobs and results pass through it
 
@@ -60,8 +61,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
     schema, file_type, target, config: as for `LocalBulkWriter`. Columns of the dataset are fields of the schema.
     url: a folder that all nodes see, or ``s3://bucket/prefix``, ``gs://``, ``az://`` (the nodes need the credentials in
         their environment); with ``connect_param`` a prefix in that bucket. One export a folder.
-    segment_size: most bytes of a file. So many bytes of blocks are given to one task, which holds them in the object
-        store while it writes; they leave as files of equal size.
+    segment_size: most bytes of a file. About so many bytes of blocks are given to one task, which holds them in the
+        object store while it writes; they leave as files of equal size.
     merge: False: blocks are not put together, and a task writes what it has read or made at once, which saves the way
         through the object store. Files are then as large as Ray's blocks, if those are smaller than a segment.
     transfer: how objects are sent, see `RemoteBulkWriter.Transfer`.
@@ -113,7 +114,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         """Bytes of blocks that make a task: small blocks are put together."""
         if not self._merge:
             return None
-        return max(1, int(self._segment_size / (_TEXT_GROWTH if self._file_type in _TEXT else 1)))
+        growth = _TEXT_GROWTH if self._file_type in _TEXT else 1
+        return max(1, int(_BUNDLE * self._segment_size / growth))
 
     def get_name(self) -> str:
         """Name of the write tasks in Ray's progress."""
