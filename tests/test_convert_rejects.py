@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from converting import read_parquet, small_schema, vectors, visible_data_files, write
 from vecmill.convert import convert
-from vecmill.convert.rejects import Rejects, take_around, value_text
+from vecmill.convert.rejects import REJECTS_NAME, Rejects, take_around, value_text
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError
 from vecmill.sources import open_source
@@ -259,7 +259,7 @@ def test_the_row_to_go_on_with(tmp_path_factory, rejected, n_taken):
     folder = tmp_path_factory.mktemp("rejects")
     lines = [json.dumps({"source_row": row}) + "\n" for row in sorted(rejected)]
     (folder / "rejects.jsonl").write_text("".join(lines) + '{"source_row": 1')  # the last line was cut by the kill
-    rejects = Rejects(folder, None)
+    rejects = Rejects(folder / REJECTS_NAME, None)
     want = 0
     for _ in range(n_taken):  # as a conversion goes: take a row, leave out what is bad before the next
         while want in rejected:

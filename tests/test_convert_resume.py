@@ -17,7 +17,7 @@ import pytest
 
 from converting import read_parquet, vectors, write
 from vecmill.convert import convert
-from vecmill.convert.record import read_record
+from vecmill.convert.record import parse_record
 from vecmill.errors import DataError, StoreError
 
 DIM = 64
@@ -95,7 +95,7 @@ def test_killed_at_a_random_moment_and_resumed_every_row_is_there_once(tmp_path,
         last = start(args[0], out, *args[1:])
         assert last.wait(timeout=120) == 0, last.stderr.read()
         last.stderr.close()
-        records = {folder: read_record(folder) for folder in out.iterdir()}
+        records = {folder: parse_record((folder / "convert.json").read_text()) for folder in out.iterdir()}
         (folder,) = [folder for folder, record in records.items() if record is not None and record.complete]
         assert ids_in(folder, file_type) == good
         told = [json.loads(line)["source_row"] for line in (folder / "rejects.jsonl").read_text().splitlines()]

@@ -140,7 +140,7 @@ def test_an_output_is_a_source_again(tmp_path):
 def test_stacked_sources_can_be_read_from_any_row(tmp_path):
     for i, n in enumerate((5, 1, 9)):
         write(tmp_path / f"{i}.parquet", n, start=i * 100)
-    stacked = Stacked([open_source(tmp_path / f"{i}.parquet") for i in range(3)])
+    stacked = Stacked([open_source(tmp_path / f"{i}.parquet") for i in range(3)], [5, 1, 9])
     want = [*range(5), 100, *range(200, 209)]
     assert stacked.n_rows == 15
     for start in range(17):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecmill.convert.opening import Input, open_inputs
+from vecmill.convert.opening import Input, folder_path, open_inputs
 from vecmill.convert.outputs import open_output, read_manifest
 from vecmill.convert.rejects import value_text
 from vecmill.convert.reshape import length
@@ -106,8 +106,8 @@ def inspect(
     manifest: Manifest | None = None
     if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
         src = src[0]
-    if isinstance(src, str | Path) and (manifest := read_manifest(Path(src))) is not None:
-        source = open_output(Path(src), manifest)
+    if isinstance(src, str | Path) and (manifest := read_manifest(folder_path(src))) is not None:
+        source = open_output(folder_path(src), manifest)
     else:
         source = open_inputs(src, kind=kind)
     types = _field_types(manifest)

@@ -30,6 +30,7 @@ class Publisher:
         self._pool: ThreadPoolExecutor | None = None
         self._jobs: deque[Future[None]] = deque()
         self._abandoned = threading.Event()
+        self.before: Callable[[], object] | None = None  # called before a segment is listed
         self.failed = False  # a job has ended badly: read without a lock, set before its future is done
 
     @property
@@ -59,6 +60,8 @@ class Publisher:
                     return
                 segment.seal()
                 number = len(self.manifest.segments) + 1
+                if self.before is not None:
+                    self.before()
                 entries = segment.publish(number)
                 with undoing(segment.withdraw):
                     self._record(Segment(number=number, rows=entries[0].rows, files=entries))

@@ -8,7 +8,7 @@ memory. A segment that would grow beyond ``chunk_size`` is sealed and published 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -277,6 +277,13 @@ class BulkWriter:
             raise with_safe_words(failure, failure.safe)
         reason = f"the writer has failed before ({type(failure).__name__}: {failure})"
         raise StoreError(reason, path=self._sink.where, safe=self._publisher.safe_words()) from failure
+
+    def before_publish(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called before each segment is published, in the background thread.
+
+        What it raises ends the writer.
+        """
+        self._publisher.before = call
 
     # -- what a caller may ask
 

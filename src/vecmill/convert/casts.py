@@ -71,10 +71,22 @@ def _steps(
     unsafe = _unsafe(column, field) if policy == "unsafe" else None
     if unsafe is not None:
         steps.append(("unsafe cast", unsafe))
+    if _is_packed_bits(column, field):
+        steps.append(("", vectors.packed_bits(name)))
     safe = cast_for(column.type, field.dtype if field is not None else None, name)
     if safe is not None:
         steps.append(("as ISO 8601 text" if safe is as_iso_text else "as JSON", safe))
     return steps
+
+
+def _is_packed_bits(column: Column, field: FieldSchema | None) -> bool:
+    """Whether a binary vector comes as dim / 8 integers, which no row of dim bits can be."""
+    import pyarrow.types as t
+
+    if field is None or field.dtype is not DataType.BINARY_VECTOR or not t.is_fixed_size_list(column.type):
+        return False
+    element = column.type.value_type
+    return t.is_integer(element) and not t.is_uint8(element) and column.type.list_size * 8 == field.dim
 
 
 def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], columns: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vecmill.convert.casts import cast_words
 from vecmill.convert.pump import Pump
-from vecmill.convert.rejects import Rejects
+from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.reshape import Sliced
 from vecmill.fields import FieldSchema
 from vecmill.filetype import parse_file_type
@@ -83,7 +83,7 @@ def forecast(plan: Plan) -> Forecast:
             config=dict(settings.config) if settings.config else None, target=settings.target,
         ) as writer:  # fmt: skip
             sample = Sliced(source, 0, _SAMPLE_ROWS)
-            rejects = Rejects(writer.data_path, sample)
+            rejects = Rejects(writer.data_path / REJECTS_NAME, sample)
             pump = Pump(sample, plan.casts, writer, rejects, skip=settings.on_error == "skip")
             pump.run()
             rejects.close()

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
+from vecmill.convert.destination import child, open_writer, scratch_folder
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
-from vecmill.convert.opening import Input, PathLike, cut, field_names, open_inputs, pairs, text_options, with_key
-from vecmill.convert.outputs import read_manifest
+from vecmill.convert.opening import (
+    Input,
+    PathLike,
+    cut,
+    field_names,
+    manifest_of,
+    open_inputs,
+    pairs,
+    text_options,
+    with_key,
+)
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
-from vecmill.convert.rejects import REJECTS_NAME, Rejects
+from vecmill.convert.rejects import REJECTS_NAME, opened_rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Unbroken
 from vecmill.errors import SchemaError, StoreError
@@ -27,6 +36,7 @@ from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME
+from vecmill.sinks.shared import SharedFolder, open_shared
 from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
@@ -34,7 +44,7 @@ from vecmill.targets import TARGETS, check_target
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
-    from vecmill.local_writer import LocalBulkWriter
+    from vecmill.writer import BulkWriter
 
 OnError = Literal["stop", "skip"]
 
@@ -94,7 +104,7 @@ class Plan:
 
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
-    known = as_schema(settings.schema) if settings.schema is not None else None
+    known = _known_schema(src, settings)
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
         check_target(known, parse_file_type(settings.file_type), settings.target)
     source, primary = _opened(src, settings, known)
@@ -111,7 +121,7 @@ def reopen(src: Input, settings: Settings, schema: CollectionSchema) -> Plan:
 
     ``schema`` is the one that it has found or was given: it is not inferred again.
     """
-    known = as_schema(settings.schema) if settings.schema is not None else None
+    known = _known_schema(src, settings)
     source, _ = _opened(src, settings, known)
     return _planned(src, settings, source, schema, known is None, ())
 
@@ -142,61 +152,71 @@ def _planned(
     return Plan((src, *settings.join, *files), source, schema, casts, settings, inferred, notes)
 
 
+def _known_schema(src: Input, settings: Settings) -> CollectionSchema | None:
+    """Return the schema that is given, or the one that vecmill wrote ``src`` with if it is all of the input, as it is.
+
+    None: it has to be inferred.
+    """
+    if settings.schema is not None:
+        return as_schema(settings.schema)
+    changed = (settings.columns, settings.id_from, settings.primary)
+    manifest = manifest_of(src) if not settings.join and changed == (None, None, None) else None
+    return as_schema(manifest.schema) if manifest is not None else None
+
+
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
     """Write what was planned. ``began`` is the ``perf_counter`` that the report counts its seconds from."""
-    from vecmill.local_writer import LocalBulkWriter
-
     began = time.perf_counter() if began is None else began
     source, settings = plan.source, plan.settings
     config = dict(settings.config) if settings.config else None
     asked = question(plan)
-    begun = find_begun(Path(dst), asked) if settings.resume else None
-    if begun is not None and begun[1].complete:
-        return _finished(plan, *begun, began)
-    repeated = repeated_rows(plan, Path(dst)) if settings.check_duplicates else None
-    writer = LocalBulkWriter(
-        plan.schema, os.fspath(dst if begun is None else begun[0]), chunk_size=settings.segment_size,
-        file_type=settings.file_type, config=config, resume=begun is not None, target=settings.target,
+    place = open_shared(dst, largest_bytes=0)
+    name, record = (find_begun(place, asked) if settings.resume else None) or (None, Record(asked, began=time.time()))
+    if name is not None and record.complete:
+        return _finished(plan, open_shared(child(dst, name), largest_bytes=0), record, began)
+    repeated = repeated_rows(plan, scratch_folder(dst)) if settings.check_duplicates else None
+    writer, folder = open_writer(
+        dst, name, schema=plan.schema, chunk_size=settings.segment_size,
+        file_type=settings.file_type, config=config, target=settings.target,
     )  # fmt: skip
     resumed = writer.manifest.n_rows
     try:
-        with writer, closing(Rejects(writer.data_path, source)) as rejects:
-            Record(asked).write(writer.data_path)
-            row = rejects.resume(resumed) if begun is not None else 0
+        with writer, opened_rejects(folder, source) as rejects:
+            writer.before_publish(rejects.sync)
+            record.write(folder)
+            row = rejects.resume(resumed) if name is not None else 0
             skip = settings.on_error == "skip"
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=repeated, row=row)
             pump.run(progress)
     except BaseException as err:
         if not writer.manifest.segments:
-            _leave_no_trace(writer.data_path)
+            _leave_no_trace(folder)
         if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already
-            err.add_note(_safe(writer))
+            err.add_note(_safe(writer, folder))
         raise
     manifest = writer.manifest
     if manifest.n_rows + rejects.n_rows != pump.row:
         counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
-        raise StoreError(counts, path=str(writer.data_path))
+        raise StoreError(counts, path=folder.where)
     if pump.row:
-        Record(asked, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows).write(writer.data_path)
+        done = replace(record, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows)
+        done.write(folder)
     else:
-        _leave_no_trace(writer.data_path)
-    return _report(
-        plan, writer.data_path, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed
-    )
+        _leave_no_trace(folder)
+    return _report(plan, folder, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed)
 
 
-def repeated_rows(plan: Plan, dst: Path) -> Repeated:
+def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
     """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept.
 
-    Temporary files lie where ``dst`` is or will be.
+    What does not fit into memory waits in the folder ``scratch``.
     """
     key = plan.schema.primary_field
     if key is None or key.auto_id:
         raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
     keep = plan.settings.keep
-    folder = next(one for one in (dst, *dst.absolute().parents) if one.is_dir())
     repeated = find_repeated(
-        plan.source, key.name, folder, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
+        plan.source, key.name, scratch, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
     )
     if keep == "error":
         refuse_repeated(plan.source, repeated, plan.casts[key.name])
@@ -216,18 +236,25 @@ def question(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _finished(plan: Plan, folder: Path, record: Record, began: float) -> Report:
+def _finished(plan: Plan, folder: SharedFolder, record: Record, began: float) -> Report:
     """Report a conversion that was complete before: there is nothing left to do."""
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise StoreError("is gone, though the conversion was complete", path=str(folder / MANIFEST_NAME))
-    files = [[str(folder / entry.path) for entry in segment.files] for segment in manifest.segments]
+    text = folder.read(MANIFEST_NAME)
+    if text is None:
+        raise StoreError("is gone, though the conversion was complete", path=f"{folder.where}/{MANIFEST_NAME}")
+    manifest = Manifest.from_json(text)
+    files = [[folder.address(entry.path) for entry in segment.files] for segment in manifest.segments]
     seconds = time.perf_counter() - began
     return _report(plan, folder, manifest, files, seconds, record.rows_rejected, manifest.n_rows)
 
 
 def _report(
-    plan: Plan, folder: Path, manifest: Manifest, files: list[list[str]], seconds: float, rejected: int, resumed: int
+    plan: Plan,
+    folder: SharedFolder,
+    manifest: Manifest,
+    files: list[list[str]],
+    seconds: float,
+    rejected: int,
+    resumed: int,
 ) -> Report:
     new_bytes = rows = 0
     for segment in manifest.segments:
@@ -238,11 +265,11 @@ def _report(
         rows_read=manifest.n_rows + rejected,
         rows_rejected=rejected,
         rows_resumed=resumed,
-        rejects=str(folder / REJECTS_NAME) if rejected else None,
+        rejects=f"{folder.where}/{REJECTS_NAME}" if rejected else None,
         bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
         files=files,
-        data_path=str(folder),
+        data_path=folder.where,
         seconds=seconds,
         rows_per_s=(manifest.n_rows - resumed) / seconds,
         mb_per_s=new_bytes / 1e6 / seconds,
@@ -252,16 +279,15 @@ def _report(
     )
 
 
-def _leave_no_trace(folder: Path) -> None:
+def _leave_no_trace(folder: SharedFolder) -> None:
     """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
-    with suppress(OSError):  # in the way of nothing
-        (folder / RECORD_NAME).unlink(missing_ok=True)
-        folder.rmdir()
+    with suppress(StoreError):  # in the way of nothing
+        folder.delete([RECORD_NAME])
 
 
-def _safe(writer: LocalBulkWriter) -> str:
+def _safe(writer: BulkWriter, folder: SharedFolder) -> str:
     """Say which rows are published, after a conversion broke off."""
     n_rows, n_files = writer.manifest.n_rows, len(writer.batch_files)
     if not n_rows:
         return "nothing was published"
-    return f"published and whole: the first {n_rows} rows, {n_files} import file(s) in {writer.data_path}"
+    return f"published and whole: the first {n_rows} rows, {n_files} import file(s) in {folder.where}"

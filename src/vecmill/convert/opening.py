@@ -20,6 +20,7 @@ from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.places import looks_like_arrays
+from vecmill.sources.remote import AnyPath, is_url, object_path
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | Any | None
@@ -74,9 +75,8 @@ def open_inputs(
     segment. Raises DataError when inputs differ in their number of rows, SchemaError when they bring columns of the
     same name.
     """
-    if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
-        src = src[0]
-    if not join and not _is_source(src) and _manifest(src) is None:
+    src = _only(src)
+    if not join and not _is_source(src) and manifest_of(src) is None:
         return open_source(src, columns=columns, also=also, kind=kind, text=text)
     parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
@@ -94,19 +94,30 @@ def open_inputs(
     return mapped(parts[0] if len(parts) == 1 else Joined(parts), wanted, also=also)
 
 
+def _only(src: Input) -> Input:
+    return src[0] if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1 else src
+
+
 def _is_source(one: object) -> bool:
     """Whether ``one`` is a Source already; paths and tables in memory are to be opened."""
     return hasattr(one, "batches") and hasattr(one, "locate")
 
 
-def _manifest(one: Any) -> Manifest | None:
-    return read_manifest(Path(one)) if isinstance(one, str | os.PathLike) else None
+def manifest_of(one: Any) -> Manifest | None:
+    """Return the manifest of a folder that vecmill wrote, None for all else. Raises StoreError for a damaged one."""
+    one = _only(one)
+    return read_manifest(folder_path(one)) if isinstance(one, str | os.PathLike) else None
+
+
+def folder_path(one: PathLike) -> AnyPath:
+    """Return the path of what may be a folder, on disk or by its URL in a bucket. Raises DataError."""
+    return object_path(os.fspath(one)) if is_url(one) else Path(one)
 
 
 def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
-    manifest = _manifest(one)
+    manifest = manifest_of(one)
     if manifest is not None:
-        return open_output(Path(one), manifest)
+        return open_output(folder_path(one), manifest, text)
     return one if _is_source(one) else open_source(one, kind=kind, text=text)
 
 

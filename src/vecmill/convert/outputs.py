@@ -5,22 +5,30 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
+from vecmill.convert.reshape import length
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import Manifest
 from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sources import Source, open_source
+from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import Column, one_line
+from vecmill.sources.remote import AnyPath, inside
 
 
 class Stacked:
-    """Rows of sources of known length with the same columns, one after another."""
+    """Rows of sources with the same columns, one after another.
 
-    def __init__(self, parts: Sequence[Source]) -> None:
+    ``n_rows``: how many rows each has to have; some sources do not know that themselves. Raises DataError for others.
+    """
+
+    def __init__(self, parts: Sequence[Source], n_rows: Sequence[int]) -> None:
+        for part, n in zip(parts, n_rows, strict=True):
+            if part.n_rows not in (None, n):
+                raise _wrong_rows(part, n, part.n_rows or 0)
         self._parts = tuple(parts)
-        self._ends = tuple(itertools.accumulate(part.n_rows or 0 for part in parts))
+        self._ends = tuple(itertools.accumulate(n_rows))
         self.n_rows = self._ends[-1]
         self.n_bytes = sum(part.n_bytes for part in parts)
         counts = [[column.null_count for column in part.columns] for part in parts]
@@ -36,7 +44,13 @@ class Stacked:
         begin = 0
         for part, end in zip(self._parts, self._ends, strict=True):
             if end > start_row:
-                yield from part.batches(names, batch_rows=batch_rows, start_row=max(0, start_row - begin))
+                row = max(begin, start_row)
+                for batch in part.batches(names, batch_rows=batch_rows, start_row=row - begin):
+                    row += length(batch)
+                    if row <= end:
+                        yield batch
+                if row != end:
+                    raise _wrong_rows(part, end - begin, row - begin)
             begin = end
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
@@ -45,28 +59,38 @@ class Stacked:
         return self._parts[i].locate(row - (self._ends[i - 1] if i else 0), name)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def _wrong_rows(part: Source, expected: int, got: int) -> DataError:
+    return DataError(file=part.locate(0)[0], expected=f"{expected} rows, as in {MANIFEST_NAME}", got=f"{got}")
+
+
+def read_manifest(folder: AnyPath) -> Manifest | None:
     """Return the manifest of a folder that vecmill wrote, None for any other. Raises StoreError for a damaged one."""
-    path = folder / MANIFEST_NAME
+    path = inside(folder, MANIFEST_NAME)
+    if path is None:
+        return None
     try:
-        if not path.is_file():
-            return None
-        return Manifest.from_json(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            return Manifest.from_json(file.read().decode())
+    except StoreError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise StoreError(f"cannot be read: {one_line(err)}", path=str(path)) from err
 
 
-def open_output(folder: Path, manifest: Manifest) -> Source:
-    """Return what vecmill wrote to ``folder``. Raises DataError, StoreError."""
+def open_output(folder: AnyPath, manifest: Manifest, text: TextOptions | None = None) -> Source:
+    """Return what vecmill wrote to ``folder``; ``text`` has hints for its text. Raises DataError, StoreError."""
+    told = manifest.import_options
+    text = replace(text or TextOptions(), separator=told.get("sep"), null=told.get("nullkey"))
     parts: list[Source] = []
+    n_rows = [segment.rows for segment in manifest.segments]
     for segment in manifest.segments:
         for entry in segment.files:
-            path = folder / entry.path
-            if path.exists() and path.stat().st_size != entry.bytes:
+            path = inside(folder, entry.path)
+            if path is not None and path.stat().st_size != entry.bytes:
                 raise DataError(
                     file=str(path), expected=f"{entry.bytes} bytes, as in {MANIFEST_NAME}", got=f"{path.stat().st_size}"
                 )
-        parts.append(open_source([folder / entry.path for entry in segment.files]))
+        parts.append(open_source([f"{folder}/{entry.path}" for entry in segment.files], text=text))
     if not parts:
-        raise DataError(file=str(folder / MANIFEST_NAME), expected="published segments", got="none")
-    return parts[0] if len(parts) == 1 else Stacked(parts)
+        raise DataError(file=f"{folder}/{MANIFEST_NAME}", expected="published segments", got="none")
+    return parts[0] if len(parts) == 1 else Stacked(parts, n_rows)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import tempfile
 import time
 import uuid
@@ -21,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vecmill.convert.destination import child, scratch_folder
 from vecmill.convert.duplicates import Repeated
 from vecmill.convert.forecast import forecast
 from vecmill.convert.job import Plan, Settings, question, reopen, repeated_rows
 from vecmill.convert.opening import Input, pairs
 from vecmill.convert.pump import Progress, Pump
-from vecmill.convert.record import RECORD_NAME, Record, parse_record
+from vecmill.convert.record import RECORD_NAME, Record, find_begun
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Sliced
@@ -37,9 +37,9 @@ from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.bucket import Transfer
 from vecmill.sinks.shared import SharedFolder, open_shared
 from vecmill.sources.places import expand, looks_like_arrays
+from vecmill.sources.remote import AnyPath, is_url
 from vecmill.tasks import Finished, TaskWriter, commit, finished
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
 _MOST_SEGMENTS = 8  # of a range: what a worker that is lost has done in vain
 _RANGES_PER_WORKER = 4
@@ -97,7 +97,7 @@ def run_range(job: RangeJob) -> RangeResult:
             target=settings.target, config=settings.config, connect_param=job.connect_param, transfer=job.transfer,
         ) as writer,
     ):  # fmt: skip
-        with closing(Rejects(Path(folder), source, first_row=job.start)) as rejects:
+        with closing(Rejects(Path(folder) / REJECTS_NAME, source, first_row=job.start)) as rejects:
             skip = settings.on_error == "skip"
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=_repeated(job, plan))
             pump.run()
@@ -150,7 +150,7 @@ def run_ranges(
     files = _files(plan) if plan.source.n_rows is None else None
     root = open_shared(dst, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
     asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
-    name, record = _begun(root, asked) if plan.settings.resume else (None, None)
+    name, record = (find_begun(root, asked) if plan.settings.resume else None) or (None, None)
     if name is None or record is None:
         size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
         name, record = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
@@ -160,7 +160,8 @@ def run_ranges(
     if text is not None:
         manifest = Manifest.from_json(text)
         return _report(plan, place, manifest, manifest.n_rows, manifest.n_bytes, began)
-    repeated = repeated_rows(plan, _scratch(dst, connect_param)) if settings.check_duplicates else None
+    aside = Path(tempfile.gettempdir()) if connect_param is not None else scratch_folder(dst)
+    repeated = repeated_rows(plan, aside) if settings.check_duplicates else None
     job = RangeJob(0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
     jobs = _row_jobs(job, plan, record.range_size, repeated) if files is None else _file_jobs(job, files, record)
     place.put(RECORD_NAME, record.to_json())
@@ -195,7 +196,7 @@ def run_ranges(
     return _report(plan, place, manifest, resumed, resumed_bytes, began)
 
 
-def _files(plan: Plan) -> list[Path]:
+def _files(plan: Plan) -> list[AnyPath]:
     """Return the files of a source whose rows cannot be counted. Raises SchemaError if it cannot be split at them."""
     settings = plan.settings
     words = "the rows of these inputs can only be counted by reading them (text, streams), so they are split at files; "
@@ -231,6 +232,8 @@ def _portable(plan: Plan) -> tuple[Input, Settings]:
 def _absolute(one: Any) -> Any:
     if one is None:
         return None
+    if isinstance(one, str) and is_url(one):
+        return one
     if isinstance(one, str | os.PathLike):
         return os.path.abspath(one)  # noqa: PTH100 - a pattern, or a part of a file
     if isinstance(one, Sequence):
@@ -239,29 +242,12 @@ def _absolute(one: Any) -> Any:
 
 
 def _child(dst: Any, name: str, connect_param: Any) -> Any:
-    if connect_param is None and not isinstance(dst, str | os.PathLike):
+    if not isinstance(dst, str | os.PathLike):
         raise SchemaError("the destination is a path or a URL, or a prefix with connect_param")
-    text = os.fspath(dst)
-    if connect_param is None and "://" not in text:
-        text = os.path.abspath(text)  # noqa: PTH100 - workers may have been started elsewhere
-    return f"{text.rstrip('/')}/{name}"
-
-
-def _scratch(dst: Any, connect_param: Any) -> Path:
-    """Return a place for temporary files of this process."""
-    is_path = connect_param is None and "://" not in os.fspath(dst)
-    return Path(dst) if is_path else Path(tempfile.gettempdir())
-
-
-def _begun(root: SharedFolder, asked: Mapping[str, Any]) -> tuple[str | None, Record | None]:
-    """Return the folder where this very conversion was begun last, and its record."""
-    wanted = json.loads(json.dumps(asked))
-    found: list[tuple[float, str, Record]] = []
-    for name in root.folders():
-        record = parse_record(root.read(f"{name}/{RECORD_NAME}") or "") if _UUID.fullmatch(name) else None
-        if record is not None and record.asked == wanted and record.range_size > 0:
-            found.append((record.began, name, record))
-    return max(found)[1:] if found else (None, None)
+    if connect_param is not None:
+        return f"{os.fspath(dst).rstrip('/')}/{name}"
+    made = child(dst, name)
+    return made.absolute() if isinstance(made, Path) else made  # workers may have been started elsewhere
 
 
 def _range_rows(plan: Plan, n_workers: int) -> int:
@@ -278,7 +264,7 @@ def _range_rows(plan: Plan, n_workers: int) -> int:
     return max(1, min(n_rows, int(share / n_bytes * n_rows) + (segments <= n_workers)))
 
 
-def _range_bytes(files: Sequence[Path], n_workers: int) -> int:
+def _range_bytes(files: Sequence[AnyPath], n_workers: int) -> int:
     n_bytes = sum(file.stat().st_size for file in files)
     return max(1, min(_LEAST_BYTES, n_bytes // max(1, n_workers * _RANGES_PER_WORKER)))
 
@@ -296,7 +282,7 @@ def _row_jobs(first: RangeJob, plan: Plan, range_rows: int, repeated: Repeated |
     return jobs
 
 
-def _file_jobs(first: RangeJob, files: Sequence[Path], record: Record) -> list[RangeJob]:
+def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record) -> list[RangeJob]:
     """Return a job for every file, or for some small ones that follow one another.
 
     The schema that was found for all files says how the text of each is read.
@@ -308,7 +294,7 @@ def _file_jobs(first: RangeJob, files: Sequence[Path], record: Record) -> list[R
         if room <= 0:
             groups.append([])
             room = record.range_size
-        groups[-1].append(str(file.absolute()))
+        groups[-1].append(str(file.absolute() if isinstance(file, Path) else file))
         room -= file.stat().st_size
     return [
         dataclasses.replace(first, number=number, src=group, settings=settings) for number, group in enumerate(groups)
@@ -374,7 +360,7 @@ def _report(
         rows_read=manifest.n_rows + rejected,
         rows_rejected=rejected,
         rows_resumed=resumed,
-        rejects=place.address(REJECTS_NAME) if rejected else None,
+        rejects=f"{place.where}/{REJECTS_NAME}" if rejected else None,
         bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
         files=[[place.address(entry.path) for entry in segment.files] for segment in manifest.segments],

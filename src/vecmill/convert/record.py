@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vecmill.errors import StoreError
+from vecmill.convert.opening import folder_path
+from vecmill.sinks.shared import SharedFolder
 from vecmill.sources import Source
-from vecmill.sources.base import one_line
 from vecmill.sources.places import expand
+from vecmill.sources.remote import AnyPath, ObjectPath
 
 RECORD_NAME = "convert.json"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # what a writer calls its folder
 FORMAT_VERSION = 1
 
 
@@ -23,9 +26,9 @@ class Record:
     """One conversion: what it reads and how, and whether it came to its end.
 
     ``asked`` holds what decides which rows are written and in which order: two runs that ask the same are the same
-    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``. Of one that is split among processes,
-    ``range_size`` is the length of a range, in rows, or in bytes of files where rows cannot be counted, and ``began``
-    the time in seconds since 1970.
+    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``. ``began`` is the time, in seconds
+    since 1970. Where it is split among processes, ``range_size`` is the length of a range: in rows, or in bytes of
+    files whose rows cannot be counted.
     """
 
     asked: Mapping[str, Any]
@@ -39,23 +42,9 @@ class Record:
         """Return the text of ``convert.json``."""
         return json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: SharedFolder) -> None:
         """Put the record into ``folder``, whole or not at all. Raises StoreError."""
-        path = folder / RECORD_NAME
-        fresh = folder / f".{RECORD_NAME}.tmp"
-        try:
-            fresh.write_text(self.to_json(), encoding="utf-8")
-            fresh.replace(path)
-        except OSError as err:
-            raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
-
-
-def read_record(folder: Path) -> Record | None:
-    """Return the record in ``folder``; None when there is none, or one of another release."""
-    try:
-        return parse_record((folder / RECORD_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        folder.put(RECORD_NAME, self.to_json())
 
 
 def parse_record(text: str) -> Record | None:
@@ -69,16 +58,15 @@ def parse_record(text: str) -> Record | None:
         return None
 
 
-def find_begun(dst: Path, asked: Mapping[str, Any]) -> tuple[Path, Record] | None:
+def find_begun(dst: SharedFolder, asked: Mapping[str, Any]) -> tuple[str, Record] | None:
     """Return the folder in ``dst`` where this very conversion was begun last, and its record; None if nowhere is."""
     wanted = json.loads(json.dumps(asked))
-    try:
-        folders = [entry for entry in dst.iterdir() if (entry / RECORD_NAME).is_file()]
-        folders.sort(key=lambda folder: (folder / RECORD_NAME).stat().st_mtime_ns, reverse=True)
-    except OSError:
-        return None
-    found = ((folder, read_record(folder)) for folder in folders)
-    return next(((folder, record) for folder, record in found if record and record.asked == wanted), None)
+    found: list[tuple[float, str, Record]] = []
+    for name in dst.folders():
+        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if _UUID.fullmatch(name) else None
+        if record is not None and record.asked == wanted:
+            found.append((record.began, name, record))
+    return max(found, key=lambda one: one[:2])[1:] if found else None
 
 
 def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = None) -> dict[str, Any]:
@@ -94,12 +82,23 @@ def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = No
 def _stamp(one: Any, kind: str | None) -> Any:
     """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
     if isinstance(one, str | os.PathLike):
-        path = Path(one)
         if os.fspath(one) == "-":
             return "-"
-        files = path.rglob("*") if path.is_dir() else [place.path for place in expand(one, kind)]
-        found = sorted(file for file in files if file.is_file())
-        return [[str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns] for file in found]
+        path = folder_path(one)
+        files: Iterable[AnyPath] = ()
+        if not isinstance(path, Path):
+            files = path.walk()
+        elif path.is_dir():
+            files = path.rglob("*")
+        files = files or [place.path for place in expand(one, kind)]
+        return sorted(_file_stamp(file) for file in files if not file.is_dir())
     if isinstance(one, Sequence):
         return [_stamp(inner, kind) for inner in one]
     return type(one).__name__
+
+
+def _file_stamp(file: AnyPath) -> list[Any]:
+    if isinstance(file, ObjectPath):
+        return [str(file), file.stat().st_size, file.version]
+    found = file.stat()
+    return [str(file.absolute()), found.st_size, found.st_mtime_ns]

@@ -9,11 +9,15 @@ from __future__ import annotations
 import array
 import json
 import os
-from collections.abc import Callable, Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from vecmill.errors import DataError, StoreError
+from vecmill.sinks.shared import SharedFolder, disk_path
 from vecmill.sources import Source
 from vecmill.sources.base import one_line
 
@@ -27,13 +31,17 @@ class Rejects:
     """The file of rejected rows. It is made for the first of them, and every line is handed over at once.
 
     So a process that is killed has told of every row that it left out before a row that it published. ``first_row``:
-    the number that row 0 of ``source`` has in the conversion.
+    the number that row 0 of ``source`` has in the conversion. ``bucket``: the folder of a bucket that the file is sent
+    to; since objects do not grow, by `sync`, before a segment is published.
     """
 
-    def __init__(self, folder: Path, source: Source, *, first_row: int = 0) -> None:
-        self.path = folder / REJECTS_NAME
+    def __init__(self, path: Path, source: Source, *, first_row: int = 0, bucket: SharedFolder | None = None) -> None:
+        self.path = path
         self._first_row = first_row
         self.n_rows = 0
+        self._bucket = bucket
+        self._lock = threading.Lock()
+        self._unsent = False
         self._source = source
         self._file: IO[bytes] | None = None
 
@@ -43,6 +51,9 @@ class Rejects:
         Rows that were left out behind the last published one are judged again.
         """
         try:
+            before = self._bucket.read(REJECTS_NAME) if self._bucket is not None else None
+            if before is not None:
+                self.path.write_text(before, "utf-8")
             numbers, is_torn = self._numbers()
             # So many rows were taken before the i-th that was left out.
             self.n_rows = sum(1 for i, number in enumerate(sorted(numbers)) if number - i < n_taken)
@@ -70,6 +81,7 @@ class Rejects:
             for line in old:
                 if line.endswith(b"\n") and json.loads(line)["source_row"] < row:
                     new.write(line)
+        self._unsent = True
         if self.n_rows:
             fresh.replace(self.path)
         else:
@@ -87,22 +99,50 @@ class Rejects:
             "value": value_text(batch[err.field], row) if err.field is not None and err.field in batch else None,
             "source_row": self._first_row + number,
         }
+        text = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            if self._file is None:
-                self._file = self.path.open("ab")
-            self._file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
-            self._file.flush()
+            with self._lock:
+                if self._file is None:
+                    self._file = self.path.open("ab")
+                self._file.write(text)
+                self._file.flush()
+                self._unsent = True
         except OSError as err_:
             raise self._store_error(err_) from err_
         self.n_rows += 1
 
+    def sync(self) -> None:
+        """Send what was told since the last time to the bucket, if there is one. Raises StoreError."""
+        with self._lock:
+            if self._unsent and self._bucket is not None:
+                if self.path.exists():
+                    self._bucket.put(REJECTS_NAME, self.path.read_text("utf-8"))
+                else:
+                    self._bucket.delete([REJECTS_NAME])
+            self._unsent = False
+
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        """Send what is left, and close the file. Raises StoreError."""
+        try:
+            self.sync()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     def _store_error(self, err: OSError) -> StoreError:
         return StoreError((err.strerror or one_line(err)).lower(), path=os.fspath(self.path), errno=err.errno)
+
+
+@contextmanager
+def opened_rejects(folder: SharedFolder, source: Source) -> Iterator[Rejects]:
+    """Open the rejects of a conversion to ``folder``. Raises StoreError."""
+    with ExitStack() as stack:
+        if (path := disk_path(folder.where)) is not None:
+            rejects = Rejects(path / REJECTS_NAME, source)
+        else:
+            aside = stack.enter_context(tempfile.TemporaryDirectory(prefix="vecmill-rejects-"))
+            rejects = Rejects(Path(aside) / REJECTS_NAME, source, bucket=folder)
+        yield stack.enter_context(closing(rejects))
 
 
 def value_text(values: Any, row: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Changes to the values of vectors that only happen on request: to unit length, times a factor, to bytes, to bits."""
+"""Changes to the values of vectors: to unit length, times a factor, to bytes, to bits; packed bits told as numbers."""
 
 from __future__ import annotations
 
@@ -91,6 +91,20 @@ def rows_as_matrix(values: Any) -> Any:
     if flat.null_count:
         flat = flat.fill_null(float("nan") if t.is_floating(flat.type) else 0)
     return flat.to_numpy(zero_copy_only=False).reshape(len(values), -1)
+
+
+def packed_bits(name: str) -> Change:
+    """Return the change of packed bits that are told as numbers from 0 to 255, as import files in JSON tell them."""
+    import numpy as np
+
+    def change(matrix: Any) -> Any:
+        bad = (matrix < 0) | (matrix > 255)
+        if bad.any():
+            row, column = (int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
+            raise DataError(field=name, row=row, expected="bytes, 0 to 255", got=str(matrix[row, column]))
+        return matrix.astype(np.uint8)
+
+    return on_matrix(name, change)
 
 
 def from_bfloat16(values: Any) -> Any:

@@ -309,6 +309,14 @@ class BucketFolder:
         self._objects.delete(list(paths))
 
 
+def disk_path(url: Any) -> Path | None:
+    """Return the path that ``url`` is, or that it names as ``file:///folder``; None for what is in a bucket."""
+    if isinstance(url, os.PathLike) or (isinstance(url, str) and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)):
+        return Path(url)
+    is_file = isinstance(url, str) and urlsplit(url).scheme == "file"
+    return Path(unquote(urlsplit(url).path)) if is_file else None
+
+
 def open_shared(
     url: Any, connect_param: Any = None, *, transfer: Transfer | None = None, largest_bytes: int
 ) -> SharedFolder:
@@ -320,8 +328,5 @@ def open_shared(
     send = transfer or Transfer()
     if connect_param is not None:
         return BucketFolder(open_bucket(connect_param), os.fspath(url).strip("/"), send, largest_bytes)
-    if isinstance(url, os.PathLike) or (isinstance(url, str) and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)):
-        return DiskFolder(Path(url))
-    if isinstance(url, str) and urlsplit(url).scheme == "file":
-        return DiskFolder(Path(unquote(urlsplit(url).path)))
-    return BucketFolder(open_bucket(url), "", send, largest_bytes)
+    path = disk_path(url)
+    return DiskFolder(path) if path is not None else BucketFolder(open_bucket(url), "", send, largest_bytes)

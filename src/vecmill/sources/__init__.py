@@ -16,6 +16,7 @@ from vecmill.sources.textoptions import TextOptions
 if TYPE_CHECKING:
     from vecmill.sources.arrays import Array
     from vecmill.sources.kinds import Tables
+    from vecmill.sources.remote import AnyPath
     from vecmill.sources.tables import Table
 
 __all__ = ["Column", "Source", "TextOptions", "open_source"]
@@ -40,7 +41,8 @@ def open_source(
 
     Parameters
     ----------
-    paths: a file, a folder, a pattern, or several; ``file.h5:train`` is one part of a file. Tables of one kind
+    paths: a file, a folder, a pattern, or several, on disk or in a bucket (``s3://``, ``gs://``, ``az://``);
+        ``file.h5:train`` is one part of a file. Tables of one kind
         (Parquet) follow one another in the order given; those of a folder in the order of their names, where
         ``part-2`` comes before ``part-10``. A file of one array (NPY, fvecs, fbin) is a column, named by its stem.
         Files of several arrays (NPZ, HDF5, safetensors) bring columns of their names, and follow one another.
@@ -73,7 +75,7 @@ def open_source(
     files: list[Any] = [one for one in given if not is_object(one)]
     tables: dict[str, list[Place]] = {}
     array_places: list[Place] = []
-    texts: dict[str, list[str | os.PathLike[str]]] = {kind or "": [_STDIN]} if _STDIN in files else {}
+    texts: dict[str, list[str | AnyPath]] = {kind or "": [_STDIN]} if _STDIN in files else {}
     for place in (place for path in files if path != _STDIN for place in expand(path, kind)):
         if kind_named(place.kind).is_text:
             texts.setdefault(place.kind, []).append(place.path)
@@ -139,7 +141,7 @@ def _in_memory(table: Table) -> Callable[[Mapping[str, str], int | None], Source
     return lambda wanted, batch_rows: TableSource([table], wanted, batch_rows=batch_rows)
 
 
-def _text_group(options: TextOptions, paths: Sequence[str | os.PathLike[str]], everything: bool) -> _Group:
+def _text_group(options: TextOptions, paths: Sequence[str | AnyPath], everything: bool) -> _Group:
     from vecmill.sources.text import TextSource
     from vecmill.sources.textfiles import TextFiles
 

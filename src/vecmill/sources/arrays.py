@@ -16,6 +16,7 @@ import numpy as np
 
 from vecmill.errors import DataError
 from vecmill.sources.base import BATCH_BYTES, Column, Files, reading, rows_for
+from vecmill.sources.remote import AheadFile, AnyPath
 
 _MAPPED_BATCH_BYTES = 32 << 20
 """Of mapped files: they take no memory of the process, and a writer shares so much among two threads."""
@@ -67,7 +68,7 @@ class MappedArray:
     ``fortran`` arrays (n, dim) lie column after column instead, without gaps.
     """
 
-    path: Path
+    path: AnyPath
     kind: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -76,7 +77,11 @@ class MappedArray:
     fortran: bool = False
     member: str = ""
     chunk_rows: int = 1
-    is_mapped: bool = True
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it lies on disk."""
+        return isinstance(self.path, Path)
 
     @property
     def place(self) -> str:
@@ -96,14 +101,31 @@ class MappedArray:
     @contextmanager
     def opened(self) -> Iterator[Read]:
         """See `Array.opened`."""
-        yield self.read
+        if isinstance(self.path, Path):
+            yield self.read
+            return
+        with self.path.open() as file:
+            yield lambda start, stop: self._fetched(file, start, stop)
+
+    def _fetched(self, file: AheadFile, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Return rows of an object in a bucket."""
+        if self.fortran:
+            raise DataError(file=self.place, expected="rows one after another (C order)", got="Fortran order")
+        step = self.stride or self.row_bytes
+        raw = np.empty(max(0, (stop - start - 1) * step + self.row_bytes) if stop > start else 0, np.uint8)
+        file.seek(self.offset + start * step)
+        if file.readinto(raw.data) != len(raw):
+            raise DataError(file=self.place, expected=f"{stop} rows", got="a file that ends before")
+        steps = (step, self.dtype.itemsize)[: len(self.shape)]
+        return np.ndarray((stop - start, *self.shape[1:]), self.dtype, buffer=raw, strides=steps)
 
     def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return rows ``start`` to ``stop`` as a read-only view of the mapped file.
 
-        Each range is a map of its own, so that its pages leave the process as soon as the batch does: one map of
-        the whole file would let the resident size grow with the data.
+        For files on disk. Each range is a map of its own, so that its pages leave the process as soon as the batch
+        does: one map of the whole file would let the resident size grow with the data.
         """
+        assert isinstance(self.path, Path)
         with reading(self.path, self.kind):
             shape = (stop - start, *self.shape[1:])
             if not shape[0] or not self.row_bytes:
@@ -121,7 +143,7 @@ class MappedArray:
             return np.ndarray(shape, self.dtype, buffer=raw, strides=steps)
 
 
-def check_size(path: Path, n_bytes: int, needed: int, what: str) -> None:
+def check_size(path: AnyPath, n_bytes: int, needed: int, what: str) -> None:
     """Refuse a file of ``n_bytes`` that must have ``needed``; ``what`` says why, in words (counts of its header)."""
     if n_bytes != needed:
         less = "only " if n_bytes < needed else ""

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from vecmill.errors import DataError, StoreError
+from vecmill.sources.remote import AnyPath
 
 BATCH_BYTES = 8 << 20
 """Decoded bytes that a batch aims at: a few of them bound the memory, and the calls per batch cost nothing yet."""
@@ -28,7 +28,7 @@ MIN_BATCH_ROWS = 64
 class Place:
     """A file or a folder of a known kind. ``member`` names a part of it: ``train`` of ``file.h5:train``, or nothing."""
 
-    path: Path
+    path: AnyPath
     kind: str
     member: str = ""
 
@@ -116,7 +116,7 @@ def rows_for(row_bytes: float, batch_bytes: int = BATCH_BYTES) -> int:
     return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, int(batch_bytes / max(row_bytes, 1.0))))
 
 
-def natural_key(path: Path) -> list[Any]:
+def natural_key(path: AnyPath) -> list[Any]:
     """Return a sort key that puts ``emb_2`` before ``emb_10``: shards of several columns must pair up by number."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", str(path))]
 
@@ -129,7 +129,7 @@ def names_text(names: Sequence[str], *, most: int = 8) -> str:
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
+def reading(path: AnyPath, kind: str) -> Iterator[None]:
     """Turn what can go wrong while ``path`` is read as a ``kind`` file into StoreError or DataError with its name."""
     import pyarrow as pa
 
@@ -148,7 +148,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 
 @contextmanager
-def extra(package: str, name: str, path: Path) -> Iterator[None]:
+def extra(package: str, name: str, path: AnyPath) -> Iterator[None]:
     """Turn a missing ``package`` into a DataError that says which extra of vecmill brings it."""
     try:
         yield

@@ -6,7 +6,6 @@ num_dimensions(uint32) followed by num_pts X num_dimensions x sizeof(type) bytes
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from vecmill.errors import DataError
 from vecmill.sources.arrays import Array, MappedArray, check_size
 from vecmill.sources.base import reading
+from vecmill.sources.remote import AnyPath
 
 _ELEMENTS: dict[str, np.dtype[Any]] = {
     "fbin": np.dtype("<f4"),
@@ -25,7 +25,7 @@ _ELEMENTS: dict[str, np.dtype[Any]] = {
 _HEADER_BYTES = 8
 
 
-def arrays(path: Path, member: str = "", *, kind: str) -> dict[str, Array]:
+def arrays(path: AnyPath, member: str = "", *, kind: str) -> dict[str, Array]:
     """Return the matrix of a ``kind`` file ("fbin", ...) by the stem of its name. Raises DataError, StoreError."""
     element = _ELEMENTS[kind]
     with reading(path, kind):

@@ -10,6 +10,7 @@ from typing import Any
 
 from vecmill.errors import DataError
 from vecmill.sources.base import Place, Source, names_text, reading
+from vecmill.sources.remote import AnyPath, ObjectPath
 from vecmill.sources.tables import TableSource, skipping, slices
 
 _FILE_MAGIC = b"ARROW1"
@@ -27,10 +28,10 @@ def table(places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int
     return TableSource([_IpcTable(path) for place in places for path in _paths(place)], wanted, batch_rows=batch_rows)
 
 
-def _paths(place: Place) -> list[Path]:
+def _paths(place: Place) -> list[AnyPath]:
     """Return the Arrow files of a place. A saved dataset lists them in its state.json."""
     path = place.path
-    if not path.is_dir():
+    if not isinstance(path, Path) or not path.is_dir():
         if place.member:
             raise DataError(file=str(path), expected="a path: an Arrow file has no parts", got=f"part {place.member!r}")
         return [path]
@@ -43,7 +44,8 @@ def _paths(place: Place) -> list[Path]:
                 raise DataError(file=str(path), expected=expected, got=f"splits {names_text(splits)}")
             path /= chosen
         try:
-            files = [path / str(entry["filename"]) for entry in json.loads((path / _STATE).read_text())["_data_files"]]
+            entries = json.loads((path / _STATE).read_text())["_data_files"]
+            files: list[AnyPath] = [path / str(entry["filename"]) for entry in entries]
         except (KeyError, TypeError) as err:
             raise DataError(file=str(path / _STATE), expected="a list of data files", got=f"no {err}") from err
         if not files:
@@ -58,7 +60,7 @@ class _IpcTable:
     data: writers like Polars put a whole frame into one batch. Batches that are compressed take memory as a whole.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: AnyPath) -> None:
         self._path = path
         self.place = str(path)
         with reading(path, "Arrow"):
@@ -81,10 +83,14 @@ class _IpcTable:
         import pyarrow as pa
         import pyarrow.types as t
 
+        if not isinstance(self._path, Path):  # reading all of an object, only to count, would cost too much
+            with reading(self._path, "Arrow"), self._path.open() as file:
+                self.schema = self._reader(pa.PythonFile(file, "r"), None).schema
+            return
         with reading(self._path, "Arrow"):
-            whole = pa.py_buffer(self._mapped())
+            whole = pa.py_buffer(self._mapped(self._path))
             low, high = whole.address, whole.address + whole.size
-            reader = self._reader(whole, None)
+            reader = self._reader(pa.BufferReader(whole), None)
             self.schema = reader.schema
             n_rows = 0
             nulls = {field.name: 0 for field in self.schema if not t.is_nested(field.type)}
@@ -103,11 +109,14 @@ class _IpcTable:
         """Yield slices of the batches; see `Table.read`."""
         import pyarrow as pa
 
+        if not isinstance(self._path, Path):
+            yield from self._fetched(self._path, columns, batch_rows, start_row)
+            return
         with reading(self._path, "Arrow"):
-            mapped = self._mapped()
+            mapped = self._mapped(self._path)
             # Arrow copies what it selects, which saves work only where it is decompressed.
             selected = [self.schema.get_field_index(name) for name in columns] if self._is_compressed else None
-            reader = self._reader(pa.py_buffer(mapped), selected)
+            reader = self._reader(pa.BufferReader(pa.py_buffer(mapped)), selected)
             batches = skipping((batch.select(columns) for batch in self._batches(reader)), start_row)
         n_bytes = 0
         while True:
@@ -122,15 +131,33 @@ class _IpcTable:
                     mapped.madvise(mmap.MADV_DONTNEED)
                     n_bytes = 0
 
-    def _mapped(self) -> mmap.mmap:
-        with self._path.open("rb") as file:
+    def _fetched(
+        self, path: ObjectPath, columns: Sequence[str], batch_rows: int | None, start_row: int
+    ) -> Generator[Any, None, None]:
+        """Yield slices of the batches of an object in a bucket."""
+        import pyarrow as pa
+
+        with path.open() as file:
+            selected = [self.schema.get_field_index(name) for name in columns]
+            with reading(path, "Arrow"):
+                reader = self._reader(pa.PythonFile(file, "r"), selected)
+                batches = skipping(self._batches(reader), start_row)
+            while True:
+                with reading(path, "Arrow"):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield from slices(batch, batch_rows)
+
+    @staticmethod
+    def _mapped(path: Path) -> mmap.mmap:
+        with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def _reader(self, buffer: Any, included: list[int] | None) -> Any:
+    def _reader(self, source: Any, included: list[int] | None) -> Any:
         import pyarrow as pa
 
         options = pa.ipc.IpcReadOptions(included_fields=included)
-        source = pa.BufferReader(buffer)
         opened = pa.ipc.open_file if self._is_file else pa.ipc.open_stream
         return opened(source, options=options)
 

@@ -11,12 +11,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.arrays import Array
 from vecmill.sources.base import Place, Source, names_text, one_line
 from vecmill.sources.faiss import MAGICS as FAISS_MAGICS
+from vecmill.sources.remote import AnyPath
 
 HEAD_BYTES = 4096
 """Bytes of a file that are looked at to tell its kind."""
@@ -32,7 +33,7 @@ class Tables(Protocol):
         """Return the columns ``wanted`` (field name -> name of the column) of files that follow one another."""
 
 
-Arrays = Callable[[Path, str], dict[str, Array]]
+Arrays = Callable[[Any, str], dict[str, Array]]
 """(path, member) -> arrays by name; an empty member asks for all. Raises DataError and StoreError."""
 
 
@@ -60,6 +61,8 @@ class Kind:
     single: bool = False
     """Whether it holds exactly one array, named after the file."""
     is_text: bool = False
+    in_bucket: bool = False
+    """Whether objects of this kind are read where they lie. Text is."""
 
 
 def kind_named(name: str) -> Kind:
@@ -70,7 +73,7 @@ def kind_named(name: str) -> Kind:
     return found
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: AnyPath) -> Kind:
     """Return the kind of a file by its first bytes, or else by its ending. Raises DataError, StoreError."""
     head = _head(path)
     found = next((kind for kind in KINDS if kind.begins is not None and kind.begins(head)), None) or by_ending(path)
@@ -83,28 +86,32 @@ def kind_of(path: Path) -> Kind:
     return found
 
 
-def by_ending(path: Path) -> Kind | None:
+def by_ending(path: AnyPath) -> Kind | None:
     """Return the kind that a name ends like, or None."""
     name = path.name.lower()
     return next((kind for kind in KINDS if name.endswith(kind.endings) and kind.endings), None)
 
 
-def folder_kind(path: Path) -> Kind | None:
+def folder_kind(path: AnyPath) -> Kind | None:
     """Return the kind that a folder is one of as a whole, or None for a folder of files."""
+    if not isinstance(path, Path):
+        return None
     return next((kind for kind in KINDS if kind.is_folder is not None and kind.is_folder(path)), None)
 
 
-def _kind_of_text(path: Path) -> str | None:
+def _kind_of_text(path: AnyPath) -> str | None:
     from vecmill.sources.textfiles import kind_of_bytes
     from vecmill.sources.textstream import Input
 
     return kind_of_bytes(Input(path))
 
 
-def _head(path: Path) -> bytes:
+def _head(path: AnyPath) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES)
+    except StoreError:
+        raise
     except OSError as err:
         raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
 
@@ -204,21 +211,21 @@ def _is_lance(path: Path) -> bool:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet),
-    Kind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow),
+    Kind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet, in_bucket=True),
+    Kind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow, in_bucket=True),
     Kind("datasets", (), is_folder=_is_saved_dataset, tables=_arrow),
     Kind("lance", (".lance",), is_folder=_is_lance, tables=_lance),
-    Kind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True),
+    Kind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True, in_bucket=True),
     Kind("npz", (".npz",), _is_npz, arrays=_npz),
     Kind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
     Kind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
     Kind("faiss", (".faiss", ".index"), _starts(*FAISS_MAGICS), arrays=_faiss),
     *(
-        Kind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True)
+        Kind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True, in_bucket=True)
         for name in ("fvecs", "bvecs", "ivecs")
     ),
     *(
-        Kind(name, (f".{name}",), arrays=functools.partial(_bigann, name), single=True)
+        Kind(name, (f".{name}",), arrays=functools.partial(_bigann, name), single=True, in_bucket=True)
         for name in ("fbin", "f16bin", "u8bin", "i8bin", "ibin")
     ),
     Kind("copy-binary", (), _starts(b"PGCOPY\n\xff\r\n\0"), is_text=True),

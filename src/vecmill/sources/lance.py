@@ -28,7 +28,7 @@ def _opened(place: Place) -> LanceTable:
     if place.member:
         raise DataError(file=str(place.path), expected="a path: a Lance dataset has no parts", got=place.member)
     with _damage(str(place.path)):
-        return LanceTable(lance.dataset(place.path), str(place.path))
+        return LanceTable(lance.dataset(str(place.path)), str(place.path))
 
 
 class LanceTable:

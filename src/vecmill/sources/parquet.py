@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from vecmill.errors import DataError
 from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Place, Source, reading, rows_for
+from vecmill.sources.remote import AnyPath, arrow_file
 from vecmill.sources.tables import match_types
 
 # Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
@@ -15,10 +16,12 @@ from vecmill.sources.tables import match_types
 _READ_BUFFER_BYTES = 1 << 20
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: AnyPath) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES)
+    with arrow_file(path) as source, pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES) as file:
+        yield file
 
 
 def names(place: Place) -> tuple[str, ...]:
@@ -43,7 +46,7 @@ class ParquetSource:
     Raises DataError that names the file and the column, StoreError when a file cannot be read.
     """
 
-    def __init__(self, paths: Sequence[Path], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> None:
+    def __init__(self, paths: Sequence[AnyPath], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> None:
         self._batch_rows = batch_rows
         n_rows: list[int] = []
         sizes: list[dict[str, int]] = []

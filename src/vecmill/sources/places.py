@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from vecmill.errors import DataError, StoreError
-from vecmill.sources.base import Place, natural_key, one_line
+from vecmill.sources.base import Place, names_text, natural_key, one_line
 from vecmill.sources.kinds import KINDS, Kind, by_ending, folder_kind, kind_named, kind_of
+from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path, objects_like
 
 
 def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Place]:
@@ -23,6 +24,8 @@ def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Place]
     """
     given = None if kind is None else kind_named(kind)
     whole = os.fspath(path)
+    if is_url(whole):
+        return _in_bucket(whole, given)
     name, member = _split(whole)
     if Path(name).exists() or not glob.has_magic(name):
         return _files(Path(name), member, given)
@@ -53,7 +56,21 @@ def _matches(pattern: str) -> list[Path]:
     return [Path(name) for name in glob.glob(pattern, recursive=True)] if glob.has_magic(pattern) else []  # noqa: PTH207
 
 
-def _files(path: Path, member: str, given: Kind | None) -> list[Place]:
+def _in_bucket(url: str, given: Kind | None) -> list[Place]:
+    found = sorted(objects_like(url), key=natural_key) if has_pattern(url) else [object_path(url).found()]
+    if not found:
+        raise StoreError("no object fits the pattern", path=url)
+    places = [place for one in found for place in _files(one, "", given)]
+    for place in places:
+        kind = kind_named(place.kind)
+        if not (kind.in_bucket or kind.is_text):
+            readable = [one.name for one in KINDS if one.in_bucket or one.is_text]
+            expected = f"a file on disk (of objects, these kinds are read: {names_text(readable, most=99)})"
+            raise DataError(file=str(place.path), expected=expected, got=f"a {kind.name} object")
+    return places
+
+
+def _files(path: AnyPath, member: str, given: Kind | None) -> list[Place]:
     try:
         path.stat()
         if not path.is_dir():
@@ -76,12 +93,12 @@ def _files(path: Path, member: str, given: Kind | None) -> list[Place]:
     return [place for p in found for place in _files(p, member, given)]
 
 
-def _kind_name(path: Path) -> str | None:
+def _kind_name(path: AnyPath) -> str | None:
     kind = by_ending(path)
     return None if kind is None else kind.name
 
 
-def _wanted(path: Path, given: Kind | None) -> bool:
+def _wanted(path: AnyPath, given: Kind | None) -> bool:
     kind = by_ending(path)
     if kind is None or (given is not None and kind is not given):
         return False

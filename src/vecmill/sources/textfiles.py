@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from vecmill._native import delimited, jsonrows
 from vecmill.errors import DataError
 from vecmill.sources.base import names_text
 from vecmill.sources.pgcopy import SIGNATURE, CopyBinary, type_of_binary
+from vecmill.sources.remote import AnyPath
 from vecmill.sources.textcolumns import Unfit, Values, decode
 from vecmill.sources.textoptions import TextOptions
 from vecmill.sources.textrows import Delimited, JsonElements, JsonLines, Problem, Spans, Splitter, first_record
@@ -54,7 +54,7 @@ class TextFiles:
     Raises DataError that names the file, row and line; StoreError when a file cannot be read.
     """
 
-    def __init__(self, paths: Sequence[str | os.PathLike[str]], options: TextOptions | None = None) -> None:
+    def __init__(self, paths: Sequence[str | AnyPath], options: TextOptions | None = None) -> None:
         self.options = options or TextOptions()
         self.inputs = [Input(path, spool=self.options.spool) for path in paths]
         self.kind = self._kind()

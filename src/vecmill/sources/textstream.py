@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import one_line
+from vecmill.sources.remote import AnyPath, ObjectPath
 
 BLOCK_BYTES = 8 << 20
 MAX_ROW_BYTES = 64 << 20
@@ -78,14 +78,17 @@ class Input:
     be looked at, and then read once.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, spool: bool = True) -> None:
-        self.name = os.fspath(path)
+    def __init__(self, path: str | AnyPath, *, spool: bool = True) -> None:
+        self.name = str(path)
+        self._object = path if isinstance(path, ObjectPath) else None
         self._replay: _Replay | None = None
         self._spooled: Any = None
         self.n_bytes = 0
-        if self.name != STDIN:
+        if self._object is not None:
+            self.n_bytes = self._object.stat().st_size
+        elif self.name != STDIN:
             try:
-                self.n_bytes = Path(path).stat().st_size
+                self.n_bytes = Path(self.name).stat().st_size
             except OSError as err:
                 raise self._store_error(err) from err
         elif spool:
@@ -126,7 +129,7 @@ class Input:
                 magic = raw.read(4)
                 raw.seek(0)
             else:
-                raw = pa.OSFile(self.name)
+                raw = pa.OSFile(self.name) if self._object is None else pa.PythonFile(self._object.open(), "r")
                 magic = raw.read(4)
                 raw.seek(0)
         except StoreError:

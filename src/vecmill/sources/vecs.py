@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from vecmill.errors import DataError
 from vecmill.sources.arrays import Array, MappedArray, Read
 from vecmill.sources.base import reading
+from vecmill.sources.remote import AnyPath
 
 _ELEMENTS: dict[str, np.dtype[Any]] = {"fvecs": np.dtype("<f4"), "bvecs": np.dtype("u1"), "ivecs": np.dtype("<i4")}
 _DIM = np.dtype("<i4")
@@ -25,7 +25,7 @@ _MAX_DIM = 1 << 20
 _CHECK_BYTES = 8 << 20
 
 
-def arrays(path: Path, member: str = "", *, kind: str) -> dict[str, Array]:
+def arrays(path: AnyPath, member: str = "", *, kind: str) -> dict[str, Array]:
     """Return the vectors of a ``kind`` file ("fvecs", ...) by the stem of its name. Raises DataError, StoreError."""
     element = _ELEMENTS[kind]
     with reading(path, kind):
@@ -44,7 +44,8 @@ def arrays(path: Path, member: str = "", *, kind: str) -> dict[str, Array]:
         n_rows, rest = divmod(n_bytes, stride)
         dims = MappedArray(path, kind, _DIM, (n_rows,), 0, stride)
         if rest:
-            _check_dims(dims, dim)
+            if dims.is_mapped:
+                _check_dims(dims, dim)
             raise DataError(
                 file=str(path),
                 row=n_rows,
@@ -61,7 +62,10 @@ class _Vecs:
     values: MappedArray
     dims: MappedArray
     chunk_rows: int = 1
-    is_mapped: bool = True
+
+    @property
+    def is_mapped(self) -> bool:
+        return self.values.is_mapped
 
     @property
     def place(self) -> str:
@@ -81,7 +85,20 @@ class _Vecs:
 
     @contextmanager
     def opened(self) -> Iterator[Read]:
-        yield self._read
+        if self.is_mapped:
+            yield self._read
+            return
+        whole = MappedArray(self.dims.path, self.dims.kind, np.dtype("u1"), (self.shape[0], self.dims.stride), 0)
+        with whole.opened() as read:
+            yield lambda start, stop: self._split(read(start, stop), start)
+
+    def _split(self, rows: np.ndarray[Any, Any], start: int) -> np.ndarray[Any, Any]:
+        """Return the values of whole rows of an object, whose dims are compared."""
+        _refuse_others(self.dims, rows[:, : _DIM.itemsize].copy().view(_DIM).ravel(), self.shape[1], start)
+        return np.ndarray(
+            (len(rows), self.shape[1]), self.dtype, buffer=rows, offset=_DIM.itemsize,
+            strides=(self.dims.stride, self.dtype.itemsize),
+        )  # fmt: skip
 
     def _read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
         _check_dims(self.dims, self.shape[1], start, stop)
@@ -93,8 +110,11 @@ def _check_dims(dims: MappedArray, dim: int, start: int = 0, stop: int | None = 
     stop = dims.shape[0] if stop is None else stop
     step = max(1, _CHECK_BYTES // dims.stride)
     for low in range(start, stop, step):
-        other = dims.read(low, min(stop, low + step)) != dim
-        if other.any():
-            row = low + int(np.argmax(other))
-            got = int(dims.read(row, row + 1)[0])
-            raise DataError(file=str(dims.path), row=row, expected=f"dim {dim}, as in row 0", got=f"{got}")
+        _refuse_others(dims, dims.read(low, min(stop, low + step)), dim, low)
+
+
+def _refuse_others(dims: MappedArray, found: np.ndarray[Any, Any], dim: int, start: int) -> None:
+    other = found != dim
+    if other.any():
+        i = int(np.argmax(other))
+        raise DataError(file=str(dims.path), row=start + i, expected=f"dim {dim}, as in row 0", got=f"{found[i]}")

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from vecmill.blobs import closing
 from vecmill.plan import ColumnPlan
-from vecmill.validate.blobs import closing
 from vecmill.validate.cells import cell_problems, json_text_problem, text_problem
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings

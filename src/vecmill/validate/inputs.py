@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vecmill.blobs import Blob, BucketBlob, LocalBlob
 from vecmill.errors import DataError, SchemaError, StoreError
 from vecmill.filetype import BulkFileType
 from vecmill.manifest import FileEntry, Manifest
@@ -16,7 +17,6 @@ from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.connect import open_bucket
 from vecmill.sinks.refusal import refusal
-from vecmill.validate.blobs import Blob, BucketBlob, LocalBlob
 
 ENDINGS: Mapping[str, BulkFileType] = {
     ".parquet": BulkFileType.PARQUET,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from vecmill._native import scan
+from vecmill.blobs import Blob, closing
 from vecmill.fields import DYNAMIC_FIELD
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
-from vecmill.validate.blobs import Blob, closing
 from vecmill.validate.cells import cell_problems, json_nbytes, size_problem
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
+from vecmill.blobs import closing
 from vecmill.plan import ColumnPlan
-from vecmill.validate.blobs import closing
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import Entry, ImportFile

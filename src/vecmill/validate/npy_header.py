@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vecmill.validate.blobs import Blob
+from vecmill.blobs import Blob
 
 MAX_HEADER_BYTES = 65_536
 _MAGIC = b"\x93NUMPY"

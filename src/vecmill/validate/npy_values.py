@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecmill._native import half, scan, text
-from vecmill.validate.blobs import BLOCK_BYTES, walk
+from vecmill.blobs import BLOCK_BYTES, walk
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.sparse_form import FLOAT32_LIMIT

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from vecmill.blobs import Blob, BlobFile, closing
 from vecmill.plan import ColumnPlan
-from vecmill.validate.blobs import Blob, BlobFile, closing
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import Entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vecmill.validate.blobs import BLOCK_BYTES, Blob
+from vecmill.blobs import BLOCK_BYTES, Blob
 
 _BLANKS = b" \t\r\n"
 

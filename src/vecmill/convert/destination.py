@@ -1,0 +1,46 @@
+"""Where a conversion writes: a folder of its own in ``dst``, on disk or in a bucket."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vecmill.sinks.shared import SharedFolder, disk_path, open_shared
+
+if TYPE_CHECKING:
+    from vecmill.writer import BulkWriter
+
+PathLike = str | os.PathLike[str]
+
+
+def child(dst: PathLike, name: str) -> PathLike:
+    """Return the path or URL of a folder in ``dst``."""
+    path = disk_path(dst)
+    return f"{os.fspath(dst).rstrip('/')}/{name}" if path is None else path / name
+
+
+def open_writer(dst: PathLike, begun: str | None, **options: Any) -> tuple[BulkWriter, SharedFolder]:
+    """Return a writer into a new folder in ``dst``, or into the one of that name that was ``begun``; and the folder.
+
+    ``options`` are those of `LocalBulkWriter`. Raises SchemaError, StoreError.
+    """
+    from vecmill.local_writer import LocalBulkWriter
+    from vecmill.remote_writer import RemoteBulkWriter
+
+    path, resume = disk_path(dst), begun is not None
+    writer: BulkWriter
+    if path is not None:
+        local = LocalBulkWriter(local_path=path if begun is None else path / begun, resume=resume, **options)
+        return local, open_shared(local.data_path, largest_bytes=0)
+    writer = RemoteBulkWriter(remote_path=begun or "", connect_param=dst, resume=resume, **options)
+    return writer, open_shared(child(dst, begun or writer.uuid), largest_bytes=0)
+
+
+def scratch_folder(dst: PathLike) -> Path:
+    """Return an existing folder for what has to be put aside on the way: near ``dst`` where that is on disk."""
+    path = disk_path(dst)
+    if path is None:
+        return Path(tempfile.gettempdir())
+    return next(one for one in (path, *path.absolute().parents) if one.is_dir())
