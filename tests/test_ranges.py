@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from obstore.store import MemoryStore
 
 from converting import as_list, read_npy, vectors, write
 from remote import new_bucket
@@ -277,3 +278,22 @@ def test_to_a_bucket(seaweed: S3Server, tmp_path: Path, monkeypatch: pytest.Monk
     )
     again = in_ranges(src, url, None, **options, resume=True)
     assert (again.data_path, again.rows_resumed) == (report.data_path, report.rows)
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_large_batches_of_text_go_on_in_the_same_object(tmp_path: Path, on_error: str) -> None:
+    n_rows, dim = 90_000, 128  # two batches of the source, 46 MB, which are 120 MB of text
+    matrix = np.random.default_rng(1).standard_normal((n_rows, dim)).astype(np.float32)
+    bad = [7, 77_777] if on_error == "skip" else []
+    matrix[bad, 0] = np.nan
+    np.save(tmp_path / "id.npy", np.arange(n_rows))
+    np.save(tmp_path / "vector.npy", matrix)
+    src = [tmp_path / "id.npy", tmp_path / "vector.npy"]
+    plan = prepare(src, Settings(file_type="jsonl", on_error=on_error))
+    store = MemoryStore()
+    job = RangeJob(0, 0, n_rows, src, plan.settings, plan.schema.to_dict(), "out", store)
+    result = run_range(job)
+    assert [entry.rows for entry in result.entries] == [n_rows - len(bad)]
+    lines = bytes(store.get(f"out/{result.entries[0].path}").bytes()).splitlines()
+    ids = [json.loads(line)["id"] for line in lines]
+    assert ids == [row for row in range(n_rows) if row not in bad]

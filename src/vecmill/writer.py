@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from vecmill.batch import iter_batches
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import parse_file_type
+from vecmill.filetype import BulkFileType, parse_file_type
 from vecmill.formats import open_format
 from vecmill.manifest import Manifest
 from vecmill.pipeline import Pipeline
@@ -321,6 +321,16 @@ class BulkWriter:
     def buffer_size(self) -> int:
         """Encoded bytes of these rows."""
         return self._pipeline.n_bytes
+
+    @property
+    def batch_rows(self) -> int | None:
+        """About the rows of a batch that does not begin a file of its own; None: any batch goes on in the open file.
+
+        Text that has left for a bucket cannot be taken back, so a batch is held back until it is whole, if it is small.
+        """
+        if not self._sink.hold_bytes or self._file_type in (BulkFileType.PARQUET, BulkFileType.NUMPY):
+            return None
+        return max(1, self._sink.hold_bytes // self._pipeline.row_bytes)
 
     @property
     def chunk_size(self) -> int:
