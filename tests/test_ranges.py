@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from obstore.store import MemoryStore
 
 from converting import as_list, read_npy, vectors, write
 from remote import new_bucket
 from servers.s3 import KEY, SECRET, S3Server
-from vecmill import convert, validate
+from vecmill import DataType, convert, validate
 from vecmill.convert.job import Settings, prepare
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
@@ -111,6 +112,36 @@ def test_joined_arrays_in_other_processes_from_another_folder(tmp_path: Path, mo
     assert np.array_equal(found["emb"], vectors(5000, 16, 3))
 
 
+@pytest.mark.parametrize("inferred", [True, False])
+def test_text_is_split_at_files(tmp_path: Path, inferred: bool) -> None:
+    (tmp_path / "in").mkdir()
+    matrix = vectors(900)
+    for i in range(9):
+        lines = []
+        for row in range(i * 100, i * 100 + 100):
+            vector = matrix[row].tolist()[: 3 if row in (333, 450, 899) else None]
+            # Numbers that only some files write with a point, and a key that only some have.
+            made = {"id": row, "vector": vector, "price": row if i % 2 else row + 0.5}
+            lines.append(json.dumps(made | ({"note": f"n{row}"} if i > 4 and not inferred else {})))
+        if i == 7:
+            lines[50] = "{no json"
+        (tmp_path / "in" / f"{i}.jsonl").write_text("\n".join(lines) + "\n")
+    schema = write_schema()
+    schema.add_field("price", DataType.DOUBLE)
+    schema.add_field("note", DataType.VARCHAR, max_length=10, nullable=True)
+    options = {"on_error": "skip", "segment_size": SEGMENT, "schema": None if inferred else schema}
+    want = convert(tmp_path / "in", tmp_path / "one", **options)
+    got = in_ranges(tmp_path / "in", tmp_path / "many", **options)
+    assert (got.rows, got.rows_rejected, got.schema) == (want.rows, want.rows_rejected, want.schema)
+    assert (got.rows, got.rows_rejected) == (896, 4)
+    assert rows_of(got).equals(rows_of(want))
+    assert [json.loads(line) for line in Path(got.rejects).read_text().splitlines()] == [
+        json.loads(line) for line in Path(want.rejects).read_text().splitlines()
+    ]
+    again = in_ranges(tmp_path / "in", tmp_path / "many", None, **options, resume=True)
+    assert (again.files, again.rows_rejected) == (got.files, 4)
+
+
 class Killed(Exception):
     pass
 
@@ -176,9 +207,13 @@ def test_repeated_keys_are_refused_before_a_range_runs(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_split_is_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text(json.dumps({"id": 1, "vector": [1.0, 2.0]}))
-    with pytest.raises(SchemaError, match="can only be counted by reading them"):
-        in_ranges(tmp_path / "rows.jsonl", tmp_path / "out")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": 1, "vector": [1.0, 2.0]}))
+    with pytest.raises(SchemaError, match=r"split at files; and there is only .*a\.jsonl"):
+        in_ranges(tmp_path / "a.jsonl", tmp_path / "out")
+    for options in ({"limit": 3}, {"skip": 1}, {"id_from": "row", "columns": ["vector"]}, {"check_duplicates": True}):
+        with pytest.raises(SchemaError, match="can only be counted by reading them"):
+            in_ranges(tmp_path / "*.jsonl", tmp_path / "out", **options)
     with pytest.raises(SchemaError, match="not Table in memory"):
         in_ranges(pa.table({"id": [1], "vector": [[1.0, 2.0]]}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -238,6 +273,27 @@ def test_to_a_bucket(seaweed: S3Server, tmp_path: Path, monkeypatch: pytest.Monk
     validate(report.data_path).raise_for_errors()
     parts = [pq.read_table(pa.BufferReader(seaweed.read(bucket, key))) for (key,) in report.files]
     assert pa.concat_tables(parts).equals(rows_of(want))
-    assert seaweed.read(bucket, report.rejects).decode() == Path(want.rejects).read_text()
+    assert (
+        seaweed.read(bucket, report.rejects.removeprefix(f"s3://{bucket}/")).decode() == Path(want.rejects).read_text()
+    )
     again = in_ranges(src, url, None, **options, resume=True)
     assert (again.data_path, again.rows_resumed) == (report.data_path, report.rows)
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_large_batches_of_text_go_on_in_the_same_object(tmp_path: Path, on_error: str) -> None:
+    n_rows, dim = 90_000, 128  # two batches of the source, 46 MB, which are 120 MB of text
+    matrix = np.random.default_rng(1).standard_normal((n_rows, dim)).astype(np.float32)
+    bad = [7, 77_777] if on_error == "skip" else []
+    matrix[bad, 0] = np.nan
+    np.save(tmp_path / "id.npy", np.arange(n_rows))
+    np.save(tmp_path / "vector.npy", matrix)
+    src = [tmp_path / "id.npy", tmp_path / "vector.npy"]
+    plan = prepare(src, Settings(file_type="jsonl", on_error=on_error))
+    store = MemoryStore()
+    job = RangeJob(0, 0, n_rows, src, plan.settings, plan.schema.to_dict(), "out", store)
+    result = run_range(job)
+    assert [entry.rows for entry in result.entries] == [n_rows - len(bad)]
+    lines = bytes(store.get(f"out/{result.entries[0].path}").bytes()).splitlines()
+    ids = [json.loads(line)["id"] for line in lines]
+    assert ids == [row for row in range(n_rows) if row not in bad]

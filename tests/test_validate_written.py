@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from vecmill.blobs import LocalBlob
 
 from faults import slow_crc64nvme
 from remote import new_bucket, param
@@ -30,6 +29,7 @@ from vecmill import (
     convert,
     validate,
 )
+from vecmill.blobs import LocalBlob
 from vecmill.cli import app
 from vecmill.manifest import Manifest
 from vecmill.validate.checksums import ChecksummedBlob

@@ -65,6 +65,7 @@ class Pipeline:
         sink: Sink,
         chunk_size: int,
         publisher: Publisher,
+        cores: int | None = None,
     ) -> None:
         self._plans = plans
         self._form = form
@@ -72,13 +73,13 @@ class Pipeline:
         self._chunk_size = chunk_size
         self._publisher = publisher
         self._fields = {one.name for one in schema.fields}
-        self._row_bytes = form.row_nbytes(plans)
+        self.row_bytes = form.row_nbytes(plans)
         self._span_bytes = _even_share(chunk_size, form.span_bytes)
         in_memory = sum(plan.width or TEXT_GUESS for plan in plans)
-        self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self._row_bytes)
+        self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self.row_bytes)
         self._n_drained = 0
         self._tokens = itertools.count(publisher.manifest.last_number + 1)
-        self._cores = min(_MAX_CORES, os.cpu_count() or 1)
+        self._cores = min(_MAX_CORES, cores or os.cpu_count() or 1)
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="vecmill-helper") if self._cores > 1 else None
         self._lane = Lane(partial(self._open_segment, self._helper), chunk_size, self._seal_later)
         self._pool: ThreadPoolExecutor | None = None
@@ -254,7 +255,7 @@ class Pipeline:
             lane.roll()
 
     def _rows_per_span(self) -> int:
-        return max(1, self._span_bytes // self._row_bytes)
+        return max(1, self._span_bytes // self.row_bytes)
 
     def _write_rows(self, lane: Lane, batch: Batch, rows: tuple[int, int], first_row: int) -> None:
         """Write some rows of a batch into a lane, in even spans."""
@@ -326,10 +327,10 @@ class Pipeline:
         """
         first = self._lane.open
         if first is not None:
-            n_bytes = sum(batch.n_rows for batch in ahead) * self._row_bytes
+            n_bytes = sum(batch.n_rows for batch in ahead) * self.row_bytes
             while n_bytes <= self._sink.hold_bytes and (batch := next(batches, None)) is not None:
                 ahead.append(batch)
-                n_bytes += batch.n_rows * self._row_bytes
+                n_bytes += batch.n_rows * self.row_bytes
             if not self._sink.hold(n_bytes):
                 with self._breaking():
                     self._lane.roll()

@@ -16,6 +16,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from types import TracebackType
@@ -37,6 +38,7 @@ SEGMENT_BYTES = 512 << 20
 
 MARKER_NAME = "task.json"
 _MARKER_VERSION = 1
+_READS_AT_ONCE = 16  # of markers: a bucket takes its time for each
 
 # The 16 digits are what tells our folders from others: the last group of a uuid has 12.
 _ATTEMPT = re.compile(r"[0-9a-f]{16}")
@@ -74,6 +76,7 @@ class TaskWriter(BulkWriter):
         connect_param: Any = None,
         transfer: Transfer | None = None,
         attempt: str | None = None,
+        cores: int = 1,
     ) -> None:
         self._task_id = str(task_id)
         attempt = secrets.token_hex(8) if attempt is None else attempt
@@ -97,6 +100,7 @@ class TaskWriter(BulkWriter):
                 config,
                 look_up=lambda path: look_up_in(self._place)(f"{self._name}/{path}"),
                 target=target,
+                cores=cores,
             )
 
     @property
@@ -157,6 +161,7 @@ def write_task(
     connect_param: Any = None,
     transfer: Transfer | None = None,
     attempt: str | None = None,
+    cores: int = 1,
 ) -> list[FileEntry]:
     """Write the rows of one task; return its files, for `commit`. To be called in a worker.
 
@@ -171,6 +176,7 @@ def write_task(
     segment_size: bytes after which the next file begins.
     transfer: how objects are sent, see `RemoteBulkWriter.Transfer`; it bounds the memory of the worker.
     attempt: 16 hexadecimal digits that no other attempt has; made up when left out, as it should be.
+    cores: how many of them the task has for encoding. Engines give it one.
 
     A task without rows gives an empty list. A task that fails leaves nothing behind; one that is killed leaves what
     `commit` removes.
@@ -179,7 +185,7 @@ def write_task(
     """
     with TaskWriter(
         schema, url, task_id, file_type=file_type, segment_size=segment_size, target=target, config=config,
-        connect_param=connect_param, transfer=transfer, attempt=attempt,
+        connect_param=connect_param, transfer=transfer, attempt=attempt, cores=cores,
     ) as writer:  # fmt: skip
         for batch in batches:
             writer.append_batch(batch)
@@ -238,6 +244,17 @@ def commit(
     return manifest
 
 
+def discard(url: Any, *, connect_param: Any = None, transfer: Transfer | None = None) -> None:
+    """Remove what tasks have written to a folder, but for what a manifest there lists: for when there is no commit.
+
+    Attempts that are still running fail, or leave files that nothing lists. Raises StoreError.
+    """
+    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=0)
+    text = place.read(MANIFEST_NAME)
+    listed = _replaced(place, text, may=True) if text is not None else ()
+    place.clear(place.files(_is_attempt), {entry.path for entry in listed})
+
+
 def finished_tasks(
     url: Any, *, connect_param: Any = None, transfer: Transfer | None = None
 ) -> dict[str, list[FileEntry]]:
@@ -251,14 +268,13 @@ def finished_tasks(
 
 def finished(place: SharedFolder) -> dict[str, Finished]:
     """Return the attempt of every task that has come to its end, by task; its files are there with their sizes."""
+    there = {folder: sizes for folder, sizes in sorted(place.files(_is_attempt).items()) if MARKER_NAME in sizes}
     found: dict[str, Finished] = {}
-    for folder, sizes in sorted(place.files(_is_attempt).items()):
-        if MARKER_NAME not in sizes:
-            continue
-        one = _marker(place, folder)
-        whole = all(sizes.get(entry.path.removeprefix(f"{folder}/")) == entry.bytes for entry in one.entries)
-        if whole:
-            found.setdefault(one.task_id, one)
+    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="vecmill-read") as pool:
+        for one in pool.map(lambda folder: _marker(place, folder), there):
+            sizes = there[one.folder]
+            if all(sizes.get(entry.path.removeprefix(f"{one.folder}/")) == entry.bytes for entry in one.entries):
+                found.setdefault(one.task_id, one)
     return found
 
 

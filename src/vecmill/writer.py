@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from vecmill.batch import iter_batches
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import parse_file_type
+from vecmill.filetype import BulkFileType, parse_file_type
 from vecmill.formats import open_format
 from vecmill.manifest import Manifest
 from vecmill.pipeline import Pipeline
@@ -52,6 +52,7 @@ class BulkWriter:
         resume: bool = False,
         target: str | None = None,
         validate: Level | None = None,
+        cores: int | None = None,
     ) -> None:
         if validate is not None:
             from vecmill.validate.check import check_options
@@ -78,7 +79,7 @@ class BulkWriter:
         if not manifest.segments:
             sink.begin(manifest.to_json())
         self._publisher = Publisher(sink, manifest)
-        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher)
+        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher, cores)
         self._rows = RowTaker(self._schema, plans, self._pipeline)
         self._put = self._rows.put
         self._lock = threading.RLock()
@@ -365,6 +366,16 @@ class BulkWriter:
     def buffer_size(self) -> int:
         """Encoded bytes of these rows."""
         return self._pipeline.n_bytes
+
+    @property
+    def batch_rows(self) -> int | None:
+        """About the rows of a batch that does not begin a file of its own; None: any batch goes on in the open file.
+
+        Text that has left for a bucket cannot be taken back, so a batch is held back until it is whole, if it is small.
+        """
+        if not self._sink.hold_bytes or self._file_type in (BulkFileType.PARQUET, BulkFileType.NUMPY):
+            return None
+        return max(1, self._sink.hold_bytes // self._pipeline.row_bytes)
 
     @property
     def chunk_size(self) -> int:

@@ -58,6 +58,13 @@ class Level(StrEnum):
     full = "full"
 
 
+class Engine(StrEnum):
+    """What runs a conversion."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Format(StrEnum):
     """Formats that convert writes."""
 
@@ -175,6 +182,18 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="ray: ranges of rows on all cores of a cluster; DST may be s3://a-bucket/prefix. docs/scale.md"
+        ),
+    ] = Engine.local,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDR", help="Ray cluster: auto, host:port, ray://... Else one is started here.", show_default=False
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -201,11 +220,14 @@ def convert_command(
       vecmill convert shards/ out/ --on-error skip --keep first --resume
       vecmill convert shards/ out/ --schema collection.json --json
       vecmill convert shards/ out/ --target 2.5 --validate full
+      vecmill convert shards/ s3://a-bucket/exports --engine ray
     """
     columns = parse_columns(map_)
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
+    if address is not None and engine is not Engine.ray:
+        raise typer.BadParameter("is for --engine ray", param_hint="--address")
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.convert.forecast import forecast
         from vecmill.convert.job import Settings, prepare, run
@@ -237,8 +259,13 @@ def convert_command(
             expected = forecast(plan)
             print(json.dumps(expected.to_dict(), ensure_ascii=False) if as_json else forecast_text(expected, dst))
             return
-        with row_bar(plan.source.n_rows, shown=not quiet) as progress:
-            report = run(plan, dst, progress=progress, began=began)
+        if engine is Engine.ray:
+            from vecmill.integrations.ray import convert_on_ray
+
+            report = convert_on_ray(plan, dst, address=address, began=began)
+        else:
+            with row_bar(plan.source.n_rows, shown=not quiet) as progress:
+                report = run(plan, dst, progress=progress, began=began)
         if as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:

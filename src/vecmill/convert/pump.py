@@ -50,9 +50,10 @@ class Pump:
                     self.rejects.add(self.row, batch, {}, 0)
                     self.row += 1
                     continue
-                self._take(batch)
-                self.row += length(batch)
                 n_bytes += sum(values.nbytes for values in batch.values())
+                for piece in _pieces(batch, self.writer.batch_rows):
+                    self._take(piece)
+                    self.row += length(piece)
                 if progress is not None:
                     progress(self.row, n_bytes)
         if self.source.n_rows is not None and self.row != self.source.n_rows:
@@ -105,6 +106,15 @@ class Pump:
             return err
         file, row = self.source.locate(self.row + rows[err.row or 0], err.field)
         return _copy(err, file, row if err.row is not None else None)
+
+
+def _pieces(batch: Batch, most: int | None) -> Iterator[Batch]:
+    """Cut a batch into runs of at most so many rows."""
+    n_rows = length(batch)
+    if most is None or n_rows <= most:
+        yield batch
+        return
+    yield from (_cut(batch, start, start + most) for start in range(0, n_rows, most))
 
 
 def _cut(batch: Batch, start: int, stop: int) -> Batch:

@@ -9,6 +9,7 @@ once. Each is a task of `vecmill.tasks`, so one that is killed, or comes twice, 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tempfile
 import time
@@ -35,8 +36,8 @@ from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.bucket import Transfer
 from vecmill.sinks.shared import SharedFolder, open_shared
-from vecmill.sources.places import looks_like_arrays
-from vecmill.sources.remote import is_url
+from vecmill.sources.places import expand, looks_like_arrays
+from vecmill.sources.remote import AnyPath, is_url
 from vecmill.tasks import Finished, TaskWriter, commit, finished
 
 _LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
@@ -47,11 +48,14 @@ _FILL = 0.97  # of segments: rows differ, and a range should not end with a sliv
 
 @dataclass(frozen=True, slots=True)
 class RangeJob:
-    """Rows ``start`` to ``stop`` of a planned conversion; can be pickled. ``flags``: a bit a row, repeated keys."""
+    """Rows ``start`` to ``stop`` (None: all) of a planned conversion; can be pickled.
+
+    ``flags``: a bit a row, set for repeated keys.
+    """
 
     number: int
     start: int
-    stop: int
+    stop: int | None
     src: Input
     settings: Settings
     schema: Mapping[str, Any]
@@ -85,7 +89,7 @@ def run_range(job: RangeJob) -> RangeResult:
     """Convert one range, in whatever process this is. Raises as `convert` does."""
     settings = job.settings
     plan = reopen(job.src, settings, as_schema(job.schema))
-    source = Sliced(plan.source, job.start, job.stop - job.start)
+    source = plan.source if job.stop is None else Sliced(plan.source, job.start, job.stop - job.start)
     with (
         tempfile.TemporaryDirectory() as folder,
         TaskWriter(
@@ -109,7 +113,7 @@ def run_range(job: RangeJob) -> RangeResult:
 
 
 def _repeated(job: RangeJob, plan: Plan) -> Repeated | None:
-    if job.flags is None:
+    if job.flags is None or job.stop is None:
         return None
     import numpy as np
 
@@ -136,28 +140,30 @@ def run_ranges(
     folder of their own inside it. With ``plan.settings.resume``, ranges that an earlier run of the same question has
     finished there are taken over.
 
-    Raises SchemaError for inputs that cannot be split: tables in memory, and those whose rows only reading can count
-    (text, streams); else as `convert` does. Of several bad rows any may be the one that is raised.
+    Inputs whose rows only reading can count (text, streams) are split between files, where there are several.
+
+    Raises SchemaError for inputs that cannot be split: tables in memory, a single such file; else as `convert` does. Of
+    several bad rows any may be the one that is raised.
     """
     began = time.perf_counter() if began is None else began
     inputs, settings = _portable(plan)
-    if plan.source.n_rows is None:
-        raise SchemaError("the rows of these inputs can only be counted by reading them (text, streams): no ranges")
+    files = _files(plan) if plan.source.n_rows is None else None
     root = open_shared(dst, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
     asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
-    name, record = (find_begun(root, asked) if plan.settings.resume else None) or (
-        str(uuid.uuid4()),
-        Record(asked, range_rows=_range_rows(plan, n_workers), began=time.time()),
-    )
+    name, record = (find_begun(root, asked) if plan.settings.resume else None) or (None, None)
+    if name is None or record is None:
+        size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
+        name, record = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
     url = _child(dst, name, connect_param)
     place = open_shared(url, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
     text = place.read(MANIFEST_NAME)
     if text is not None:
         manifest = Manifest.from_json(text)
-        return _report(plan, place, manifest, plan.source.n_rows, manifest.n_rows, manifest.n_bytes, began)
-    repeated = repeated_rows(plan, scratch_folder(dst)) if settings.check_duplicates else None
-    job = RangeJob(0, 0, 0, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
-    jobs = _jobs(job, plan.source.n_rows, record.range_rows, repeated)
+        return _report(plan, place, manifest, manifest.n_rows, manifest.n_bytes, began)
+    aside = Path(tempfile.gettempdir()) if connect_param is not None else scratch_folder(dst)
+    repeated = repeated_rows(plan, aside) if settings.check_duplicates else None
+    job = RangeJob(0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
+    jobs = _row_jobs(job, plan, record.range_size, repeated) if files is None else _file_jobs(job, files, record)
     place.put(RECORD_NAME, record.to_json())
     done = {int(task): _result(one) for task, one in finished(place).items()}
     resumed, resumed_bytes = _written(done.values())
@@ -171,20 +177,41 @@ def run_ranges(
         _end_early(place, len(jobs), err)
         raise
     results = [done[number] for number in range(len(jobs))]
-    told = "".join(place.read(f"{one.folder}/{REJECTS_NAME}") or "" for one in results if one.rows_rejected)
+    told = _rejects(place, results, counted=files is None)
     if told:
         place.put(REJECTS_NAME, told)
     manifest = commit(
         url, [entry for one in results for entry in one.entries], schema=plan.schema, file_type=settings.file_type,
         config=settings.config, connect_param=connect_param, transfer=transfer,
     )  # fmt: skip
+    read, rejected = sum(one.rows_read for one in results), sum(one.rows_rejected for one in results)
+    if read != manifest.n_rows + rejected or plan.source.n_rows not in (None, read):
+        counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"
+        raise StoreError(counts, path=place.where)
     if manifest.segments:
-        rejected = plan.source.n_rows - manifest.n_rows
-        complete = dataclasses.replace(record, complete=True, rows_read=plan.source.n_rows, rows_rejected=rejected)
+        complete = dataclasses.replace(record, complete=True, rows_read=read, rows_rejected=rejected)
         place.put(RECORD_NAME, complete.to_json())
     else:
         place.delete([RECORD_NAME])
-    return _report(plan, place, manifest, plan.source.n_rows, resumed, resumed_bytes, began)
+    return _report(plan, place, manifest, resumed, resumed_bytes, began)
+
+
+def _files(plan: Plan) -> list[AnyPath]:
+    """Return the files of a source whose rows cannot be counted. Raises SchemaError if it cannot be split at them."""
+    settings = plan.settings
+    words = "the rows of these inputs can only be counted by reading them (text, streams), so they are split at files; "
+    if len(plan.inputs) > 1 or settings.skip or settings.limit is not None or settings.id_from == "row":
+        raise SchemaError(f"{words}with --join, --skip, --limit, --id-from row or columns from array files they cannot")
+    if settings.check_duplicates:
+        raise SchemaError(f"{words}rows with repeated keys cannot be told apart then")
+    src: Any = plan.inputs[0]
+    paths = [src] if isinstance(src, str | os.PathLike) else src
+    if any(os.fspath(path) == "-" for path in paths):
+        raise SchemaError(f"{words}standard input is none")
+    files = [place.path for path in paths for place in expand(path, settings.kind)]
+    if len(files) < 2:
+        raise SchemaError(f"{words}and there is only {files[0]}")
+    return files
 
 
 def _portable(plan: Plan) -> tuple[Input, Settings]:
@@ -237,9 +264,15 @@ def _range_rows(plan: Plan, n_workers: int) -> int:
     return max(1, min(n_rows, int(share / n_bytes * n_rows) + (segments <= n_workers)))
 
 
-def _jobs(first: RangeJob, n_rows: int, range_rows: int, repeated: Repeated | None) -> list[RangeJob]:
+def _range_bytes(files: Sequence[AnyPath], n_workers: int) -> int:
+    n_bytes = sum(file.stat().st_size for file in files)
+    return max(1, min(_LEAST_BYTES, n_bytes // max(1, n_workers * _RANGES_PER_WORKER)))
+
+
+def _row_jobs(first: RangeJob, plan: Plan, range_rows: int, repeated: Repeated | None) -> list[RangeJob]:
     import numpy as np
 
+    n_rows = plan.source.n_rows or 0
     jobs = []
     for number, start in enumerate(range(0, n_rows, range_rows)):
         stop = min(start + range_rows, n_rows)
@@ -247,6 +280,42 @@ def _jobs(first: RangeJob, n_rows: int, range_rows: int, repeated: Repeated | No
         packed = np.packbits(flags).tobytes() if flags is not None else None
         jobs.append(dataclasses.replace(first, number=number, start=start, stop=stop, flags=packed))
     return jobs
+
+
+def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record) -> list[RangeJob]:
+    """Return a job for every file, or for some small ones that follow one another.
+
+    The schema that was found for all files says how the text of each is read.
+    """
+    settings = dataclasses.replace(first.settings, schema=first.schema)
+    groups: list[list[str]] = []
+    room = 0
+    for file in files:
+        if room <= 0:
+            groups.append([])
+            room = record.range_size
+        groups[-1].append(str(file.absolute() if isinstance(file, Path) else file))
+        room -= file.stat().st_size
+    return [
+        dataclasses.replace(first, number=number, src=group, settings=settings) for number, group in enumerate(groups)
+    ]
+
+
+def _rejects(place: SharedFolder, results: Sequence[RangeResult], *, counted: bool) -> str:
+    """Return what ranges tell of rows left out. Not ``counted``: they did not know how many rows come before them."""
+    told: list[str] = []
+    before = 0
+    for one in results:
+        text = (place.read(f"{one.folder}/{REJECTS_NAME}") or "") if one.rows_rejected else ""
+        if counted:
+            told.append(text)
+        else:
+            for line in text.splitlines():
+                facts = json.loads(line)
+                facts["source_row"] += before
+                told.append(json.dumps(facts, ensure_ascii=False) + "\n")
+        before += one.rows_read
+    return "".join(told)
 
 
 def _end_early(place: SharedFolder, n_ranges: int, err: BaseException) -> None:
@@ -280,19 +349,18 @@ def _report(
     plan: Plan,
     place: SharedFolder,
     manifest: Manifest,
-    rows_read: int,
     resumed: int,
     resumed_bytes: int,
     began: float,
 ) -> Report:
     seconds = time.perf_counter() - began
-    rejected = rows_read - manifest.n_rows
+    rejected = len((place.read(REJECTS_NAME) or "").splitlines())
     return Report(
         rows=manifest.n_rows,
-        rows_read=rows_read,
+        rows_read=manifest.n_rows + rejected,
         rows_rejected=rejected,
         rows_resumed=resumed,
-        rejects=place.address(REJECTS_NAME) if rejected else None,
+        rejects=f"{place.where}/{REJECTS_NAME}" if rejected else None,
         bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
         files=[[place.address(entry.path) for entry in segment.files] for segment in manifest.segments],

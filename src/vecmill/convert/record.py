@@ -27,14 +27,15 @@ class Record:
 
     ``asked`` holds what decides which rows are written and in which order: two runs that ask the same are the same
     conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``. ``began`` is the time, in seconds
-    since 1970, ``range_rows`` the length of a range where it is split among processes.
+    since 1970. Where it is split among processes, ``range_size`` is the length of a range: in rows, or in bytes of
+    files whose rows cannot be counted.
     """
 
     asked: Mapping[str, Any]
     complete: bool = False
     rows_read: int = 0
     rows_rejected: int = 0
-    range_rows: int = 0
+    range_size: int = 0
     began: float = 0
 
     def to_json(self) -> str:

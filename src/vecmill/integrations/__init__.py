@@ -1,0 +1,1 @@
+"""vecmill inside other people's engines; each module needs an extra of its own."""
