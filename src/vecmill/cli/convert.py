@@ -182,6 +182,16 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            "-w",
+            min=1,
+            metavar="N",
+            help="Convert N ranges of rows at the same time; files of text are not cut.",
+        ),
+    ] = 1,
     engine: Annotated[
         Engine,
         typer.Option(
@@ -226,11 +236,14 @@ def convert_command(
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
+    if workers > 1 and engine is Engine.ray:
+        raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
     if address is not None and engine is not Engine.ray:
         raise typer.BadParameter("is for --engine ray", param_hint="--address")
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.convert.forecast import forecast
         from vecmill.convert.job import Settings, prepare, run
+        from vecmill.convert.workers import convert_with_workers
 
         began = time.perf_counter()
         settings = Settings(
@@ -265,7 +278,10 @@ def convert_command(
             report = convert_on_ray(plan, dst, address=address, began=began)
         else:
             with row_bar(plan.source.n_rows, shown=not quiet) as progress:
-                report = run(plan, dst, progress=progress, began=began)
+                if workers == 1:
+                    report = run(plan, dst, progress=progress, began=began)
+                else:
+                    report = convert_with_workers(plan, dst, workers, progress=progress, began=began)
         if as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:
