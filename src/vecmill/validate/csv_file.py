@@ -25,7 +25,7 @@ _BOOLS = frozenset(b"1 t T TRUE true True 0 f F FALSE false False".split())
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,40}")
 _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(rb"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
-_BLANK_LINES = re.compile(rb"(?:\r?\n)+")
+_BLANK_LINES = re.compile(rb"\n+")
 _AS_TEXT = ("geometry", "timestamptz")
 
 
@@ -52,7 +52,7 @@ class Records:
                 return
             blank = _BLANK_LINES.match(window.data, window.at)
             if blank is not None:
-                self.blank_lines += blank[0].count(b"\n")
+                self.blank_lines += blank.end() - blank.start()
                 window.at = blank.end()
                 continue
             offset = window.offset
