@@ -148,7 +148,7 @@ good = Path(sys.argv[1]).read_bytes()
 place = Path(sys.argv[1]).with_name("changed.parquet")
 length = int.from_bytes(good[-8:-4], "little")
 for at in range(len(good) - 8 - length, len(good) - 8):
-    for bit in range(at % 2, 8, 2):
+    for bit in range(at % 4, 8, 4):
         place.write_bytes(good[:at] + bytes([good[at] ^ 1 << bit]) + good[at + 1 :])
         os.write(1, f"{at} {bit}\\n".encode())
         validate(place, sys.argv[2])
