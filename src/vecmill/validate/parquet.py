@@ -10,7 +10,16 @@ from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import Entry
-from vecmill.validate.parquet_footer import BOOLEAN, MAX_ITEMS, Chunk, Footer, WrongFooter, read_footer
+from vecmill.validate.parquet_footer import (
+    BOOLEAN,
+    MAX_ITEMS,
+    MAX_PAGE_HEADER,
+    Chunk,
+    Footer,
+    WrongFooter,
+    read_footer,
+    read_page,
+)
 from vecmill.validate.parquet_types import type_rule
 from vecmill.validate.parquet_values import scan_columns
 from vecmill.validate.rule import Line
@@ -18,6 +27,9 @@ from vecmill.validate.rules import RULES
 
 MAX_FOOTER_BYTES = 64 * 1024 * 1024
 MAX_GROUP_BYTES = 1 << 30
+# Unpacked: Arrow holds a page in memory, whatever it was packed into.
+MAX_PAGE_BYTES = 256 * 1024 * 1024
+_PAGE_HEADER_GUESS = 512
 _CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD")
 # arrow-go reads these as bytes, whatever Arrow makes of them.
 _NOT_TEXT = ("JSON", "ENUM", "BSON")
@@ -103,7 +115,7 @@ def _check(footer: Footer, file: Any, entry: Entry, blob: Blob, context: Context
         findings.add("file-no-rows", file=entry.name, expected="rows", got="none")
     elif context.level == "headers":
         _counted_nulls(footer, usable, entry, findings)
-    elif readable:
+    elif readable and _check_pages(footer, usable, blob, entry, findings):
         scan_columns(file, [group.rows for group in footer.groups], usable, entry.name, context, findings)
     return footer.rows
 
@@ -222,6 +234,41 @@ def _within(name: str, chunk: Chunk, blob: Blob, entry: Entry, group: int, findi
         got=f"row group {group} with pages from {chunk.start} to {end}",
     )
     return False
+
+
+def _check_pages(footer: Footer, plans: list[ColumnPlan], blob: Blob, entry: Entry, findings: Findings) -> bool:
+    """Walk over the pages of the columns that will be looked at: from header to header, without their values."""
+    names = {plan.name for plan in plans}
+    fine = True
+    for number, group in enumerate(footer.groups):
+        for leaf, chunk in zip(footer.leaves, group.chunks, strict=True):
+            if leaf.top not in names:
+                continue
+            at, stop = chunk.start, chunk.start + chunk.n_bytes
+            try:
+                while at < stop:
+                    at += _page_bytes(blob, at, stop)
+            except WrongFooter as wrong:
+                fine = False
+                where = f"row group {number}: {wrong.got}"
+                findings.add(
+                    "parquet-pages", file=entry.name, field=leaf.top, offset=at, expected=wrong.expected, got=where
+                )
+    return fine
+
+
+def _page_bytes(blob: Blob, at: int, stop: int) -> int:
+    """Return the bytes of a page with its header."""
+    head = blob.read(at, min(at + _PAGE_HEADER_GUESS, stop))
+    try:
+        n_head, n_bytes, plain = read_page(head)
+    except WrongFooter:  # statistics may make it longer
+        n_head, n_bytes, plain = read_page(blob.read(at, min(at + MAX_PAGE_HEADER, stop)))
+    if at + n_head + n_bytes > stop:
+        raise WrongFooter("pages within their column", f"one that ends at {at + n_head + n_bytes}, behind {stop}")
+    if plain > MAX_PAGE_BYTES:
+        raise WrongFooter(f"pages of at most {MAX_PAGE_BYTES} bytes", f"one of {plain}")
+    return n_head + n_bytes
 
 
 def _counted_nulls(footer: Footer, plans: list[ColumnPlan], entry: Entry, findings: Findings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 # Of columns, and of row groups: what is hostile has more, and Arrow takes minutes and gigabytes for it.
 MAX_ITEMS = 65_536
 _MAX_VALUES = 4_000_000  # of all kinds: a few seconds
+MAX_PAGE_HEADER = 64 * 1024
 _MAX_DEPTH = 24
 _MAX_NESTING = 64  # of a schema
 
@@ -36,6 +37,7 @@ _ELEMENT: Shape = {
     1: ("type", None), 2: ("length", None), 3: ("repetition", None), 4: ("name", None), 5: ("children", None),
     6: ("converted", None),
 }  # fmt: skip
+_PAGE: Shape = {2: ("plain_bytes", None), 3: ("bytes", None)}
 _FILE: Shape = {2: ("schema", _ELEMENT), 3: ("rows", None), 4: ("groups", _GROUP), 8: ("encryption", {})}
 
 
@@ -186,12 +188,22 @@ def _chunk(raw: dict[str, Any], leaf: Leaf, rows: int, where: str) -> Chunk:
     return Chunk(codec, start, data_page, _number(meta, "bytes", where), nulls if type(nulls) is int else None)
 
 
+def read_page(data: bytes) -> tuple[int, int, int]:
+    """Read the header of a page; return (its bytes, those of the page behind it, those of the page unpacked)."""
+    reader = _Reader(data)
+    try:
+        raw = reader.struct(_PAGE, 0)
+    except IndexError:
+        raise WrongFooter(f"a page header of at most {MAX_PAGE_HEADER} bytes", "its end within a value") from None
+    return reader.at, _number(raw, "bytes", "a page", 1 << 31), _number(raw, "plain_bytes", "a page", 1 << 31)
+
+
 class _Reader:
     """Thrift's compact protocol. Raises WrongFooter, IndexError at the end of the bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self.at = 0
         self._left = _MAX_VALUES
 
     def struct(self, shape: Shape, depth: int) -> dict[str, Any]:
@@ -235,6 +247,8 @@ class _Reader:
     def _items(self, shape: Shape | None, depth: int, *, keep: bool) -> list[Any]:
         head = self._byte()
         n = head >> 4 if head >> 4 != 15 else self._varint()
+        if keep and n > MAX_ITEMS:
+            raise self._wrong(f"lists of at most {MAX_ITEMS}", f"{n}")
         kept: list[Any] = []
         for _ in range(n):
             value = self._value(head & 15, shape, depth + 1, keep=keep, in_list=True)
@@ -250,26 +264,26 @@ class _Reader:
             self._value(kinds & 15, None, depth + 1, keep=False, in_list=True)
 
     def _byte(self) -> int:
-        found = self._data[self._at]
-        self._at += 1
+        found = self._data[self.at]
+        self.at += 1
         return found
 
     def _bytes(self, n: int, *, keep: bool = False) -> bytes:
-        start, stop = self._at, self._at + n
+        start, stop = self.at, self.at + n
         if stop > len(self._data):
             raise IndexError
-        self._at = stop
+        self.at = stop
         return self._data[start:stop] if keep else b""
 
     def _varint(self) -> int:
-        data, at = self._data, self._at
+        data, at = self._data, self.at
         found = shift = 0
         while True:
             byte = data[at]
             at += 1
             found |= (byte & 0x7F) << shift
             if byte < 0x80:
-                self._at = at
+                self.at = at
                 return found
             shift += 7
             if shift > 63:
@@ -280,4 +294,4 @@ class _Reader:
         return found >> 1 ^ -(found & 1)
 
     def _wrong(self, expected: str, got: str) -> WrongFooter:
-        return WrongFooter(expected, got, self._at)
+        return WrongFooter(expected, got, self.at)
