@@ -17,6 +17,7 @@ from vecmill.datatypes import DataType
 from vecmill.errors import DataError
 from vecmill.manifest import Manifest
 from vecmill.schema_io import as_schema
+from vecmill.sources import TextOptions
 from vecmill.sources.base import Column, Source
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def inspect(
     limit: int | None = SAMPLE_ROWS,
     n_first: int = 3,
     kind: str | None = None,
+    text: TextOptions | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
     """Describe a source, or a folder that vecmill wrote, from its first ``limit`` rows; None reads all.
@@ -109,7 +111,7 @@ def inspect(
     if isinstance(src, str | Path) and (manifest := read_manifest(folder_path(src))) is not None:
         source = open_output(folder_path(src), manifest)
     else:
-        source = open_inputs(src, kind=kind)
+        source = open_inputs(src, kind=kind, text=text)
     types = _field_types(manifest)
     gathered = [_Gathered(column, types.get(column.name)) for column in source.columns]
     first: list[dict[str, str | None]] = []

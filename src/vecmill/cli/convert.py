@@ -12,13 +12,19 @@ import typer
 from vecmill.cli.bar import row_bar
 from vecmill.cli.options import (
     DebugOption,
+    HeaderOption,
     KindOption,
     MapOption,
+    NamesOption,
+    NullOption,
     PrimaryOption,
+    SeparatorOption,
+    TypeOption,
     exit_codes,
     parse_columns,
     parse_factors,
     parse_size,
+    parse_text,
     size_text,
 )
 from vecmill.cli.validate import as_text
@@ -81,12 +87,12 @@ def convert_command(
         list[str] | None,
         typer.Argument(
             metavar="SRC",
-            help="Parquet files (rows follow one another), NPY files (a column each), or folders of them. "
-            "May be left out when every column comes from a file of its own (--map vector=emb.npy).",
+            help="Files of any kind (docs/sources.md), folders, patterns, or s3://, gs://, az://. Tables follow one "
+            "another, files of one array (NPY) are a column each. May be left out when every column comes from a file of its own (--map vector=emb.npy).",
             show_default=False,
         ),
     ] = None,
-    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder to write to; each run makes a new folder in it.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder or URL (s3://...) to write to; each run makes a new folder in it.")],
     to: Annotated[Format, typer.Option("--to", "-t", help="Format to write.")] = Format.parquet,
     schema: Annotated[
         str | None,
@@ -117,6 +123,11 @@ def convert_command(
         ),
     ] = [],  # noqa: B006
     kind: KindOption = None,
+    separator: SeparatorOption = None,
+    null: NullOption = None,
+    header: HeaderOption = None,
+    names: NamesOption = None,
+    types: TypeOption = [],  # noqa: B006
     id_from: Annotated[
         str | None,
         typer.Option(
@@ -227,6 +238,8 @@ def convert_command(
       vecmill convert metadata.parquet out/ --map vector=emb.npy
       vecmill convert 'meta_*.parquet' out/ --join 'img_emb_*.npy' --id-from row
       vecmill convert emb.npy out/ --normalize emb --limit 1000 --dry-run
+      vecmill convert export.csv out/ --separator ';' --null NULL --type 'vector=vector(768)'
+      vecmill convert s3://a-bucket/shards/ s3://another/exports --workers 4
       vecmill convert shards/ out/ --on-error skip --keep first --resume
       vecmill convert shards/ out/ --schema collection.json --json
       vecmill convert shards/ out/ --target 2.5 --validate full
@@ -236,6 +249,7 @@ def convert_command(
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
+    text = parse_text(separator, null, header, names, types)
     if workers > 1 and engine is Engine.ray:
         raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
     if address is not None and engine is not Engine.ray:
@@ -253,6 +267,7 @@ def convert_command(
             columns=columns,
             join=join,
             kind=kind,
+            text=text,
             primary=primary,
             id_from=id_from,
             skip=skip,

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.cli.bar import row_bar
-from vecmill.cli.options import DebugOption, KindOption, exit_codes, size_text
+from vecmill.cli.options import (
+    DebugOption,
+    HeaderOption,
+    KindOption,
+    NamesOption,
+    NullOption,
+    SeparatorOption,
+    TypeOption,
+    exit_codes,
+    parse_text,
+    size_text,
+)
 
 if TYPE_CHECKING:
     from vecmill.inspection import ColumnFacts, Inspection
@@ -26,6 +37,11 @@ def inspect_command(
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Rows to read.")] = 100_000,
     whole: Annotated[bool, typer.Option("--all", help="Read all rows, however many.")] = False,
     kind: KindOption = None,
+    separator: SeparatorOption = None,
+    null: NullOption = None,
+    header: HeaderOption = None,
+    names: NamesOption = None,
+    types: TypeOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -37,11 +53,12 @@ def inspect_command(
       vecmill inspect emb.fbin --all --json
       vecmill inspect out/0f6f7a3e-...
     """
+    text = parse_text(separator, null, header, names, types)
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.inspection import inspect
 
         with row_bar(None, shown=not as_json) as progress:
-            found = inspect(src, limit=None if whole else limit, n_first=rows, kind=kind, progress=progress)
+            found = inspect(src, limit=None if whole else limit, n_first=rows, kind=kind, text=text, progress=progress)
         if as_json:
             print(json.dumps(found.to_dict(), ensure_ascii=False))
         else:

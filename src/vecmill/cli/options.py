@@ -10,11 +10,14 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from vecmill.errors import SchemaError, VecmillError
+
+if TYPE_CHECKING:
+    from vecmill.sources import TextOptions
 
 REFUSED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -108,6 +111,67 @@ KindOption = Annotated[
         show_default=False,
     ),
 ]
+SeparatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--separator",
+        metavar="CHAR",
+        help="Between the fields of text; else a comma in CSV, a tab in TSV and COPY.",
+        show_default=False,
+    ),
+]
+NullOption = Annotated[
+    str | None,
+    typer.Option(
+        "--null",
+        metavar="TEXT",
+        help="What stands for null in CSV and TSV; else an empty field. COPY: \\N.",
+        show_default=False,
+    ),
+]
+HeaderOption = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether text begins with names; else not in COPY.", show_default=False),
+]
+NamesOption = Annotated[
+    str | None,
+    typer.Option("--names", metavar="A,B,...", help="Columns of text without a header, in order.", show_default=False),
+]
+TypeOption = Annotated[
+    list[str],
+    typer.Option(
+        "--type",
+        metavar="COLUMN=TYPE",
+        show_default=False,
+        help="Type of a column of text whose first rows do not tell: bigint, text, vector(768), ... Repeatable.",
+    ),
+]
+
+
+def parse_text(
+    separator: str | None, null: str | None, header: bool | None, names: str | None, types: list[str]
+) -> TextOptions | None:
+    """Return what the options say of text, None when they say nothing."""
+    from vecmill.errors import DataError
+    from vecmill.sources import TextOptions
+
+    declared: dict[str, str] = {}
+    for pair in types:
+        column, sign, word = pair.partition("=")
+        if not column or not sign or not word:
+            raise typer.BadParameter(f"expected COLUMN=TYPE, got {pair!r}", param_hint="--type")
+        declared[column] = word
+    if (separator, null, header, names) == (None, None, None, None) and not declared:
+        return None
+    separator = {"\\t": "\t", "tab": "\t"}.get(separator or "", separator)
+    try:
+        return TextOptions(
+            separator=separator, null=null, header=header, names=names.split(",") if names else (), types=declared
+        )
+    except DataError as err:
+        raise typer.BadParameter(str(err), param_hint="--separator") from err
+
+
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
 
 

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecmill.cli.options import DebugOption, KindOption, MapOption, PrimaryOption, exit_codes, parse_columns
+from vecmill.cli.options import (
+    DebugOption,
+    HeaderOption,
+    KindOption,
+    MapOption,
+    NamesOption,
+    NullOption,
+    PrimaryOption,
+    SeparatorOption,
+    TypeOption,
+    exit_codes,
+    parse_columns,
+    parse_text,
+)
 
 if TYPE_CHECKING:
     from vecmill.schema import CollectionSchema
@@ -30,6 +43,11 @@ def infer_command(
     ] = None,
     map_: MapOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
     kind: KindOption = None,
+    separator: SeparatorOption = None,
+    null: NullOption = None,
+    header: HeaderOption = None,
+    names: NamesOption = None,
+    types: TypeOption = [],  # noqa: B006
     primary: PrimaryOption = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Look at the first N rows only.", show_default=False)
@@ -53,11 +71,12 @@ def infer_command(
     columns = parse_columns(map_)
     if not src and not columns:
         raise typer.BadParameter("give at least one file", param_hint="SRC")
+    text = parse_text(separator, null, header, names, types)
     with exit_codes(debug=debug):
         from vecmill.convert.opening import cut, open_inputs
         from vecmill.infer import infer
 
-        source = cut(open_inputs(src or None, columns=columns, kind=kind), 0, limit)
+        source = cut(open_inputs(src or None, columns=columns, kind=kind, text=text), 0, limit)
         inference = infer(source, primary=primary)
         if not quiet:
             print("\n".join(inference.notes), file=sys.stderr)

@@ -168,6 +168,12 @@ def _safetensors() -> Arrays:
     return safetensors.arrays
 
 
+def _torch() -> Arrays:
+    from vecmill.sources import torchfile
+
+    return torchfile.arrays
+
+
 def _vecs(kind: str) -> Arrays:
     from vecmill.sources import vecs
 
@@ -188,6 +194,12 @@ def _is_npz(head: bytes) -> bool:
     # A ZIP archive whose first member is an NPY file; other archives begin like that, too (torch, docx).
     name_bytes = int.from_bytes(head[26:28], "little")
     return head.startswith(b"PK\x03\x04") and head[30 : 30 + name_bytes].endswith(b".npy")
+
+
+def _is_torch(head: bytes) -> bool:
+    # A ZIP archive whose first member is the structure.
+    name_bytes = int.from_bytes(head[26:28], "little")
+    return head.startswith(b"PK\x03\x04") and head[30 : 30 + name_bytes].endswith(b"/data.pkl")
 
 
 def _is_safetensors(head: bytes) -> bool:
@@ -217,6 +229,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("lance", (".lance",), is_folder=_is_lance, tables=_lance),
     Kind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True, in_bucket=True),
     Kind("npz", (".npz",), _is_npz, arrays=_npz),
+    Kind("torch", (".pt", ".pth"), _is_torch, arrays=_torch),
     Kind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
     Kind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
     Kind("faiss", (".faiss", ".index"), _starts(*FAISS_MAGICS), arrays=_faiss),

@@ -50,18 +50,25 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInf
             file=place, expected=f"{needed} bytes, for shape {shape} of {dtype.str!r}", got=f"{info.file_size} bytes"
         )
     if info.compress_type == zipfile.ZIP_STORED:
-        with path.open("rb") as raw:
-            raw.seek(info.header_offset)
-            magic, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(raw.read(_LOCAL_HEADER.size))
-        begin = info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes + header
-        if magic != b"PK\x03\x04" or begin - header + needed > path.stat().st_size:
-            raise DataError(file=place, expected="a whole member of the archive", got="a damaged one")
+        begin = member_offset(path, info) + header
         return MappedArray(path, "NPZ", dtype, shape, begin, fortran=fortran and len(shape) == 2, member=name)
     if fortran and len(shape) == 2:
         raise DataError(
             file=place, expected="rows one after another (C order)", got="a compressed array in Fortran order"
         )
     return _Inflated(path, info.filename, name, dtype, shape, header, info.compress_size)
+
+
+def member_offset(path: Path, info: zipfile.ZipInfo) -> int:
+    """Return where the bytes of a stored member begin in the archive. Raises DataError."""
+    with path.open("rb") as raw:
+        raw.seek(info.header_offset)
+        magic, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(raw.read(_LOCAL_HEADER.size))
+    begin = info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
+    if magic != b"PK\x03\x04" or begin + info.file_size > path.stat().st_size:
+        place = f"{path}:{info.filename.removesuffix('.npy')}"
+        raise DataError(file=place, expected="a whole member of the archive", got="a damaged one")
+    return int(begin)
 
 
 def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
