@@ -94,16 +94,8 @@ def vecmill_remote(
 ) -> int:
     import vecmill
 
-    n_bytes = sum(column.nbytes for column in columns.values())
-    transfer = vecmill.RemoteBulkWriter.Transfer(spool_bytes=2 * n_bytes + (1 << 28))
-    with vecmill.RemoteBulkWriter(
-        make_schema(vecmill, DIM),
-        "bench",
-        connect(server, bucket, vecmill),
-        2 * n_bytes + MIB,
-        file_type,
-        transfer=transfer,
-    ) as writer:
+    schema, param = make_schema(vecmill, DIM), connect(server, bucket, vecmill)
+    with vecmill.RemoteBulkWriter(schema, "bench", param, file_type=file_type) as writer:
         writer.append_batch(columns)
     if check is not None:
         check(writer.batch_files)

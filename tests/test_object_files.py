@@ -44,7 +44,7 @@ def n_free(pool: PartPool) -> int:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("append"), st.lists(st.binary(max_size=3 * PART), max_size=3)),
+        st.tuples(st.sampled_from(["append", "lasting"]), st.lists(st.binary(max_size=3 * PART), max_size=3)),
         st.sampled_from([("hold", None), ("release", None), ("mark", None), ("rollback", None)]),
     ),
     max_size=25,
@@ -62,6 +62,10 @@ def test_as_a_bytearray_would(steps: list[tuple[str, Any]], gaps: bool) -> None:
     for step, views in steps:
         if step == "append":
             file.append(*views)
+            want += b"".join(views)
+        elif step == "lasting":
+            for view in views:
+                file.append_lasting(view)
             want += b"".join(views)
         elif step == "hold" and mark is None:
             file.hold()

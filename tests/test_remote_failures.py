@@ -119,6 +119,50 @@ def test_the_store_goes_away(juicefs: S3Server, proxy: FaultProxy, tmp_path: Pat
     assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(N_ROWS))
 
 
+@pytest.mark.parametrize(("file_type", "step"), [("parquet", 5_000), ("npy", 5_000), ("npy", 60_000)])
+@pytest.mark.parametrize("act", ["slow", "stall"])
+def test_a_file_has_a_budget(
+    juicefs: S3Server, proxy: FaultProxy, tmp_path: Path, file_type: str, step: int, act: str
+) -> None:
+    """Every part is taken in the end, or might be: a file that takes too long is given up all the same."""
+    bucket, n = new_bucket(juicefs), 60_000
+    transfer = RemoteBulkWriter.Transfer(
+        part_bytes=5 * MIB, concurrency=1, file_seconds=1.5, part_seconds=1, retry_seconds=1000, max_retries=1000
+    )
+    proxy.set()
+    writer = RemoteBulkWriter(
+        wide_schema(), "x", param(juicefs, bucket, proxy.endpoint), 64 * MIB, file_type, transfer=transfer
+    )
+    writer.append_batch(wide(0, 2_000))
+    writer.commit()
+    writer._publisher.pause()
+    proxy.set(act, 1, stays=True)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"2000 rows in . files are published and safe") as error, writer:
+        for start in range(2_000, n, step):
+            writer.append_batch(wide(start, min(n, start + step)))
+    assert time.monotonic() - began < 15
+    assert "\n" not in str(error.value)
+    if act == "slow":
+        assert "given up: the store took more than 1.5 s for it" in str(error.value)
+        assert juicefs.uploads(bucket) == []
+    proxy.set()
+    with open_writer(juicefs, proxy, bucket, file_type, str(writer.data_path)) as again:
+        again.append_batch(wide(2_000, 3_000))
+    assert wide_ids(juicefs, bucket, again, tmp_path) == list(range(3_000))
+
+
+def test_what_takes_long_to_make_costs_no_budget(juicefs: S3Server, tmp_path: Path) -> None:
+    bucket = new_bucket(juicefs)
+    transfer = RemoteBulkWriter.Transfer(part_bytes=5 * MIB, file_seconds=1)
+    with RemoteBulkWriter(wide_schema(), "x", param(juicefs, bucket), transfer=transfer) as writer:
+        for start in range(0, 80_000, 20_000):
+            writer.append_batch(wide(start, start + 20_000))
+            time.sleep(0.5)
+    assert len(writer.batch_files) == 1
+    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(80_000))
+
+
 def test_two_writers_at_one_place(seaweed: S3Server, tmp_path: Path) -> None:
     """The second one to resume takes over; the first finds out before it publishes anything more."""
     bucket = new_bucket(seaweed)

@@ -6,6 +6,7 @@ import http.client
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from servers.process import HOST
 # half of the body, then the connection ends.
 ACTS = ("reset", "503", "429", "403", "stall", "lost", "twice", "half", "cut")
 STALL_SECONDS = 30
+# "slow", which is none of these: all goes well, after this time.
+SLOW_SECONDS = 0.5
 
 
 @dataclass
@@ -85,6 +88,8 @@ def running_proxy(upstream_port: int) -> Iterator[FaultProxy]:
                 self._forward(body)
                 self._reset()
             else:
+                if act == "slow":
+                    time.sleep(SLOW_SECONDS)
                 if act == "twice":
                     self._forward(body)
                 status, headers, data = self._forward(body)
