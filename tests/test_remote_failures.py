@@ -229,33 +229,37 @@ VICTIM = """
 import sys
 from test_remote_writer import MIB, wide, wide_schema
 from vecmill import RemoteBulkWriter
-bucket, endpoint, key, secret, file_type = sys.argv[1:]
+bucket, endpoint, key, secret, file_type, step = sys.argv[1:]
+step = int(step)
 param = RemoteBulkWriter.S3ConnectParam(bucket, endpoint, key, secret, secure=False)
 with RemoteBulkWriter(
     wide_schema(), "x/fixed", param, chunk_size=8 * MIB, file_type=file_type, resume=True,
     transfer=RemoteBulkWriter.Transfer(part_bytes=5 * MIB),
 ) as writer:
-    for start in range(writer.manifest.n_rows, 60_000, 2_500):
-        writer.append_batch(wide(start, min(start + 2_500, 60_000)))
+    for start in range(writer.manifest.n_rows, 60_000, step):
+        writer.append_batch(wide(start, min(start + step, 60_000)))
         print(start, flush=True)
 """
 
 
-@pytest.mark.parametrize(("file_type", "n_kills"), [("parquet", 10), ("npy", 3)])
-def test_killed_then_finished(juicefs: S3Server, tmp_path: Path, file_type: str, n_kills: int) -> None:
+@pytest.mark.parametrize(
+    ("file_type", "n_kills", "step"), [("parquet", 10, 2_500), ("npy", 3, 2_500), ("npy", 10, 12_000)]
+)
+def test_killed_then_finished(juicefs: S3Server, tmp_path: Path, file_type: str, n_kills: int, step: int) -> None:
     """kill -9 at random moments, resumed each time: every row once, and the manifest lists all there is."""
     rng = np.random.default_rng(3)
     bucket = new_bucket(juicefs)
     path = os.pathsep.join([str(SRC), str(Path(__file__).parent)])
     for kill in range(n_kills + 1):
         process = subprocess.Popen(
-            [sys.executable, "-c", VICTIM, bucket, juicefs.endpoint, KEY, SECRET, file_type],
+            [sys.executable, "-c", VICTIM, bucket, juicefs.endpoint, KEY, SECRET, file_type, str(step)],
             env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
         if kill < n_kills:
-            for _ in range(int(rng.integers(1, 6))):
+            for _ in range(int(rng.integers(0 if step > 2_500 else 1, 6 if step == 2_500 else 2))):
                 process.stdout.readline()
+            time.sleep(rng.random() * 0.1)
             process.send_signal(signal.SIGKILL)
         process.stdout.read()
         assert process.wait() in (0, -signal.SIGKILL)

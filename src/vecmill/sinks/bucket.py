@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ class Transfer:
         to make its bytes does not count. A request that is under way then is waited for: at most ``part_seconds`` and
         ``retry_seconds`` more.
     spool_bytes: memory for NPY segments, which are sent when they are whole; what does not fit waits in ``TMPDIR``.
+        None is an eighth of the memory of the machine, or of what the process may have, but at least 512 MiB.
     unsigned_payload: on S3, sign the header of a request and not its bytes: hashing them takes a multiple of the time.
     checksum: of every part, checked by S3: "CRC64NVME", "SHA256", or None. A store that refuses it gets none.
     """
@@ -40,7 +41,7 @@ class Transfer:
     retry_seconds: float = 60
     max_retries: int = 10
     file_seconds: float = 3600
-    spool_bytes: int = 512 * MB
+    spool_bytes: int | None = None
     unsigned_payload: bool = True
     checksum: str | None = "CRC64NVME"
 
@@ -62,7 +63,7 @@ class Bucket:
     url: str
     prefix: str
     _make: Callable[[Mapping[str, Any]], ObjectStore] = field(repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: Collection[str] = field(default=(), repr=False)
     takes_checksum: bool = False
     hidden_prefix: str = ""
     keeps_attributes: bool = True

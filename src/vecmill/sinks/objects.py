@@ -13,7 +13,7 @@ from vecmill.errors import StoreError
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.parts import Budget, PartPool, cut
 from vecmill.sinks.refusal import is_final, knows_no_checksum, refusal
-from vecmill.sinks.spool import Room
+from vecmill.sinks.spool import Room, usual_room
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Objects:
         self.pool = PartPool(self.part_bytes, transfer.n_parts)
         # Columns of NPY sets that leave while they are written: each may stand still with a part that is not full.
         self.slots = threading.BoundedSemaphore(transfer.n_parts // 2)
-        self.room = Room(transfer.spool_bytes)
+        self.room = Room(usual_room() if transfer.spool_bytes is None else transfer.spool_bytes)
         self.largest_bytes = largest_bytes
         self._checksum = bucket.takes_checksum and transfer.checksum is not None
         self._store: Any = None
