@@ -161,6 +161,28 @@ def test_npy_columns_of_a_large_batch_wait_for_nothing(
     assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(n + 1))
 
 
+def test_a_manifest_that_is_being_put_is_our_own(
+    juicefs: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments of a batch are completed, and look for other writers, while those of the last one are being listed."""
+    import obstore
+
+    put = obstore.put
+
+    def slow(store: Any, path: str, file: Any, **options: Any) -> Any:
+        done = put(store, path, file, **options)
+        if path.endswith("manifest.json"):
+            time.sleep(0.3)  # the store has it, and we do not know that yet
+        return done
+
+    monkeypatch.setattr(obstore, "put", slow)
+    bucket = new_bucket(juicefs)
+    with RemoteBulkWriter(wide_schema(), "x", param(juicefs, bucket), chunk_size=MIB, file_type="npy") as writer:
+        for start in range(0, 8_000, 2_000):
+            writer.append_batch(wide(start, start + 2_000))
+    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(8_000))
+
+
 def test_npy_text_that_grows_beyond_what_was_counted(juicefs: S3Server, tmp_path: Path) -> None:
     """The count is made of the first rows: what turns out larger is written again, as segments that it fills."""
     bucket, n = new_bucket(juicefs), 30_000

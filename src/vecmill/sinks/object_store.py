@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -129,6 +130,7 @@ class ObjectSink:
         self._objects = objects
         self.streams: set[StreamFile] = set()  # open ones
         self.is_unsure = False  # whether the manifest is as it is known here
+        self._lock = threading.Lock()  # of the manifest
         self._manifest: str | None = None  # as it is in the bucket
         self._version: dict[str, str] | None = None  # of that; None: replace it whatever it is
 
@@ -164,8 +166,9 @@ class ObjectSink:
 
     def replace_manifest(self, text: str) -> None:
         """Replace the manifest if it is still the one that this writer knows."""
-        options = {} if self._version is None else {"mode": self._version}
-        self._put_manifest(text, options, lambda call: call(self._objects.store))
+        with self._lock:
+            options = {} if self._version is None else {"mode": self._version}
+            self._put_manifest(text, options, lambda call: call(self._objects.store))
 
     def _put_manifest(self, text: str, options: dict[str, Any], reached: Callable[[Callable[[Any], Any]], Any]) -> None:
         """Put the manifest, on the condition that ``options`` say.
@@ -216,18 +219,20 @@ class ObjectSink:
         """
         import obstore
 
-        objects, known = self._objects, (self._version or {}).get("e_tag")
-        if known is None:
-            return
-        try:
-            found = obstore.head(objects.store, objects.key(MANIFEST_NAME))["e_tag"]
-        except FileNotFoundError:
-            found = None
-        except Exception as error:
-            if status_of(error) != 403:
-                raise objects.refusal(error, MANIFEST_NAME) from None
-            log.info("%s: %s", self.where, objects.refusal(error, MANIFEST_NAME).reason)  # may write, but not read
-            return
+        objects = self._objects
+        with self._lock:  # else the manifest of this writer, just put by another thread, may be taken for a stranger's
+            known = (self._version or {}).get("e_tag")
+            if known is None:
+                return
+            try:
+                found = obstore.head(objects.store, objects.key(MANIFEST_NAME))["e_tag"]
+            except FileNotFoundError:
+                found = None
+            except Exception as error:
+                if status_of(error) != 403:
+                    raise objects.refusal(error, MANIFEST_NAME) from None
+                log.info("%s: %s", self.where, objects.refusal(error, MANIFEST_NAME).reason)  # may write, but not read
+                return
         if found != known:
             self.is_unsure = True
             raise StoreError(_NOT_MINE, path=objects.name(MANIFEST_NAME))
