@@ -16,6 +16,10 @@ class Outgrown(Exception):  # noqa: N818  a signal between layers
     """A segment would be full before it has the rows that were meant for it."""
 
 
+class Stopped(Exception):  # noqa: N818  a signal between threads
+    """What the lane writes will be dropped."""
+
+
 class Lane:
     """Writes spans into ``open``; what is full gathers in ``full``, in order, and is told to ``on_full``.
 
@@ -31,6 +35,7 @@ class Lane:
         counted: bool = False,
     ) -> None:
         self._counted = counted
+        self._stopped = False
         self._open_segment = open_segment
         self._chunk_size = chunk_size
         self._on_full = on_full
@@ -40,6 +45,8 @@ class Lane:
     def write(self, span: Span) -> None:
         """Append a span to the open segment, and to new ones what would take that beyond the chunk size."""
         while span.n_rows:
+            if self._stopped:
+                raise Stopped
             if self.open is None:
                 self.open = self._open_segment()
             n = self._fitting(self.open, span)
@@ -61,6 +68,10 @@ class Lane:
             return 0
         # One long text can make a whole NPY column wide: the rows before it go first.
         return n or (0 if segment.n_rows else 1)
+
+    def stop(self) -> None:
+        """Let the thread that writes end soon, by Stopped."""
+        self._stopped = True
 
     def start_over(self, open_segment: Callable[[], SegmentFiles]) -> None:
         """Remove what was written; from now on write without a count, as many segments as it takes."""

@@ -411,6 +411,8 @@ class Pipeline:
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
         with self._breaking(), contextlib.ExitStack() as stack:  # all of it, whatever a part of it raises
+            for lane in transaction.lanes:
+                lane.stop()
             wait(transaction.running)
             self._publisher.pause()
             self.stage.clear()
