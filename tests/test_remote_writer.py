@@ -161,6 +161,13 @@ def test_npy_columns_of_a_large_batch_wait_for_nothing(
     assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(n + 1))
 
 
+def test_npy_chunks_smaller_than_a_header(tmp_path: Path) -> None:
+    param = f"file://{tmp_path}"
+    with RemoteBulkWriter(wide_schema(), "x", param, chunk_size=400, file_type="npy") as writer:
+        writer.append_batch(wide(0, 5))
+    assert [segment.rows for segment in writer.manifest.segments] == [1] * 5
+
+
 def test_a_manifest_that_is_being_put_is_our_own(
     juicefs: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,8 +240,10 @@ class Pipeline:
             return False
         row_bytes = form.nbytes_like(self._plans, self._head(batch, first_row))
         # As for other batches; and each file has a header.
-        whole = int(0.98 * (self._chunk_size - 1024 * len(self._plans)) / row_bytes)
-        n_segments = -(-n // max(1, whole))
+        whole = int(0.98 * (self._chunk_size - 256 * len(self._plans)) / row_bytes)
+        if whole < 1:
+            return False
+        n_segments = -(-n // whole)
         step = -(-n // n_segments)
         if step < _WORTH_A_SEGMENT * whole:
             return False
