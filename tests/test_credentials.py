@@ -249,6 +249,21 @@ def test_google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert {"Bearer token-1", "Bearer token-2"} <= set(proxy.plan.signed)
 
 
+def test_google_finds_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is asked for when the bucket is, and what it says is one line."""
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    began = time.monotonic()
+    for target in ("gs://no-such-bucket/x", RemoteBulkWriter.GCSConnectParam("no-such-bucket")):
+        with pytest.raises(StoreError, match=r"credentials, or there are none .*DefaultCredentialsError") as error:
+            RemoteBulkWriter(small_schema(), "x", target)
+        assert "\n" not in str(error.value)
+    assert time.monotonic() - began < 10
+
+
 def test_azure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator takes tokens over https only: what it is sent can be seen, and that its refusal is one line."""
     monkeypatch.setattr(credentials, "ASK_SECONDS", 0.2)

@@ -100,17 +100,20 @@ def s3_chain() -> Provider | None:
 
 
 def google_chain() -> Provider | None:
-    """Return google-auth's application default credentials, where it is installed and finds some."""
+    """Return google-auth's application default credentials, where it is installed; they are looked for when asked."""
     own = ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SKIP_SIGNATURE")
     if any(name.startswith(own) for name in os.environ) or not _has("google.auth"):
         return None
-    import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
+    found: list[Provider] = []
 
-    try:
-        return google_provider(google.auth.default(scopes=[_GOOGLE_SCOPE])[0])
-    except DefaultCredentialsError:
-        return None
+    def ask() -> Any:
+        if not found:  # without a network this may take longer than the bucket is waited for
+            import google.auth
+
+            found.append(google_provider(google.auth.default(scopes=[_GOOGLE_SCOPE])[0]))
+        return found[0]()
+
+    return Provider(ask)
 
 
 def azure_chain() -> Provider | None:
