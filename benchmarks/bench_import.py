@@ -3,9 +3,11 @@
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,10 @@ from vecmill.importer.jobs import GrpcJobs
 from vecmill.importer.journal import Journal
 from vecmill.importer.output import open_local
 from vecmill.importer.planner import limits_of, plan
+from vecmill.importer.reply import JobProgress
 from vecmill.importer.run import Settings, run
+
+Spent = list[dict[str, float]]
 
 INSERT_ROWS = 5_000  # of one insert(): 8 MB, what pymilvus users send
 CHECKED = 300
@@ -42,12 +47,29 @@ def make_schema(dim: int) -> Any:
     return schema
 
 
-def vecmill_import(client: MilvusClient, uri: str, schema: Any, file_type: str, source: Path, out: Path) -> None:
-    """Convert the source and import it; return when the server calls it completed and counts the same rows."""
-    converted = convert(source, out, schema=schema, file_type=file_type)
+def vecmill_import(
+    client: MilvusClient, uri: str, schema: Any, file_type: str, n_files: int, spent: Spent, source: Path, out: Path
+) -> None:
+    """Convert the source and import it; return when the server calls it completed and counts the same rows.
+
+    ``spent``: seconds of each phase, by what was under way when they went by.
+    """
+    began = time.perf_counter()
+    size = source.stat().st_size // n_files + (1 << 20) if n_files > 1 else 1 << 30
+    converted = convert(source, out, schema=schema, file_type=file_type, segment_size=size)
     output = open_local(converted.data_path)
     jobs = GrpcJobs(client, uri, NAME, output.manifest)
-    run(plan(output.files(), limits_of("milvus-2.3")), jobs, Journal(None), Settings())
+    phases = {"convert": time.perf_counter() - began}
+    seen_at, phase = time.perf_counter(), "ordered"
+
+    def looked(seen: JobProgress, _rows: int) -> None:
+        nonlocal seen_at, phase
+        now = time.perf_counter()
+        phases[phase] = phases.get(phase, 0.0) + now - seen_at
+        seen_at, phase = now, str(seen.state)
+
+    run(plan(output.files(), limits_of("milvus-2.3")), jobs, Journal(None), Settings(progress=looked))
+    spent.append(phases)
 
 
 def pymilvus_insert(client: MilvusClient, flush: bool, source: Path, out: Path) -> None:
@@ -89,7 +111,13 @@ def check(client: MilvusClient, columns: dict[str, np.ndarray], _output: Any, _f
             raise ValueError(f"vector of row {i}")
 
 
-def case_of(client: MilvusClient, uri: str, folder: Path, n_rows: int, dim: int) -> Case:
+def told(name: str, spent: Spent) -> str:
+    """Say where the time of an import went: only converting and the pause before the last look are ours."""
+    phases = {phase: median(one.get(phase, 0.0) for one in spent) for one in spent for phase in one}
+    return f"{name}: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in phases.items())
+
+
+def case_of(client: MilvusClient, uri: str, folder: Path, n_rows: int, dim: int, spent: dict[str, Spent]) -> Case:
     columns = make_columns(n_rows, dim)
     source = folder / "source.parquet"
     table = {name: arrow_lists(one) if one.ndim == 2 else pa.array(one) for name, one in columns.items()}
@@ -101,9 +129,14 @@ def case_of(client: MilvusClient, uri: str, folder: Path, n_rows: int, dim: int)
         go = partial(act, client, *arguments)
         return Contender(name, n_rows, go, partial(check, client, columns), prepare, rival)
 
+    def importing(name: str, file_type: str, n_files: int = 1) -> Contender:
+        return contender(name, vecmill_import, uri, schema, file_type, n_files, spent.setdefault(name, []))
+
     contenders = [
-        contender("convert + NPY import", vecmill_import, uri, schema, "npy"),
-        contender("convert + Parquet import", vecmill_import, uri, schema, "parquet"),
+        importing("convert + NPY import", "npy"),
+        importing("convert + NPY import, 4 sets", "npy", 4),
+        importing("convert + Parquet import", "parquet"),
+        importing("convert + Parquet import, 4 files", "parquet", 4),
         contender("pymilvus insert + flush", pymilvus_insert, True, rival=True),
         contender("pymilvus insert", pymilvus_insert, False, rival=True),
     ]
@@ -124,9 +157,12 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 200)
     with work_folder(args.dir) as folder, tempfile.TemporaryDirectory() as kept, running_milvus() as server:
         client = MilvusClient(server.uri, timeout=600)
-        case = case_of(client, server.uri, Path(kept), args.rows // (10 if args.quick else 1), args.dim)
+        spent: dict[str, Spent] = {}
+        case = case_of(client, server.uri, Path(kept), args.rows // (10 if args.quick else 1), args.dim, spent)
         results = run_interleaved(case, 1 if args.quick else args.rounds, folder)
         stored = report(console, case, results)
+        for name, phases in spent.items():
+            console.print(told(name, phases))
         client.close()
         write_json(args.json, folder, [stored])
     return 1 if any(result.wrong for result in results) else 0

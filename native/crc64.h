@@ -82,7 +82,7 @@ static inline uint64_t vm_crc64_update_plain(uint64_t crc, const uint8_t *p, ptr
 
 #if VM_X86
 #define VM_CRC64_MIN_PCLMUL 64  /* shorter input goes through the tables */
-#define VM_CRC64_MIN_AVX512 512
+#define VM_CRC64_MIN_WIDE 512
 
 /* acc carried over the distance of `fold`, plus the block that is there */
 VM_TARGET("pclmul,sse4.1") static inline __m128i vm_crc64_fold(__m128i acc, __m128i fold, __m128i block)
@@ -120,6 +120,37 @@ static uint64_t vm_crc64_update_pclmul(uint64_t crc, const uint8_t *p, ptrdiff_t
     return vm_crc64_finish(x, p, n);
 }
 
+VM_TARGET("avx2,vpclmulqdq,pclmul")
+static inline __m256i vm_crc64_fold_pair(__m256i acc, __m256i fold, __m256i block)
+{
+    __m256i high = _mm256_clmulepi64_epi128(acc, fold, 0x00), low = _mm256_clmulepi64_epi128(acc, fold, 0x11);
+    return _mm256_xor_si256(_mm256_xor_si256(high, low), block);
+}
+
+/* n >= VM_CRC64_MIN_WIDE; sixteen 128-bit blocks at a time */
+VM_TARGET("avx2,vpclmulqdq,pclmul,sse4.1")
+static uint64_t vm_crc64_update_avx2(uint64_t crc, const uint8_t *p, ptrdiff_t n)
+{
+    const __m256i far = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)vm_crc64_fold_2048));
+    const __m256i near = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)vm_crc64_fold_512));
+    __m256i x[8];
+    for (int k = 0; k < 8; k++)
+        x[k] = _mm256_loadu_si256((const __m256i *)p + k);
+    x[0] = _mm256_xor_si256(x[0], _mm256_set_epi64x(0, 0, 0, (long long)crc));
+    for (p += 256, n -= 256; n >= 256; p += 256, n -= 256)
+        for (int k = 0; k < 8; k++)
+            x[k] = vm_crc64_fold_pair(x[k], far, _mm256_loadu_si256((const __m256i *)p + k));
+    for (int k = 2; k < 8; k++)
+        x[k & 1] = vm_crc64_fold_pair(x[k & 1], near, x[k]);
+    for (; n >= 64; p += 64, n -= 64)
+        for (int k = 0; k < 2; k++)
+            x[k] = vm_crc64_fold_pair(x[k], near, _mm256_loadu_si256((const __m256i *)p + k));
+    __m128i lanes[4];
+    _mm256_storeu_si256((__m256i *)lanes, x[0]);
+    _mm256_storeu_si256((__m256i *)lanes + 1, x[1]);
+    return vm_crc64_finish(lanes, p, n);
+}
+
 VM_TARGET("avx512f,avx512vl,vpclmulqdq,pclmul")
 static inline __m512i vm_crc64_fold_wide(__m512i acc, __m512i fold, __m512i block)
 {
@@ -127,7 +158,7 @@ static inline __m512i vm_crc64_fold_wide(__m512i acc, __m512i fold, __m512i bloc
     return _mm512_ternarylogic_epi64(high, low, block, 0x96); /* a ^ b ^ c */
 }
 
-/* n >= VM_CRC64_MIN_AVX512; sixteen 128-bit blocks at a time */
+/* n >= VM_CRC64_MIN_WIDE; sixteen 128-bit blocks at a time */
 VM_TARGET("avx512f,avx512vl,vpclmulqdq,pclmul,sse4.1")
 static uint64_t vm_crc64_update_avx512(uint64_t crc, const uint8_t *p, ptrdiff_t n)
 {
@@ -155,8 +186,11 @@ static inline uint64_t vm_crc64(uint64_t crc, const uint8_t *p, ptrdiff_t n)
 {
     crc = ~crc;
 #if VM_X86
-    if (n >= VM_CRC64_MIN_AVX512 && VM_CPU_HAS_AVX512("avx512vl") && VM_CPU_HAS_AVX512("vpclmulqdq"))
-        return ~vm_crc64_update_avx512(crc, p, n);
+    if (n >= VM_CRC64_MIN_WIDE && VM_CPU_HAS("vpclmulqdq") && VM_CPU_HAS("avx2")) {
+        if (VM_CPU_HAS_AVX512("avx512vl"))
+            return ~vm_crc64_update_avx512(crc, p, n);
+        return ~vm_crc64_update_avx2(crc, p, n);
+    }
     if (n >= VM_CRC64_MIN_PCLMUL && VM_CPU_HAS("pclmul") && VM_CPU_HAS("sse4.1"))
         return ~vm_crc64_update_pclmul(crc, p, n);
 #endif

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,31 @@ def test_from_an_output_to_counted_rows(server, out):
     assert server.loaded == ["load"]
     assert "waiting for a free data node" in done.stderr
     assert "waiting for the index build" in done.stderr
+
+
+def test_a_load_that_takes_a_while(server, out):
+    server.load_steps = [0, 0, 30, 60, 100]
+    done = run(out, "--url", server.url, "-C", "new", "--create-collection", "--load", "--stall-timeout", "20")
+    assert "ready for search" in done.stdout
+    assert server.load_steps == [100]
+
+
+@pytest.mark.parametrize(
+    ("steps", "option", "words"),
+    [
+        ([0, 40, 40], "--stall-timeout", "is not loaded, nothing has changed for 1 s: LoadStateLoading at 40 %"),
+        ([0, *range(1, 99)], "--timeout", "is not loaded after"),
+    ],
+)
+def test_a_load_that_never_ends(server, out, steps, option, words):
+    """It has an end here, and says what is in all the same."""
+    server.load_steps = steps
+    run(out, "--url", server.url, "-C", "new", "--create-collection", "-q")
+    began = time.monotonic()
+    done = run(out, "--url", server.url, "-C", "new", "--load", option, "1", code=1)
+    assert time.monotonic() - began < 8
+    assert f"collection 'new' {words}" in " ".join(done.stderr.split())
+    assert "its rows are imported, and the server may go on loading them" in " ".join(done.stderr.split())
 
 
 def test_json_report(server, out):

@@ -18,6 +18,7 @@ from remote import new_bucket, param
 from servers.s3 import S3Server
 from test_remote_writer import MIB, wide, wide_ids, wide_schema
 from vecmill import DataError, RemoteBulkWriter, StoreError
+from vecmill.sinks import spool
 from vecmill.sinks.bucket import Transfer
 from vecmill.sinks.connect import open_bucket
 from vecmill.sinks.object_files import StreamFile
@@ -42,9 +43,20 @@ def n_free(pool: PartPool) -> int:
     return pool._free.qsize()
 
 
+def test_room_where_nobody_has_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, pages = tmp_path / "memory.max", {"SC_PHYS_PAGES": 64 * 1024 * MIB // 4096, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(spool, "_CGROUP", limit)
+    monkeypatch.setattr(spool.os, "sysconf", pages.__getitem__)
+    assert spool.usual_room() == 8 * 1024 * MIB
+    for text, room in (("max\n", 8 * 1024 * MIB), (f"{16 * 1024 * MIB}\n", 2 * 1024 * MIB), ("1000\n", 512 * MIB)):
+        limit.write_text(text)
+        assert spool.usual_room() == room
+        assert Objects(open_bucket(MemoryStore()), "x", Transfer(), 1000).room.take(room) == room
+
+
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("append"), st.lists(st.binary(max_size=3 * PART), max_size=3)),
+        st.tuples(st.sampled_from(["append", "lasting"]), st.lists(st.binary(max_size=3 * PART), max_size=3)),
         st.sampled_from([("hold", None), ("release", None), ("mark", None), ("rollback", None)]),
     ),
     max_size=25,
@@ -62,6 +74,10 @@ def test_as_a_bytearray_would(steps: list[tuple[str, Any]], gaps: bool) -> None:
     for step, views in steps:
         if step == "append":
             file.append(*views)
+            want += b"".join(views)
+        elif step == "lasting":
+            for view in views:
+                file.append_lasting(view)
             want += b"".join(views)
         elif step == "hold" and mark is None:
             file.hold()

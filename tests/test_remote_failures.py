@@ -38,8 +38,10 @@ def open_writer(
     server: S3Server, proxy: FaultProxy, bucket: str, file_type: str, resume: str | None = None
 ) -> RemoteBulkWriter:
     connect = param(server, bucket, proxy.endpoint)
+    # Of NPY, the second step fills more than half a chunk, so that its rows are counted first and its vectors stream.
+    chunk_size = 10 * MIB if file_type == "npy" else 1024 * MIB
     return RemoteBulkWriter(
-        wide_schema(), resume or "x", connect, file_type=file_type, transfer=HASTY, resume=resume is not None
+        wide_schema(), resume or "x", connect, chunk_size, file_type, transfer=HASTY, resume=resume is not None
     )
 
 
@@ -58,7 +60,10 @@ def n_requests(server: S3Server, proxy: FaultProxy, file_type: str) -> int:
     return plan.n_requests
 
 
-@pytest.mark.parametrize(("act", "file_type"), [*((act, "parquet") for act in ACTS), ("reset", "npy"), ("403", "npy")])
+@pytest.mark.parametrize(
+    ("act", "file_type"),
+    [*((act, "parquet") for act in ACTS), *((act, "npy") for act in ("reset", "403", "lost", "cut"))],
+)
 def test_every_request(juicefs: S3Server, proxy: FaultProxy, tmp_path: Path, act: str, file_type: str) -> None:
     """One request goes wrong: what can be tried again is; else the writer says what is safe, and resume goes on."""
     step = {"stall": 4}.get(act, 1 if file_type == "parquet" else 3)
@@ -117,6 +122,50 @@ def test_the_store_goes_away(juicefs: S3Server, proxy: FaultProxy, tmp_path: Pat
     proxy.set()
     upload(writer := open_writer(juicefs, proxy, bucket, file_type, str(writer.data_path)))
     assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(N_ROWS))
+
+
+@pytest.mark.parametrize(("file_type", "step"), [("parquet", 5_000), ("npy", 5_000), ("npy", 60_000)])
+@pytest.mark.parametrize("act", ["slow", "stall"])
+def test_a_file_has_a_budget(
+    juicefs: S3Server, proxy: FaultProxy, tmp_path: Path, file_type: str, step: int, act: str
+) -> None:
+    """Every part is taken in the end, or might be: a file that takes too long is given up all the same."""
+    bucket, n = new_bucket(juicefs), 60_000
+    transfer = RemoteBulkWriter.Transfer(
+        part_bytes=5 * MIB, concurrency=1, file_seconds=1.5, part_seconds=1, retry_seconds=1000, max_retries=1000
+    )
+    proxy.set()
+    writer = RemoteBulkWriter(
+        wide_schema(), "x", param(juicefs, bucket, proxy.endpoint), 64 * MIB, file_type, transfer=transfer
+    )
+    writer.append_batch(wide(0, 2_000))
+    writer.commit()
+    writer._publisher.pause()
+    proxy.set(act, 1, stays=True)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"2000 rows in . files are published and safe") as error, writer:
+        for start in range(2_000, n, step):
+            writer.append_batch(wide(start, min(n, start + step)))
+    assert time.monotonic() - began < 15
+    assert "\n" not in str(error.value)
+    if act == "slow":
+        assert "given up: the store took more than 1.5 s for it" in str(error.value)
+        assert juicefs.uploads(bucket) == []
+    proxy.set()
+    with open_writer(juicefs, proxy, bucket, file_type, str(writer.data_path)) as again:
+        again.append_batch(wide(2_000, 3_000))
+    assert wide_ids(juicefs, bucket, again, tmp_path) == list(range(3_000))
+
+
+def test_what_takes_long_to_make_costs_no_budget(juicefs: S3Server, tmp_path: Path) -> None:
+    bucket = new_bucket(juicefs)
+    transfer = RemoteBulkWriter.Transfer(part_bytes=5 * MIB, file_seconds=1)
+    with RemoteBulkWriter(wide_schema(), "x", param(juicefs, bucket), transfer=transfer) as writer:
+        for start in range(0, 80_000, 20_000):
+            writer.append_batch(wide(start, start + 20_000))
+            time.sleep(0.5)
+    assert len(writer.batch_files) == 1
+    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(80_000))
 
 
 def test_two_writers_at_one_place(seaweed: S3Server, tmp_path: Path) -> None:
@@ -185,33 +234,37 @@ VICTIM = """
 import sys
 from test_remote_writer import MIB, wide, wide_schema
 from vecmill import RemoteBulkWriter
-bucket, endpoint, key, secret, file_type = sys.argv[1:]
+bucket, endpoint, key, secret, file_type, step = sys.argv[1:]
+step = int(step)
 param = RemoteBulkWriter.S3ConnectParam(bucket, endpoint, key, secret, secure=False)
 with RemoteBulkWriter(
     wide_schema(), "x/fixed", param, chunk_size=8 * MIB, file_type=file_type, resume=True,
     transfer=RemoteBulkWriter.Transfer(part_bytes=5 * MIB),
 ) as writer:
-    for start in range(writer.manifest.n_rows, 60_000, 2_500):
-        writer.append_batch(wide(start, min(start + 2_500, 60_000)))
+    for start in range(writer.manifest.n_rows, 60_000, step):
+        writer.append_batch(wide(start, min(start + step, 60_000)))
         print(start, flush=True)
 """
 
 
-@pytest.mark.parametrize(("file_type", "n_kills"), [("parquet", 10), ("npy", 3)])
-def test_killed_then_finished(juicefs: S3Server, tmp_path: Path, file_type: str, n_kills: int) -> None:
+@pytest.mark.parametrize(
+    ("file_type", "n_kills", "step"), [("parquet", 10, 2_500), ("npy", 3, 2_500), ("npy", 10, 12_000)]
+)
+def test_killed_then_finished(juicefs: S3Server, tmp_path: Path, file_type: str, n_kills: int, step: int) -> None:
     """kill -9 at random moments, resumed each time: every row once, and the manifest lists all there is."""
     rng = np.random.default_rng(3)
     bucket = new_bucket(juicefs)
     path = os.pathsep.join([str(SRC), str(Path(__file__).parent)])
     for kill in range(n_kills + 1):
         process = subprocess.Popen(
-            [sys.executable, "-c", VICTIM, bucket, juicefs.endpoint, KEY, SECRET, file_type],
+            [sys.executable, "-c", VICTIM, bucket, juicefs.endpoint, KEY, SECRET, file_type, str(step)],
             env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
         if kill < n_kills:
-            for _ in range(int(rng.integers(1, 6))):
+            for _ in range(int(rng.integers(0 if step > 2_500 else 1, 6 if step == 2_500 else 2))):
                 process.stdout.readline()
+            time.sleep(rng.random() * 0.1)
             process.send_signal(signal.SIGKILL)
         process.stdout.read()
         assert process.wait() in (0, -signal.SIGKILL)

@@ -122,6 +122,92 @@ def test_a_large_batch_is_refused_whole(juicefs: S3Server, tmp_path: Path, file_
     assert juicefs.uploads(bucket) == []
 
 
+@pytest.mark.parametrize("lasts", [True, False])
+def test_npy_columns_of_a_large_batch_wait_for_nothing(
+    juicefs: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasts: bool
+) -> None:
+    """Rows that are counted first leave from the caller's array, or (where they have to be converted) in parts."""
+    import obstore
+
+    kinds: dict[str, str] = {}
+    put = obstore.put
+
+    def seen(store: Any, path: str, file: Any, **options: Any) -> Any:
+        kinds[Path(path).name] = type(file).__name__
+        return put(store, path, file, **options)
+
+    monkeypatch.setattr(obstore, "put", seen)
+    bucket, n = new_bucket(juicefs), 60_000
+    transfer = RemoteBulkWriter.Transfer(part_bytes=5 * MIB, spool_bytes=2 * MIB)
+    batch = wide(0, n)
+    if not lasts:
+        batch["vector"] = batch["vector"].astype(np.float64)
+    writer = RemoteBulkWriter(
+        wide_schema(), "x", param(juicefs, bucket), chunk_size=40 * MIB, file_type="npy", transfer=transfer
+    )
+    writer.append_row({"id": 0, "vector": np.arange(256, dtype=np.float32)})
+    writer.append_batch({name: column[1:] for name, column in batch.items()})
+    assert kinds["vector.npy"] == "generator"
+    assert kinds["id.npy"] != "generator"
+    batch["vector"][:] = np.nan  # it is ours again
+    assert 0 < writer.buffer_row_count < n  # the last segment waits for more rows or a commit, as ever
+    told: list[Any] = []
+    writer.commit(call_back=told.append)
+    assert [len(told), writer.buffer_row_count] == [1, 0]
+    writer.append_row({"id": n, "vector": (n + np.arange(256)).astype(np.float32)})
+    writer.close()
+    rows = [segment.rows for segment in writer.manifest.segments]
+    assert rows == [1, (n - 1) // 2 + 1, (n - 1) // 2, 1]
+    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(n + 1))
+
+
+def test_npy_chunks_smaller_than_a_header(tmp_path: Path) -> None:
+    param = f"file://{tmp_path}"
+    with RemoteBulkWriter(wide_schema(), "x", param, chunk_size=400, file_type="npy") as writer:
+        writer.append_batch(wide(0, 5))
+    assert [segment.rows for segment in writer.manifest.segments] == [1] * 5
+
+
+def test_a_manifest_that_is_being_put_is_our_own(
+    juicefs: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments of a batch are completed, and look for other writers, while those of the last one are being listed."""
+    import obstore
+
+    put = obstore.put
+
+    def slow(store: Any, path: str, file: Any, **options: Any) -> Any:
+        done = put(store, path, file, **options)
+        if path.endswith("manifest.json"):
+            time.sleep(0.3)  # the store has it, and we do not know that yet
+        return done
+
+    monkeypatch.setattr(obstore, "put", slow)
+    bucket = new_bucket(juicefs)
+    with RemoteBulkWriter(wide_schema(), "x", param(juicefs, bucket), chunk_size=MIB, file_type="npy") as writer:
+        for start in range(0, 8_000, 2_000):
+            writer.append_batch(wide(start, start + 2_000))
+    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(8_000))
+
+
+def test_npy_text_that_grows_beyond_what_was_counted(juicefs: S3Server, tmp_path: Path) -> None:
+    """The count is made of the first rows: what turns out larger is written again, as segments that it fills."""
+    bucket, n = new_bucket(juicefs), 30_000
+    columns = columns_of(range(n))
+    columns["text"] = np.array(["x" * 64 if i == n - 5 else str(i) for i in range(n)])
+    with RemoteBulkWriter(small_schema(), "x", param(juicefs, bucket), chunk_size=1_500_000, file_type="npy") as writer:
+        writer.append_batch(columns)
+    found: list[str] = []
+    for files in writer.batch_files:
+        (key,) = [one for one in files if one.endswith("text.npy")]
+        (tmp_path / "column.npy").write_bytes(juicefs.read(bucket, key))
+        found += np.load(tmp_path / "column.npy").tolist()
+    assert found == columns["text"].tolist()
+    assert all(sum(file.bytes for file in one.files) <= 1_500_000 for one in writer.manifest.segments)
+    listed = {key for group in writer.batch_files for key in group}
+    assert set(juicefs.keys(bucket)) == listed | {f"x/{writer.uuid}/manifest.json"}
+
+
 @pytest.mark.parametrize("spool_bytes", [0, 1 << 30])
 def test_npy_waits_in_memory_or_in_tmpdir(
     juicefs: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spool_bytes: int
@@ -135,14 +221,14 @@ def test_npy_waits_in_memory_or_in_tmpdir(
     bucket = new_bucket(juicefs)
     transfer = RemoteBulkWriter.Transfer(spool_bytes=spool_bytes)
     with RemoteBulkWriter(
-        small_schema(), "x", param(juicefs, bucket), chunk_size=MIB, file_type="npy", transfer=transfer
+        small_schema(), "x", param(juicefs, bucket), chunk_size=4 * MIB, file_type="npy", transfer=transfer
     ) as writer:
-        writer.append_batch(columns_of(range(10_000)))
+        writer.append_batch(columns_of(range(20_000)))
         links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]  # noqa: PTH115, PTH208
         in_memory, on_disk = (any(word in link for link in links) for word in ("memfd:vecmill", str(folder)))
         assert (in_memory, on_disk) == ((False, True) if spool_bytes == 0 else (True, False))
         assert list(folder.iterdir()) == []
-    assert check_bucket(juicefs, bucket, str(writer.data_path), tmp_path, checksums=False) == list(range(10_000))
+    assert check_bucket(juicefs, bucket, str(writer.data_path), tmp_path, checksums=False) == list(range(20_000))
 
 
 def _is_link(fd: str) -> bool:

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from vecmill import DataError, DataType, LocalBulkWriter, StoreError, create_schema
-from vecmill.sinks.local import OutputFile
+from vecmill.sinks.local import LocalSink, OutputFile
 
 DIM = 768
 ROWS = 8192  # 24 MiB of vectors: beyond what one thread keeps for itself
@@ -95,3 +96,24 @@ def test_a_full_disk_in_either_thread_is_a_store_error(tmp_path, monkeypatch, at
     monkeypatch.undo()
     writer.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_batch_stops_all_its_threads(tmp_path, monkeypatch):
+    """The first lane meets a bad row at once; the others do not go on to write what will be dropped."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    opened = []
+    create = LocalSink.open_segment
+
+    def counting(sink, token):
+        opened.append(token)
+        time.sleep(0.02)
+        return create(sink, token)
+
+    monkeypatch.setattr(LocalSink, "open_segment", counting)
+    bad = batch(0, 33_000)
+    bad["v"][1_000, 7] = np.nan
+    with LocalBulkWriter(schema(), tmp_path, chunk_size=1_000_000, file_type="npy") as writer:
+        with pytest.raises(DataError, match="row 1000"):
+            writer.append_batch(bad)
+        assert len(opened) < 25  # of a hundred
+        assert writer.total_row_count == 0

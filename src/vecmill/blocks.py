@@ -23,11 +23,12 @@ TEXT_GUESS = 64
 class FixedBlock:
     """Fixed width values: ``values`` (n, width) uint8, C-contiguous; ``validity`` (n,) uint8 0/1, None if all valid.
 
-    A null row holds zeros.
+    A null row holds zeros. ``lasts``: the values are in the array of a batch, and stay there until that is taken.
     """
 
     values: Bytes
     validity: Bytes | None = None
+    lasts: bool = False
 
     @property
     def n_rows(self) -> int:

@@ -127,9 +127,10 @@ class _NumpyFixed:
         scratch = np.empty((min(step, stop - start), self.plan.width), np.uint8)
         for low in range(start, stop, step):
             try:
-                yield FixedBlock(encode_fixed(self.plan, self.array[low : min(low + step, stop)], scratch))
+                values = encode_fixed(self.plan, self.array[low : min(low + step, stop)], scratch)
             except Misfit as misfit:
                 raise _shifted(misfit, low) from None
+            yield FixedBlock(values, lasts=np.may_share_memory(values, self.array))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,30 @@ from vecmill.formats.base import SegmentFiles
 _WELL_FILLED = 0.9
 
 
+class Outgrown(Exception):  # noqa: N818  a signal between layers
+    """A segment would be full before it has the rows that were meant for it."""
+
+
+class Stopped(Exception):  # noqa: N818  a signal between threads
+    """What the lane writes will be dropped."""
+
+
 class Lane:
-    """Writes spans into ``open``; what is full gathers in ``full``, in order, and is told to ``on_full``."""
+    """Writes spans into ``open``; what is full gathers in ``full``, in order, and is told to ``on_full``.
+
+    ``counted``: what is written is one segment; Outgrown is raised if it does not fit.
+    """
 
     def __init__(
         self,
         open_segment: Callable[[], SegmentFiles],
         chunk_size: int,
         on_full: Callable[[SegmentFiles], object],
+        *,
+        counted: bool = False,
     ) -> None:
+        self._counted = counted
+        self._stopped = False
         self._open_segment = open_segment
         self._chunk_size = chunk_size
         self._on_full = on_full
@@ -30,9 +45,13 @@ class Lane:
     def write(self, span: Span) -> None:
         """Append a span to the open segment, and to new ones what would take that beyond the chunk size."""
         while span.n_rows:
+            if self._stopped:
+                raise Stopped
             if self.open is None:
                 self.open = self._open_segment()
             n = self._fitting(self.open, span)
+            if self._counted and n < span.n_rows:
+                raise Outgrown
             if n == 0:
                 self.roll()
             elif n == span.n_rows:
@@ -49,6 +68,20 @@ class Lane:
             return 0
         # One long text can make a whole NPY column wide: the rows before it go first.
         return n or (0 if segment.n_rows else 1)
+
+    def stop(self) -> None:
+        """Let the thread that writes end soon, by Stopped."""
+        self._stopped = True
+
+    def start_over(self, open_segment: Callable[[], SegmentFiles]) -> None:
+        """Remove what was written; from now on write without a count, as many segments as it takes."""
+        self.drop()
+        self._open_segment, self._counted = open_segment, False
+
+    @property
+    def counted(self) -> bool:
+        """Whether what is written is one segment."""
+        return self._counted
 
     def roll(self) -> None:
         """Close the open segment, if it holds rows."""

@@ -20,8 +20,8 @@ from typing import Any
 from vecmill.batch import Batch
 from vecmill.blocks import TEXT_GUESS, Span, SpanColumn, VariableBlock
 from vecmill.columns import FixedSource, MetaText, Source, VariableSource, open_column
-from vecmill.formats.base import Format, SegmentFiles
-from vecmill.lane import Lane
+from vecmill.formats.base import CountedFormat, Format, SegmentFiles
+from vecmill.lane import Lane, Outgrown
 from vecmill.misfit import Misfit
 from vecmill.parts import FieldMisfit, Part
 from vecmill.plan import ColumnPlan
@@ -35,6 +35,8 @@ from vecmill.sinks.base import Sink, undoing
 _MAX_CORES = 4
 # Text of one column that is encoded at once: the span ends where that is full.
 _TEXT_BYTES = 8 * 1024 * 1024
+# Rows that fill so much of a segment may be one of their own, where that lets them leave at once.
+_WORTH_A_SEGMENT = 0.5
 
 
 @dataclass(slots=True)
@@ -206,6 +208,8 @@ class Pipeline:
     def _write_batch(self, batch: Batch, first_row: int) -> None:
         """Write a large batch past the stage; one that fills several segments on several cores."""
         head = self._rows_per_span()
+        if self._sink.keeps_headless and self._write_counted(batch, first_row):
+            return
         if batch.n_rows <= 2 * head or self._cores == 1:
             self._write_rows(self._lane, batch, (0, batch.n_rows), first_row)
             return
@@ -227,14 +231,71 @@ class Pipeline:
         else:
             self._write_ranges(batch, ranges, first_row)
 
+    def _write_counted(self, batch: Batch, first_row: int) -> bool:
+        """Write a batch as segments of their own whose rows are counted first. False: it is too small, or needs not.
+
+        The segments are of one size, from half a chunk to a whole one.
+        """
+        form, n = self._form, batch.n_rows
+        if not isinstance(form, CountedFormat) or n * self._row_bytes < _WORTH_A_SEGMENT / 2 * self._chunk_size:
+            return False
+        row_bytes = form.nbytes_like(self._plans, self._head(batch, first_row))
+        # As for other batches; and each file has a header.
+        whole = int(0.98 * (self._chunk_size - 256 * len(self._plans)) / row_bytes)
+        if whole < 1:
+            return False
+        n_segments = -(-n // whole)
+        step = -(-n // n_segments)
+        if step < _WORTH_A_SEGMENT * whole:
+            return False
+        self._lane.roll()
+        cuts = [*range(0, n, step), n]
+        lanes = [
+            Lane(
+                partial(self._open_counted, form, row_bytes, stop - start),
+                self._chunk_size,
+                self._seal_now,
+                counted=True,
+            )
+            for start, stop in pairwise(cuts)
+        ]
+        self._run_lanes(lanes, batch, list(pairwise(cuts)), first_row)
+        return True
+
+    def _head(self, batch: Batch, first_row: int) -> Span:
+        """Return the first rows of a batch, about a span."""
+        n = min(batch.n_rows, self._rows_per_span())
+        try:
+            ready = self._texts(self._sources(batch, first_row), 0, n)
+        except FieldMisfit as error:
+            raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
+        return self._span(ready, 0, n)
+
+    def _span(self, ready: Sequence[Source | VariableBlock], start: int, stop: int) -> Span:
+        """Return rows from ``start`` on as a span: to ``stop``, or as far as their texts are encoded."""
+        n = min([stop - start, *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
+        columns: list[SpanColumn] = []
+        for plan, one in zip(self._plans, ready, strict=True):
+            if isinstance(one, VariableBlock):
+                columns.append(one.rows(0, n))
+            else:
+                fixed: FixedSource = one  # type: ignore[assignment]
+                columns.append(Part(plan, fixed, start, start + n))
+        return Span(n, columns)
+
     def _write_ranges(self, batch: Batch, ranges: Sequence[tuple[int, int]], first_row: int) -> None:
         """Write each range of rows into segments of its own, some at a time; the first goes on in the open segment."""
+        lanes = [Lane(self._open_segment, self._chunk_size, self._seal_now) for _ in ranges]
+        lanes[0].open, self._lane.open = self._lane.open, None
+        self._run_lanes(lanes, batch, ranges, first_row)
+
+    def _run_lanes(
+        self, lanes: Sequence[Lane], batch: Batch, ranges: Sequence[tuple[int, int]], first_row: int
+    ) -> None:
         transaction = self._transaction
         assert transaction is not None
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._cores, thread_name_prefix="vecmill-lane")
-        lanes = [Lane(self._open_segment, self._chunk_size, self._seal_now) for _ in ranges]
-        lanes[0].open, self._lane.open = self._lane.open, None
         transaction.lanes += lanes
         for i, (lane, rows) in enumerate(zip(lanes, ranges, strict=True)):
             if i >= self._cores:
@@ -250,9 +311,15 @@ class Pipeline:
         del transaction.lanes[-len(lanes) :]
 
     def _run_lane(self, lane: Lane, batch: Batch, rows: tuple[int, int], first_row: int, is_last: bool) -> None:
-        self._write_rows(lane, batch, rows, first_row)
+        try:
+            self._write_rows(lane, batch, rows, first_row)
+        except Outgrown:  # a text is longer than those that the count was made of
+            lane.start_over(self._open_segment)
+            self._write_rows(lane, batch, rows, first_row)
         if not is_last:
             lane.roll()
+        elif lane.counted and lane.open is not None:  # it takes no more, but is published with the next rows or commit
+            lane.open.seal()
 
     def _rows_per_span(self) -> int:
         return max(1, self._span_bytes // self.row_bytes)
@@ -266,16 +333,9 @@ class Pipeline:
         try:
             while start < end:
                 ready = self._texts(sources, start, min(start + step, end))
-                n = min([min(step, end - start), *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
-                columns: list[SpanColumn] = []
-                for plan, one in zip(self._plans, ready, strict=True):
-                    if isinstance(one, VariableBlock):
-                        columns.append(one.rows(0, n))
-                    else:
-                        fixed: FixedSource = one  # type: ignore[assignment]
-                        columns.append(Part(plan, fixed, start, start + n))
-                lane.write(Span(n, columns))
-                start += n
+                span = self._span(ready, start, min(start + step, end))
+                lane.write(span)
+                start += span.n_rows
         except FieldMisfit as error:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
 
@@ -292,6 +352,11 @@ class Pipeline:
         folder = self._sink.open_segment(next(self._tokens))
         with undoing(folder.drop):
             return self._form.open(self._plans, folder, helper)
+
+    def _open_counted(self, form: CountedFormat, row_bytes: int, n_rows: int) -> SegmentFiles:
+        folder = self._sink.open_segment(next(self._tokens))
+        with undoing(folder.drop):
+            return form.open_counted(self._plans, folder, row_bytes, n_rows)
 
     def commit(self, callback: Callback | None) -> bool:
         """Hand over all rows for publishing. Return whether there were any. ``callback``: see ``Publisher.publish``."""
@@ -349,6 +414,8 @@ class Pipeline:
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
         with self._breaking(), contextlib.ExitStack() as stack:  # all of it, whatever a part of it raises
+            for lane in transaction.lanes:
+                lane.stop()
             wait(transaction.running)
             self._publisher.pause()
             self.stage.clear()

@@ -34,7 +34,9 @@ class RemoteBulkWriter(BulkWriter):
 
     Parquet, JSON and CSV leave in parts while they are written: nothing is put on the local disk, and memory is bounded
     by ``transfer``. The columns of an NPY set are sent when the segment is full; until then they are in memory, and
-    where ``transfer.spool_bytes`` is less than ``chunk_size``, in ``TMPDIR``.
+    where ``transfer.spool_bytes`` is less than ``chunk_size``, in ``TMPDIR``. Rows of one ``append_batch`` that fill
+    half of ``chunk_size`` or more need neither: they become sets of their own (of one size, up to ``chunk_size``),
+    whose numbers and vectors leave from the arrays of the batch before it returns.
 
     The bucket is asked when the writer is made, before any row is taken. Raises StoreError within 10 s if it does not
     answer, does not exist, or refuses the credentials; else as :class:`LocalBulkWriter`.

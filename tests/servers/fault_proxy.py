@@ -6,6 +6,7 @@ import http.client
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from servers.process import HOST
 # half of the body, then the connection ends.
 ACTS = ("reset", "503", "429", "403", "stall", "lost", "twice", "half", "cut")
 STALL_SECONDS = 30
+# "slow", which is none of these: all goes well, after this time.
+SLOW_SECONDS = 0.5
 
 
 @dataclass
@@ -29,13 +32,15 @@ class Plan:
     stays: bool = False
     n_requests: int = 0
     seen: list[str] = field(default_factory=list)
+    signed: list[str] = field(default_factory=list)  # the header Authorization of each
     released: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def next(self, request: str) -> str:
+    def next(self, request: str, signed: str) -> str:
         with self._lock:
             self.n_requests += 1
             self.seen.append(request)
+            self.signed.append(signed)
             hit = self.n_requests == self.k or (self.stays and self.n_requests > self.k > 0)
             return self.act if hit else ""
 
@@ -69,7 +74,7 @@ def running_proxy(upstream_port: int) -> Iterator[FaultProxy]:
 
         def handle_request(self) -> None:
             plan = proxy.plan
-            act = plan.next(f"{self.command} {self.path}")
+            act = plan.next(f"{self.command} {self.path}", self.headers.get("Authorization", ""))
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if act == "reset":
                 self._reset()
@@ -85,6 +90,8 @@ def running_proxy(upstream_port: int) -> Iterator[FaultProxy]:
                 self._forward(body)
                 self._reset()
             else:
+                if act == "slow":
+                    time.sleep(SLOW_SECONDS)
                 if act == "twice":
                     self._forward(body)
                 status, headers, data = self._forward(body)

@@ -120,6 +120,7 @@ class RestServer:
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
+    load_steps: list[int] = field(default_factory=list)  # percent, look after look; the last one stays
 
     def answer(self, seen: Seen) -> tuple[int, dict[str, Any]]:
         """Do what a request asks for; return the HTTP status and the document."""
@@ -211,8 +212,13 @@ class RestServer:
         elif verb in ("load", "refresh_load"):
             self.loaded.append(verb)
         elif verb == "get_load_state":
-            state = "LoadStateLoaded" if self.loaded else "LoadStateNotLoad"
-            return 200, {"code": 0, "data": {"loadState": state, "loadProgress": 100, "message": ""}}
+            if self.loaded and self.load_steps:
+                percent = self.load_steps.pop(0) if len(self.load_steps) > 1 else self.load_steps[0]
+            else:
+                percent = 100
+            state = "LoadStateLoaded" if percent == 100 else "LoadStateLoading"
+            state = state if self.loaded else "LoadStateNotLoad"
+            return 200, {"code": 0, "data": {"loadState": state, "loadProgress": percent, "message": ""}}
         else:
             return 404, {"code": 404, "message": "404 page not found"}
         return 200, {"code": 0, "data": {}}

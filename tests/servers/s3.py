@@ -15,6 +15,7 @@ from minio import Minio
 from servers.process import HOST, ServerError, free_ports, running, temporary_folder
 
 KEY, SECRET = "minioadmin", "minio-secret-key"
+SECOND_KEY, SECOND_SECRET = "second-key", "second-secret-key"  # of SeaweedFS only
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ def running_seaweed(*, anonymous: bool = False) -> Iterator[S3Server]:
     with temporary_folder("seaweed") as folder:
         port, *ports = free_ports(6)
         rights = ["Admin", "Read", "Write", "List", "Tagging"]
-        identities = [{"name": "root", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": rights}]
+        identities = [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": rights}
+            for name, key, secret in (("root", KEY, SECRET), ("second", SECOND_KEY, SECOND_SECRET))
+        ]
         if anonymous:
             identities.append({"name": "anonymous", "actions": rights})
         (folder / "s3.json").write_text(json.dumps({"identities": identities}))

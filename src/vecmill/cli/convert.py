@@ -92,7 +92,10 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
-    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder or URL (s3://...) to write to; each run makes a new folder in it.")],
+    dst: Annotated[
+        str,
+        typer.Argument(metavar="DST", help="Folder or URL (s3://...) to write to; each run makes a new folder in it."),
+    ],
     to: Annotated[Format, typer.Option("--to", "-t", help="Format to write.")] = Format.parquet,
     schema: Annotated[
         str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from vecmill.blocks import Span
 from vecmill.manifest import FileEntry
@@ -63,6 +63,19 @@ class Format(Protocol):
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> SegmentFiles:
         """Start the files of a segment. ``helper``: a second thread that may share the work, if one is free."""
+
+
+@runtime_checkable
+class CountedFormat(Format, Protocol):
+    """A format whose files begin with their row count: where that is known first, they need not be kept until then."""
+
+    def nbytes_like(self, plans: Sequence[ColumnPlan], span: Span) -> int:
+        """Return the encoded bytes of a row, if all rows are like those of a span."""
+
+    def open_counted(
+        self, plans: Sequence[ColumnPlan], folder: SinkFolder, row_bytes: int, n_rows: int
+    ) -> SegmentFiles:
+        """Start the files of a segment of exactly ``n_rows``, of about ``row_bytes`` each. It cannot be rolled back."""
 
 
 def fitting_rows(grown_nbytes: Callable[[Span], int], span: Span, max_bytes: int) -> int:

@@ -46,18 +46,47 @@ class NpyFormat:
         """Start a column set."""
         return NpySegment(plans, folder, helper)
 
+    def nbytes_like(self, plans: Sequence[ColumnPlan], span: Span) -> int:
+        """Return the bytes of a row, if no text is longer than the longest of the span."""
+        n_bytes = 0
+        for plan, column in zip(plans, span.columns, strict=True):
+            if isinstance(column, VariableBlock):
+                n_bytes += 4 * max(1, kernel.longest_codepoints(column.offsets, column.data))
+            else:
+                n_bytes += plan.width
+        return n_bytes
+
+    def open_counted(self, plans: Sequence[ColumnPlan], folder: SinkFolder, row_bytes: int, n_rows: int) -> NpySegment:
+        """Start a column set of ``n_rows``."""
+        return NpySegment(
+            plans, folder, None, n_rows=n_rows, text_bytes=n_rows * (row_bytes - sum(p.width for p in plans))
+        )
+
 
 class NpySegment:
     """The column files of one segment."""
 
-    def __init__(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> None:
+    def __init__(
+        self,
+        plans: Sequence[ColumnPlan],
+        folder: SinkFolder,
+        helper: Executor | None,
+        *,
+        n_rows: int | None = None,
+        text_bytes: int | None = None,
+    ) -> None:
+        """``n_rows``: that so many will come, and ``text_bytes`` what their texts take; both or none are known."""
         self._folder = folder
+        self._count = n_rows
         self.n_rows = 0
         self._sealed: list[tuple[str, int, str]] = []  # (field, bytes, checksum)
         self._columns: list[_FixedFile | _TextFile] = []
         with undoing(self._close):
             for plan in plans:
-                self._columns.append(_TextFile(plan, folder) if plan.is_variable else _FixedFile(plan, folder, helper))
+                if plan.is_variable:
+                    self._columns.append(_TextFile(plan, folder, text_bytes))
+                else:
+                    self._columns.append(_FixedFile(plan, folder, helper, n_rows))
 
     @property
     def n_bytes(self) -> int:
@@ -71,6 +100,8 @@ class NpySegment:
 
     def fitting(self, span: Span, max_bytes: int) -> int:
         """Return how many rows of a span can be written before the segment has more than ``max_bytes``."""
+        if self._count is not None and self.n_rows == self._count:
+            return 0
         return fitting_rows(self._grown_nbytes, span, max_bytes)
 
     def write(self, span: Span) -> None:
@@ -120,13 +151,19 @@ class NpySegment:
 class _FixedFile:
     """A column of numbers or vectors."""
 
-    def __init__(self, plan: ColumnPlan, folder: SinkFolder, helper: Executor | None) -> None:
+    def __init__(
+        self, plan: ColumnPlan, folder: SinkFolder, helper: Executor | None, n_rows: int | None = None
+    ) -> None:
         self._plan = plan
         self.name = plan.name
         self._helper = helper
         self._per_row = plan.width // plan.element.itemsize
         self._header_bytes = len(self._header(0))
-        self._file = folder.create(f"{plan.name}.npy", self._header_bytes)
+        self._n_rows = n_rows
+        if n_rows is None:
+            self._file = folder.create(f"{plan.name}.npy", self._header_bytes)
+        else:
+            self._file = folder.create_known(f"{plan.name}.npy", self._header(n_rows), n_rows * plan.width)
 
     def _header(self, n_rows: int) -> bytes:
         shape = (n_rows, self._per_row) if self._plan.is_vector else (n_rows,)
@@ -143,7 +180,10 @@ class _FixedFile:
         width, half = self._plan.width, n_rows // 2
         if self._helper is None or not column.releases_gil or n_rows * width < _WORTH_TWO_THREADS:
             for block in column.blocks():
-                self._file.append(block.values)
+                if block.lasts and self._n_rows is not None:  # a counted segment ends with the batch that brings it
+                    self._file.append_lasting(block.values)
+                else:
+                    self._file.append(block.values)
             return
         first, second = column.rows(0, half), column.rows(half, n_rows)
         self._file.append_both(
@@ -161,7 +201,10 @@ class _FixedFile:
         self._file.rollback(mark)
 
     def seal(self, n_rows: int) -> tuple[int, str]:
-        return self._file.finish(self._header(n_rows))
+        if self._n_rows is None:
+            return self._file.finish(self._header(n_rows))
+        assert n_rows == self._n_rows
+        return self._file.finish()
 
     def close(self) -> None:
         self._file.close()
@@ -170,10 +213,10 @@ class _FixedFile:
 class _TextFile:
     """A column of text: UTF-8 in a scratch file, as PLAIN BYTE_ARRAY values, until its width is known."""
 
-    def __init__(self, plan: ColumnPlan, folder: SinkFolder) -> None:
+    def __init__(self, plan: ColumnPlan, folder: SinkFolder, n_bytes: int | None = None) -> None:
         self.name = plan.name
         self._folder = folder
-        self._scratch = folder.scratch(plan.name)
+        self._scratch = folder.scratch(plan.name, n_bytes)
         self._pieces: list[tuple[int, int]] = []  # (rows, bytes) of what was appended, in order
         self._longest = 0
         self._measured: tuple[object, int] = (None, 0)
@@ -212,7 +255,7 @@ class _TextFile:
         # numpy itself never writes <U0, and the server refuses it.
         width = max(1, self._longest)
         header = npy_header(f"<U{width}", (n_rows,))
-        self._file = self._folder.create(f"{self.name}.npy", len(header))
+        self._file = self._folder.create_known(f"{self.name}.npy", header, 4 * width * n_rows)
         step = max(1, _EXPAND_BYTES // (4 * width))
         ucs4 = np.empty((min(step, n_rows), width), np.uint32)
         at = 0
@@ -225,7 +268,7 @@ class _TextFile:
                 self._file.append(out)
         self._scratch.close()
         self._pieces.clear()
-        return self._file.finish(header)
+        return self._file.finish()
 
     def close(self) -> None:
         self._scratch.close()

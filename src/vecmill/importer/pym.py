@@ -12,6 +12,7 @@ from vecmill.importer.grpc import missing_extra
 from vecmill.schema import CollectionSchema
 
 TIMEOUT_S = 60.0
+_LOAD_S = 3600.0
 
 
 @contextmanager
@@ -60,14 +61,18 @@ def create_collection(client: Any, name: str, schema: CollectionSchema, indexes:
         raise
 
 
-def load(client: Any, name: str) -> None:
-    """Load a collection, with all that was imported into it until now, and wait until it can be searched."""
+def load(client: Any, name: str, timeout_s: float | None = None) -> None:
+    """Load a collection, with all that was imported into it until now, and wait until it can be searched.
+
+    Raises ImportJobError if that takes more than ``timeout_s``, None for an hour: pymilvus would wait for ever.
+    """
     from pymilvus.client.types import LoadState
 
+    timeout = _LOAD_S if timeout_s is None else max(1.0, timeout_s)
     loaded = client.get_load_state(name)["state"] == LoadState.Loaded
     if loaded:
-        client.refresh_load(name)
-    client.load_collection(name)
+        client.refresh_load(name, timeout=timeout)
+    client.load_collection(name, timeout=timeout)
 
 
 def count(client: Any, name: str, *, consistency: str = "Strong") -> int:

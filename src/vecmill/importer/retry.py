@@ -29,12 +29,12 @@ class Retry:
 class Polling:
     """The pause before the next look at a job: longer while nothing changes, shorter when something did.
 
-    As it is, a pause is about a tenth of the time waited so far: so much later than the server knows it is told.
+    As it is, a pause is about a twentieth of the time waited so far: so much later than the server knows it is told.
     """
 
-    first_s: float = 0.2
+    first_s: float = 0.1
     most_s: float = 10.0
-    factor: float = 1.1
+    factor: float = 1.05
     _pause_s: float = 0.0
 
     def next(self, *, changed: bool) -> float:

@@ -16,6 +16,7 @@ from vecmill.importer.client import ImportClient
 from vecmill.importer.collection import indexes_of
 from vecmill.importer.jobs import GrpcJobs, Jobs, RestJobs
 from vecmill.importer.journal import Journal
+from vecmill.importer.loading import STALL_S, Patience, load
 from vecmill.importer.output import LocalPlace, Output, open_local, read_output
 from vecmill.importer.planner import Batch, limits_of, plan
 from vecmill.importer.reply import JobProgress, State
@@ -201,7 +202,7 @@ class Planned:
         return Outcome(done.rows, [], loaded=True)
 
     def _over_rest(self, progress: Progress | None) -> Outcome:
-        session = self.session
+        session, began = self.session, time.monotonic()
         with ExitStack() as stack:
             jobs = self._rest_jobs(stack)
             client, name, db = jobs.client, session.collection_name, session.db_name
@@ -213,17 +214,13 @@ class Planned:
                 is_new = True
             results = self._run(jobs, progress, is_new=is_new)
             if session.load:
-                state = client.ask(rest_collection.load_state_request(name, db)).get("loadState")
-                loaded = state == "LoadStateLoaded"
-                client.ask(rest_collection.load_request(name, db, refresh=loaded))
-                while client.ask(rest_collection.load_state_request(name, db)).get("loadState") != "LoadStateLoaded":
-                    time.sleep(0.5)
+                load(client, name, db, self._patience(began))
             return Outcome(self.n_rows, results, loaded=session.load)
 
     def _over_grpc(self, progress: Progress | None) -> Outcome:
         from vecmill.importer import pym
 
-        session = self.session
+        session, began = self.session, time.monotonic()
         with pym.connected(str(session.url), token=session.token, db_name=session.db_name) as client:
             is_new = session.create_collection and not client.has_collection(session.collection_name)
             if is_new:
@@ -232,8 +229,14 @@ class Planned:
                 pym.create_collection(client, session.collection_name, schema, indexes)
             results = self._run(self._grpc_jobs(client), progress, is_new=is_new)
             if session.load:
-                pym.load(client, session.collection_name)
+                pym.load(client, session.collection_name, self._patience(began).timeout_s)
             return Outcome(self.n_rows, results, loaded=session.load)
+
+    def _patience(self, began_s: float) -> Patience:
+        """Return how long a load may take: what is left of the time for all of it, and the same stall as of a job."""
+        session = self.session
+        left_s = None if session.timeout_s is None else max(0.0, session.timeout_s - (time.monotonic() - began_s))
+        return Patience(left_s, STALL_S if session.stall_timeout_s is None else session.stall_timeout_s)
 
     def _run(self, jobs: Jobs, progress: Progress | None, *, is_new: bool) -> list[JobResult]:
         session = self.session

@@ -42,6 +42,9 @@ class SinkFile(Protocol):
     def append(self, *views: Any) -> None:
         """Write C-contiguous buffers one after another. They may change once the call returns."""
 
+    def append_lasting(self, view: Any) -> None:
+        """Write a buffer that will not change before the file is finished or closed."""
+
     def append_both(
         self, first: Iterable[Any], first_bytes: int, second: Iterable[Any], second_bytes: int, helper: Executor
     ) -> None:
@@ -85,6 +88,9 @@ class SinkFolder(Protocol):
     def create(self, name: str, header_bytes: int = 0) -> SinkFile:
         """Open a file of a set: it will be seen as ``<n>/<name>``. ``header_bytes`` are left free for ``finish``."""
 
+    def create_known(self, name: str, header: bytes, n_bytes: int) -> SinkFile:
+        """Open a file of a set that begins with ``header``, with ``n_bytes`` to come. It must not be rolled back."""
+
     def create_single(self, suffix: str, *, gaps: bool = False) -> SinkFile:
         """Open the only file of the segment: it will be seen as ``<n><suffix>``.
 
@@ -92,8 +98,8 @@ class SinkFolder(Protocol):
         written since the mark, where it cannot be taken back.
         """
 
-    def scratch(self, name: str) -> ScratchFile:
-        """Open a file that is never seen."""
+    def scratch(self, name: str, n_bytes: int | None = None) -> ScratchFile:
+        """Open a file that is never seen, for about ``n_bytes`` where that is known."""
 
     def publish(self, number: int) -> str:
         """Make the finished files visible as segment ``number``.
@@ -115,6 +121,7 @@ class Sink(Protocol):
     """
 
     hold_bytes: int  # for ``hold``; 0 where everything can be taken back
+    keeps_headless: bool  # has to keep a file whose header comes last: one that begins with it can leave at once
 
     @property
     def where(self) -> str:

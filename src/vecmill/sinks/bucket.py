@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,11 @@ class Transfer:
     part_seconds: after so long, a request counts as lost.
     retry_seconds, max_retries: a request that was lost, or answered with 429 or 5xx, is sent again until one of these
         is reached, with exponential backoff and jitter.
+    file_seconds: after so long, one object is given up, whatever retries its requests still have; what the writer takes
+        to make its bytes does not count. A request that is under way then is waited for: at most ``part_seconds`` and
+        ``retry_seconds`` more.
     spool_bytes: memory for NPY segments, which are sent when they are whole; what does not fit waits in ``TMPDIR``.
+        None is an eighth of the memory of the machine, or of what the process may have, but at least 512 MiB.
     unsigned_payload: on S3, sign the header of a request and not its bytes: hashing them takes a multiple of the time.
     checksum: of every part, checked by S3: "CRC64NVME", "SHA256", or None. A store that refuses it gets none.
     """
@@ -36,7 +40,8 @@ class Transfer:
     part_seconds: float = 120
     retry_seconds: float = 60
     max_retries: int = 10
-    spool_bytes: int = 512 * MB
+    file_seconds: float = 3600
+    spool_bytes: int | None = None
     unsigned_payload: bool = True
     checksum: str | None = "CRC64NVME"
 
@@ -58,7 +63,7 @@ class Bucket:
     url: str
     prefix: str
     _make: Callable[[Mapping[str, Any]], ObjectStore] = field(repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: Collection[str] = field(default=(), repr=False)
     takes_checksum: bool = False
     hidden_prefix: str = ""
     keeps_attributes: bool = True
@@ -69,8 +74,8 @@ class Bucket:
         return self._open(
             transfer,
             checksum,
-            seconds=transfer.part_seconds,
-            retry_seconds=transfer.retry_seconds,
+            seconds=min(transfer.part_seconds, transfer.file_seconds),
+            retry_seconds=min(transfer.retry_seconds, transfer.file_seconds),
             max_retries=transfer.max_retries,
         )
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from vecmill.sinks.bucket import MB, Bucket
+from vecmill.sinks.credentials import (
+    azure_chain,
+    azure_provider,
+    google_chain,
+    google_provider,
+    s3_chain,
+    s3_provider,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -29,9 +36,10 @@ class S3ConnectParam:
     """An S3 bucket, or one of anything that speaks S3; parameters as in pymilvus.
 
     ``endpoint`` is ``host[:port]`` or a URL; None is AWS. ``secure``: False for plain http; None: https, unless the
-    endpoint is a URL that says http. ``credentials`` is a provider of the MinIO client (anything with ``retrieve()``),
-    or a credential provider of obstore, and is asked again when they expire. ``http_client`` cannot be used and has to
-    be None.
+    endpoint is a URL that says http. ``credentials`` is a session of boto3 or botocore (or the credentials of one), a
+    provider of the MinIO client (anything with ``retrieve()``), or a credential provider of obstore; it is asked again
+    when they expire. With neither keys nor ``credentials``, the environment's own count: boto3's chain where that is
+    installed (extra ``s3``). ``http_client`` cannot be used and has to be None.
     """
 
     bucket_name: str = "a-bucket"
@@ -52,7 +60,7 @@ class AzureConnectParam:
 
     ``conn_str`` is the connection string of the account, or "" with ``account_url``
     (``https://<account>.blob.core.windows.net``). ``credential``: an account key, a SAS, a dict with ``account_key``,
-    or a credential object of azure-core or azure-identity.
+    a credential object of azure-core or azure-identity (extra ``azure``), or a credential provider of obstore.
     """
 
     container_name: str
@@ -68,8 +76,8 @@ class GCSConnectParam:
     """A bucket of Google Cloud Storage.
 
     ``access_key`` and ``secret_key`` (HMAC) reach it through its S3 interface; else ``service_account_key`` (the JSON
-    text) or ``service_account`` (the path of such JSON); else the environment's own credentials. ``endpoint`` is a
-    URL; None is Google.
+    text) or ``service_account`` (the path of such JSON); else ``credentials``, of google-auth (extra ``gcs``) or a
+    credential provider of obstore; else the environment's own. ``endpoint`` is a URL; None is Google.
     """
 
     bucket_name: str
@@ -78,6 +86,7 @@ class GCSConnectParam:
     service_account: str | None = None
     service_account_key: str | None = field(default=None, repr=False)
     endpoint: str | None = None
+    credentials: Any = field(default=None, repr=False)
 
 
 Target = str | S3ConnectParam | AzureConnectParam | GCSConnectParam | Any
@@ -118,13 +127,18 @@ def _s3(param: S3ConnectParam) -> Bucket:
         else:
             config["endpoint"] = f"{scheme}://{host}"
     config["virtual_hosted_style_request"] = param.enable_virtual_style_endpoint
-    if param.credentials is not None:
-        config["credential_provider"] = _s3_provider(param.credentials)
+    secrets: Collection[str] = tuple(filter(None, (param.secret_key, param.session_token)))
+    secrets = secrets or _from_environment("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    provider = s3_provider(param.credentials) if param.credentials is not None else None
+    if provider is None and param.access_key is None:
+        provider = s3_chain()
+    if provider is not None:
+        config["credential_provider"], secrets = provider, provider.secrets
+        config["region"] = param.region or provider.config.get("region") or config["region"]
     elif param.access_key is not None:
         config |= {"access_key_id": param.access_key, "secret_access_key": param.secret_key or ""}
         if param.session_token is not None:
             config["session_token"] = param.session_token
-    secrets = tuple(filter(None, (param.secret_key, param.session_token)))
     make = _s3_maker(param.bucket_name, config, allow_http)
     if host == _GOOGLE:
         return Bucket(f"gs://{param.bucket_name}", "", _without_checksum(make), secrets)
@@ -154,26 +168,6 @@ def _without_checksum(make: Callable[[Mapping[str, Any]], ObjectStore]) -> Calla
     return lambda options: make({**options, "unsigned_payload": True})
 
 
-def _s3_provider(credentials: Any) -> Callable[[], Mapping[str, Any]]:
-    """Return a provider of the MinIO client as one of obstore. It keeps its own clock, so it is asked every time."""
-    if not hasattr(credentials, "retrieve"):
-        provider: Callable[[], Mapping[str, Any]] = credentials
-        return provider
-
-    def provide() -> Mapping[str, Any]:
-        from datetime import datetime
-
-        found = credentials.retrieve()
-        return {
-            "access_key_id": found.access_key,
-            "secret_access_key": found.secret_key,
-            "token": found.session_token,
-            "expires_at": datetime.now(UTC) + timedelta(minutes=1),
-        }
-
-    return provide
-
-
 def _azure(param: AzureConnectParam) -> Bucket:
     if param.conn_str:
         parts = dict(pair.split("=", 1) for pair in param.conn_str.split(";") if "=" in pair)
@@ -195,7 +189,7 @@ def _azure(param: AzureConnectParam) -> Bucket:
         "account_name": account,
         "endpoint": address._replace(query="").geturl().rstrip("/"),
     }
-    credential = param.credential
+    credential, provider = param.credential, None
     if isinstance(credential, Mapping):
         credential = credential.get("account_key")
     named_key = getattr(credential, "named_key", None)
@@ -204,7 +198,7 @@ def _azure(param: AzureConnectParam) -> Bucket:
         key, sas = (None, credential.lstrip("?")) if "sig=" in credential else (credential, None)
     elif credential is not None:
         key, sas = None, None
-        config["credential_provider"] = _azure_provider(credential)
+        config["credential_provider"] = provider = azure_provider(credential)
     if key:
         config["account_key"] = key
     elif sas:
@@ -216,22 +210,8 @@ def _azure(param: AzureConnectParam) -> Bucket:
         client = options["client_options"] | {"allow_http": address.scheme == "http"}
         return AzureStore(param.container_name, **{**config, **options, "client_options": client})
 
-    return Bucket(f"az://{param.container_name}", "", make, tuple(filter(None, (key, sas))))
-
-
-def _azure_provider(credential: Any) -> Callable[[], Mapping[str, Any]]:
-    """Return a TokenCredential of azure-core as a provider of obstore."""
-    if not hasattr(credential, "get_token"):
-        provider: Callable[[], Mapping[str, Any]] = credential
-        return provider
-
-    def provide() -> Mapping[str, Any]:
-        from datetime import datetime
-
-        token = credential.get_token("https://storage.azure.com/.default")
-        return {"token": token.token, "expires_at": datetime.fromtimestamp(token.expires_on, UTC)}
-
-    return provide
+    secrets = tuple(filter(None, (key, sas))) if provider is None else provider.secrets
+    return Bucket(f"az://{param.container_name}", "", make, secrets)
 
 
 def _gcs(param: GCSConnectParam) -> Bucket:
@@ -244,6 +224,10 @@ def _gcs(param: GCSConnectParam) -> Bucket:
         }
         make = _without_checksum(_s3_maker(param.bucket_name, config, config["endpoint"].startswith("http://")))
         return Bucket(f"gs://{param.bucket_name}", "", make, tuple(filter(None, (param.secret_key,))))
+
+    provider = google_provider(param.credentials) if param.credentials is not None else None
+    if all(one is None for one in (param.service_account, param.service_account_key, param.endpoint, provider)):
+        provider = google_chain()
 
     def make_native(options: Mapping[str, Any]) -> ObjectStore:
         import json
@@ -260,12 +244,15 @@ def _gcs(param: GCSConnectParam) -> Bucket:
             blank = {"client_email": "", "private_key": "", "private_key_id": "", "disable_oauth": True}
             key = json.dumps((json.loads(key) if key else blank) | {"gcs_base_url": param.endpoint})
             client["allow_http"] = param.endpoint.startswith("http://")
-            config["skip_signature"] = param.service_account is None and param.service_account_key is None
+            own = (param.service_account, param.service_account_key, provider)
+            config["skip_signature"] = all(one is None for one in own)
+        if provider is not None:
+            config["credential_provider"] = provider
         if key is not None:
             config["service_account_key"] = key
         return GCSStore(param.bucket_name, **{**config, **options, "client_options": client})
 
-    return Bucket(f"gs://{param.bucket_name}", "", make_native)
+    return Bucket(f"gs://{param.bucket_name}", "", make_native, () if provider is None else provider.secrets)
 
 
 def _from_url(url: str) -> Bucket:
@@ -282,33 +269,32 @@ def _from_url(url: str) -> Bucket:
         config: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
         if "AWS_REGION" not in os.environ and "AWS_DEFAULT_REGION" not in os.environ:
             config["region"] = "us-east-1"
-        make = _s3_maker(name, config | _chain(), endpoint.startswith("http://"))
-        secrets = [os.environ.get(key, "") for key in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")]
-        return Bucket(f"s3://{name}", prefix, make, tuple(filter(None, secrets)), True)
+        secrets: Collection[str] = _from_environment("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        if (provider := s3_chain()) is not None:
+            config = {**config, **provider.config, "credential_provider": provider}
+            secrets = provider.secrets
+        make = _s3_maker(name, config, endpoint.startswith("http://"))
+        return Bucket(f"s3://{name}", prefix, make, secrets, True)
+    provider = google_chain() if parts.scheme == "gs" else azure_chain()
+    config = {} if provider is None else {"credential_provider": provider}
 
     def make_other(options: Mapping[str, Any]) -> ObjectStore:
         from obstore.store import AzureStore, GCSStore
 
         if parts.scheme == "gs":
-            return GCSStore(name, **options)
+            return GCSStore(name, **{**config, **options})
         client = dict(options["client_options"])
         client["allow_http"] = os.environ.get("AZURE_ENDPOINT", "").startswith("http://")
         account = {"account_name": parts.hostname.partition(".")[0]} if "@" in parts.netloc and parts.hostname else {}
-        return AzureStore(name, **{**account, **options, "client_options": client})
+        return AzureStore(name, **{**account, **config, **options, "client_options": client})
 
-    secrets = [os.environ.get(f"AZURE_STORAGE_{key}", "") for key in ("ACCOUNT_KEY", "SAS_KEY", "SAS_TOKEN")]
-    return Bucket(f"{parts.scheme}://{parts.netloc}", prefix, make_other, tuple(filter(None, secrets)))
+    names = (f"AZURE_STORAGE_{key}" for key in ("ACCOUNT_KEY", "SAS_KEY", "SAS_TOKEN"))
+    secrets = _from_environment(*names) if provider is None else provider.secrets
+    return Bucket(f"{parts.scheme}://{parts.netloc}", prefix, make_other, secrets)
 
 
-def _chain() -> dict[str, Any]:
-    """Return boto3's chain of credentials (profiles, SSO), where it is installed and no key is in the environment."""
-    from importlib.util import find_spec
-
-    if "AWS_ACCESS_KEY_ID" in os.environ or find_spec("boto3") is None:
-        return {}
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    return {"credential_provider": Boto3CredentialProvider()}
+def _from_environment(*names: str) -> tuple[str, ...]:
+    return tuple(filter(None, (os.environ.get(name) for name in names)))
 
 
 def _folder(url: str, path: str) -> Bucket:

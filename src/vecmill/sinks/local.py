@@ -74,6 +74,10 @@ class OutputFile:
         self._n_bytes += size
         self._crc = crc
 
+    def append_lasting(self, view: Any) -> None:
+        """Write a buffer, as ``append``."""
+        self.append(view)
+
     def append_both(
         self, first: Iterable[Any], first_bytes: int, second: Iterable[Any], second_bytes: int, helper: Executor
     ) -> None:
@@ -199,13 +203,22 @@ class LocalFolder:
         """Open a file of a set."""
         return OutputFile(self._folder / name, header_bytes)
 
+    def create_known(self, name: str, header: bytes, n_bytes: int) -> OutputFile:
+        """Open a file of a set, its header written."""
+        del n_bytes
+        file = OutputFile(self._folder / name)
+        with undoing(file.close):
+            file.append(header)
+        return file
+
     def create_single(self, suffix: str, *, gaps: bool = False) -> OutputFile:
         """Open the only file of the segment. All that was written to it can be taken back."""
         self._single = suffix
         return OutputFile(self._folder / f"segment{suffix}")
 
-    def scratch(self, name: str) -> OutputFile:
+    def scratch(self, name: str, n_bytes: int | None = None) -> OutputFile:
         """Open a file that has no name: it is gone when it is closed."""
+        del n_bytes
         path = self._folder / f".{name}.scratch"
         file = OutputFile(path)
         with store_errors(path), undoing(file.close):
@@ -252,6 +265,7 @@ class LocalSink:
     """A folder on local disk."""
 
     hold_bytes = 0
+    keeps_headless = False
 
     def __init__(self, root: Path) -> None:
         self._root = root

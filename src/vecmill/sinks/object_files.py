@@ -9,6 +9,8 @@ from concurrent.futures import Executor
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from vecmill._native.crc64 import crc64nvme
 from vecmill.sinks.base import Mark
 from vecmill.sinks.local import OutputFile
@@ -22,12 +24,21 @@ log = logging.getLogger(__name__)
 class StreamFile:
     """An object whose bytes leave as parts while it is written."""
 
-    def __init__(self, objects: Objects, path: str, check: Callable[[], None], *, gaps: bool) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        path: str,
+        check: Callable[[], None],
+        *,
+        gaps: bool,
+        on_close: Callable[[], object] = lambda: None,
+    ) -> None:
         self.path = path
         self.is_there = False  # whole, in the bucket
         self._objects = objects
         self._check = check  # called before the object is completed
         self._gaps = gaps
+        self._on_close: Callable[[], object] | None = on_close
         self._n_bytes = 0
         self._crc = 0
         self._part: Part | None = None  # the last one, not full
@@ -58,6 +69,17 @@ class StreamFile:
                 if self._part.is_full:
                     self._send()
 
+    def append_lasting(self, view: Any) -> None:
+        """Send a buffer from where it is."""
+        if self._held is not None or not len(view):
+            self.append(view)
+            return
+        self._send()
+        data = np.frombuffer(memoryview(view).cast("B"), np.uint8)
+        self._crc = crc64nvme(data, self._crc)
+        self._n_bytes += data.nbytes
+        self._put(data)
+
     def append_both(
         self, first: Iterable[Any], first_bytes: int, second: Iterable[Any], second_bytes: int, helper: Executor
     ) -> None:
@@ -69,20 +91,20 @@ class StreamFile:
     def _send(self) -> None:
         part, self._part = self._part, None
         if part is not None and self._held is None:
-            self._put(part)
+            self._put(self._objects.pool.lend(part))
         elif part is not None and self._held is not None:
             self._held.append(part)
 
-    def _put(self, part: Part) -> None:
+    def _put(self, part: Buffer) -> None:
         if self._stream is None:
             self._stream = PartStream(self._upload, f"vecmill-upload-{self.path}")
         try:
-            self._stream.put(self._objects.pool.lend(part))
+            self._stream.put(part)
         except Exception as error:
             raise self._objects.refusal(error, self.path) from None
 
     def _upload(self, parts: Iterator[Buffer]) -> None:
-        self._objects.put(self.path, parts)
+        self._objects.put(self.path, self._objects.budget(self.path).parts(parts))
 
     def mark(self) -> Mark:
         """Return the end of the file as it is now."""
@@ -103,7 +125,7 @@ class StreamFile:
         """Send what was held back."""
         held, self._held = self._held, None
         for part in held or ():
-            self._put(part)
+            self._put(self._objects.pool.lend(part))
 
     def rollback(self, mark: Mark) -> None:
         """Forget what was appended since ``mark``; of a file that may have gaps, leave it where it is."""
@@ -151,6 +173,9 @@ class StreamFile:
             if part is not None:
                 self._objects.pool.give_back(part)
         self._held = self._part = None
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
         stream, self._stream = self._stream, None
         if stream is not None:
             error = stream.abort()
@@ -168,6 +193,7 @@ class SpooledFile:
         self._body = body
         self._check = check
         self.append = body.append
+        self.append_lasting = body.append
         self.append_both = body.append_both
         self.mark = body.mark
         self.rollback = body.rollback

@@ -39,7 +39,8 @@ class ObjectFolder:
         self._objects = objects
         self._token = token
         self._files: list[StreamFile | SpooledFile] = []
-        self._share: int | None = None
+        self._share: int | None = None  # of the room, for files whose size is not known
+        self._shares: list[int] = []  # for those whose size is
         self._suffix = ""
         self._published = False
 
@@ -52,25 +53,43 @@ class ObjectFolder:
             return file
         return self._stream(path, gaps=False)
 
+    def create_known(self, name: str, header: bytes, n_bytes: int) -> SinkFile:
+        """Open an object of a set: one of several parts leaves while it is written, if not too many do already."""
+        path = f"{self._token}/{name}"
+        file: StreamFile | SpooledFile
+        n_bytes += len(header)
+        if n_bytes > self._objects.part_bytes and self._objects.slots.acquire(blocking=False):
+            file = self._stream(path, gaps=True, on_close=self._objects.slots.release)
+        else:
+            file = SpooledFile(self._objects, path, self._spool(name, 0, n_bytes), self._sink.check_is_mine)
+            self._files.append(file)
+        file.append(header)
+        return file
+
     def create_single(self, suffix: str, *, gaps: bool = False) -> SinkFile:
         """Open the only object of the segment."""
         self._suffix = suffix
         return self._stream(f"{self._token}{suffix}", gaps=gaps)
 
-    def _stream(self, path: str, *, gaps: bool) -> StreamFile:
-        file = StreamFile(self._objects, path, self._sink.check_is_mine, gaps=gaps)
+    def _stream(self, path: str, *, gaps: bool, on_close: Callable[[], object] = lambda: None) -> StreamFile:
+        file = StreamFile(self._objects, path, self._sink.check_is_mine, gaps=gaps, on_close=on_close)
         self._files.append(file)
         self._sink.streams.add(file)
         return file
 
-    def scratch(self, name: str) -> OutputFile:
+    def scratch(self, name: str, n_bytes: int | None = None) -> OutputFile:
         """Open a file that is never sent."""
-        return self._spool(name, 0)
+        return self._spool(name, 0, n_bytes)
 
-    def _spool(self, name: str, header_bytes: int) -> OutputFile:
-        if self._share is None:
-            self._share = self._objects.room.take(self._objects.largest_bytes)
-        return spool_file(name, header_bytes, in_memory=self._share > 0)
+    def _spool(self, name: str, header_bytes: int, n_bytes: int | None = None) -> OutputFile:
+        if n_bytes is not None:
+            share = self._objects.room.take(n_bytes)
+            self._shares.append(share)
+        elif self._share is None:
+            share = self._share = self._objects.room.take(self._objects.largest_bytes)
+        else:
+            share = self._share
+        return spool_file(name, header_bytes, in_memory=share > 0)
 
     def publish(self, number: int) -> str:
         """Do nothing: the objects are there, and the manifest is about to list them. Their number is the token's."""
@@ -97,12 +116,15 @@ class ObjectFolder:
         if self._share is not None:
             self._objects.room.give_back(self._share)
         self._share = 0 if self._share is not None else None
+        while self._shares:
+            self._objects.room.give_back(self._shares.pop())
 
 
 class ObjectSink:
     """A folder of a bucket. The first request of all claims it with a manifest that lists nothing."""
 
     hold_bytes = 32 * 1024 * 1024
+    keeps_headless = True
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -144,8 +166,8 @@ class ObjectSink:
 
     def replace_manifest(self, text: str) -> None:
         """Replace the manifest if it is still the one that this writer knows."""
-        options = {} if self._version is None else {"mode": self._version}
         with self._putting:
+            options = {} if self._version is None else {"mode": self._version}
             self._put_manifest(text, options, lambda call: call(self._objects.store))
 
     def _put_manifest(self, text: str, options: dict[str, Any], reached: Callable[[Callable[[Any], Any]], Any]) -> None:

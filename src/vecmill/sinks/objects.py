@@ -11,9 +11,9 @@ from typing import Any
 
 from vecmill.errors import StoreError
 from vecmill.sinks.bucket import Bucket, Transfer
-from vecmill.sinks.parts import PartPool
+from vecmill.sinks.parts import Budget, PartPool, cut
 from vecmill.sinks.refusal import is_final, knows_no_checksum, refusal
-from vecmill.sinks.spool import Room
+from vecmill.sinks.spool import Room, usual_room
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,9 @@ class Objects:
         # An object may become somewhat larger than the segment it holds: one row is always taken.
         self.part_bytes = max(transfer.part_bytes, 2 * largest_bytes // _MAX_PARTS)
         self.pool = PartPool(self.part_bytes, transfer.n_parts)
-        self.room = Room(transfer.spool_bytes)
+        # Columns of NPY sets that leave while they are written: each may stand still with a part that is not full.
+        self.slots = threading.BoundedSemaphore(transfer.n_parts // 2)
+        self.room = Room(usual_room() if transfer.spool_bytes is None else transfer.spool_bytes)
         self.largest_bytes = largest_bytes
         self._checksum = bucket.takes_checksum and transfer.checksum is not None
         self._store: Any = None
@@ -92,11 +94,20 @@ class Objects:
             )
         )  # fmt: skip
 
+    def budget(self, path: str) -> Budget:
+        """Return the time that the store may take for an object."""
+        return Budget(self.transfer.file_seconds, self.name(path))
+
     def put_again(self, path: str, data: Any, n_bytes: int) -> None:
         """Put an object from memory; once more, if that fails in a way that may pass. Raises StoreError."""
+        budget = self.budget(path)
         for attempt in range(_PUT_ATTEMPTS):
             try:
-                self.put(path, data)
+                if n_bytes > self.part_bytes:
+                    self.put(path, budget.parts(cut(data, self.part_bytes)))
+                else:
+                    with budget.spending():
+                        self.put(path, data)
                 return
             except Exception as error:
                 refused = self.refusal(error, path)
@@ -104,6 +115,7 @@ class Objects:
                     return
                 if is_final(error) or attempt == _PUT_ATTEMPTS - 1:
                     raise refused from None
+                budget.check()
 
     def holds(self, path: str, n_bytes: int, checksum: str) -> bool:
         """Whether an object is there that was sent with this size and checksum. Raises StoreError."""
@@ -119,6 +131,8 @@ class Objects:
 
     def send(self, path: str, data: Iterator[Any] | bytes, checksum: str) -> None:
         """Put an object with its checksum beside it, where the store has room for that. Raises StoreError."""
+        if isinstance(data, Iterator):
+            data = self.budget(path).parts(data)
         try:
             self.put(path, data, **({"attributes": {_CHECKSUM: checksum}} if self.bucket.keeps_attributes else {}))
         except Exception as error:

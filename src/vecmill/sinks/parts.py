@@ -7,14 +7,18 @@ client has let go of it: what is handed over is a view, and the end of the view 
 from __future__ import annotations
 
 import threading
+import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vecmill.errors import StoreError
 
 Buffer = NDArray[np.uint8]
 
@@ -81,6 +85,48 @@ class PartPool:
         if part.pooled:
             weakref.finalize(view, self._free.put, part.memory).atexit = False
         return view
+
+
+class Budget:
+    """Time that the store may take for one object. What it takes to make the bytes does not count."""
+
+    def __init__(self, seconds: float, name: str) -> None:
+        self._seconds = seconds
+        self._name = name
+        self._spent = 0.0
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Count the time that the body takes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._spent += time.monotonic() - began
+
+    def check(self) -> None:
+        """Raise StoreError if nothing is left."""
+        if self._spent > self._seconds:
+            raise StoreError(f"given up: the store took more than {self._seconds:g} s for it", path=self._name)
+
+    def parts(self, parts: Iterable[Any]) -> Iterator[Any]:
+        """Yield the parts for the client, which asks for one when there is room for its request.
+
+        Raises StoreError, out of which the client aborts the upload, when nothing is left.
+        """
+        for part in parts:
+            began = time.monotonic()
+            yield part
+            del part  # else this frame holds it while it waits for the next
+            self._spent += time.monotonic() - began
+            self.check()
+
+
+def cut(data: Any, part_bytes: int) -> Iterator[memoryview]:
+    """Yield a buffer in parts."""
+    view = memoryview(data)
+    for start in range(0, len(view), part_bytes):
+        yield view[start : start + part_bytes]
 
 
 class UploadAborted(Exception):  # noqa: N818  no error: somebody has asked for it

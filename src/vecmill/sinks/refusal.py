@@ -20,8 +20,9 @@ _CAUSE_HINTS = {
 }
 # What is shorter is part of words.
 _SECRET_CHARS = 6
+_REFUSED = "PermissionDeniedError"
 _HINTS = {
-    "PermissionDeniedError": "the store refuses the credentials, or they lack the right",
+    _REFUSED: "the store refuses the credentials, or they lack the right",
     "UnauthenticatedError": "the store does not know the credentials, or there are none",
     "FileNotFoundError": "the store has no such bucket or object",
     "AlreadyExistsError": "is there already",
@@ -86,7 +87,7 @@ def refusal(error: BaseException, path: str, secrets: Collection[str] = ()) -> S
         raise error  # no word of a store
     code, status = code_of(error), status_of(error)
     said = _MESSAGE.search(str(error))
-    hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__)
+    hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__) or (_HINTS[_REFUSED] if status == 403 else None)
     if code or status:
         told = ": ".join(
             filter(None, [" ".join(map(str, filter(None, [status, code]))), said[1].strip() if said else ""])

@@ -19,6 +19,19 @@ from vecmill._native.crc64 import crc64nvme
 from vecmill.errors import StoreError
 from vecmill.sinks.local import OutputFile, store_errors
 
+_LEAST_ROOM = 512 * 1024 * 1024
+_SHARE = 8  # of the memory
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def usual_room() -> int:
+    """Return the memory that files may take where nobody has said: a part of what there is, or may be had."""
+    n_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if _CGROUP.is_file():
+        limit = _CGROUP.read_text().strip()
+        n_bytes = min(n_bytes, int(limit)) if limit.isdigit() else n_bytes
+    return max(_LEAST_ROOM, n_bytes // _SHARE)
+
 
 class Room:
     """Memory for segments that wait, in bytes: who has a share keeps its files in memory."""
