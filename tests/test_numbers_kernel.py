@@ -146,8 +146,10 @@ plain = st.builds(
 )
 usual = st.builds(
     lambda sign, whole, fraction: f"{sign}{whole}.{fraction}",
-    st.sampled_from(["", "-", " ", " -"]), st.sampled_from("0123456789"), st.text("0123456789", min_size=1, max_size=19),
-)  # fmt: skip
+    st.sampled_from(["", "-", " ", " -"]),
+    st.sampled_from("0123456789"),
+    st.text("0123456789", min_size=1, max_size=19),
+)
 
 
 @given(st.lists(usual, min_size=1, max_size=40), st.integers(1, 12), plain | written, st.integers(0), st.booleans())
