@@ -62,6 +62,13 @@ class Spans:
             self.data, self.row_starts[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n]
         )
 
+    def behind(self, n: int) -> Spans:
+        """Return the rows from the one with the number ``n`` on."""
+        return Spans(
+            self.data, self.row_starts[n:], self.row_ends[n:], self.starts[:, n:], self.ends[:, n:], self.kinds[:, n:],
+            self.problem,
+        )  # fmt: skip
+
 
 class Splitter(Protocol):
     """Rows of one file, in order."""
@@ -71,6 +78,12 @@ class Splitter(Protocol):
 
         No rows, none skipped, and no problem: more of the file is needed. ``final``: nothing comes behind this block.
         Up to ``skip`` rows are only counted; what is wrong with them is not looked at where they can be told apart.
+        """
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """Go on behind the row that the last call found a problem with, in the same block; None if its end is unknown.
+
+        ``position`` is where that call said to go on. Returns rows, and where to go on.
         """
 
 
@@ -99,6 +112,14 @@ class _Objects:
         self._walker = jsonrows.ObjectWalker([name.encode() for name in names], strict)
         self._names = names
         self._room = Room(len(names))
+        # Rows of the block that are known but not walked yet, and what was wrong with the one behind them.
+        self._left = range(0)
+        self._problem_behind: Problem | None = None
+        self._passable = False
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """See `Splitter.behind`."""
+        return (self._walk_on(data), position) if self._passable else None
 
     def _walk(self, data: Bytes, n: int, problem: Problem | None, skip: int) -> tuple[Spans, int]:
         room = self._room
@@ -107,12 +128,22 @@ class _Objects:
             n -= skip
             room.rows[:n] = room.rows[skip : skip + n].copy()
             room.row_ends[:n] = room.row_ends[skip : skip + n].copy()
-        done, why, position = self._walker.walk(
-            data, room.rows[:n], room.row_ends[:n], room.starts, room.ends, room.kinds
-        )
+        self._left, self._problem_behind = range(n), problem
+        return self._walk_on(data), skip
+
+    def _walk_on(self, data: Bytes) -> Spans:
+        """Walk the rows that are left, up to one that is refused."""
+        room, left = self._room, self._left
+        starts, ends = room.rows[left.start : left.stop], room.row_ends[left.start : left.stop]
+        done, why, position = self._walker.walk(data, starts, ends, room.starts, room.ends, room.kinds)
+        problem = self._problem_behind
         if why != jsonrows.OK:
-            problem = self._problem(data, int(room.rows[done]), int(room.row_ends[done]), why, position)
-        return room.spans(data, done, problem), skip
+            problem = self._problem(data, int(starts[done]), int(ends[done]), why, position)
+        self._left = left[done + 1 :]
+        self._passable = why != jsonrows.OK
+        return Spans(
+            data, starts[:done], ends[:done], room.starts[:, :done], room.ends[:, :done], room.kinds[:, :done], problem
+        )
 
     def _problem(self, data: Bytes, start: int, end: int, why: int, position: int) -> Problem:
         if why in (jsonrows.TWICE, jsonrows.UNKNOWN):
@@ -297,6 +328,7 @@ class Delimited:
         self._null = np.frombuffer(null.encode(), np.uint8)
         self._skip = has_header
         self._ended = False
+        self._passable = False
         self._room = Room(len(wanted))
 
     def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
@@ -318,6 +350,7 @@ class Delimited:
             record = self._record(data, position, final)
             done, position, why = (done + 1, record[1], delimited.OK) if record else (done, position, delimited.OK)
         problem = None
+        self._passable = why in (delimited.FEW, delimited.MANY)
         if why == delimited.END:
             self._ended = True
             position = len(data)
@@ -329,6 +362,11 @@ class Delimited:
             problem = Problem(position, "a quoted field in RFC 4180's form", got, field)
         skipped = done if skip else 0
         return room.spans(data, done - skipped, problem), position, skipped
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """See `Splitter.behind`."""
+        record = self._record(data, position, final) if self._passable else None
+        return (self._room.spans(data, 0, None), record[1]) if record else None
 
     def _record(self, data: Bytes, start: int, final: bool) -> tuple[list[str | None], int] | None:
         return first_record(data, start, final, chr(self._separator), chr(self._quote) if self._quote else "")
