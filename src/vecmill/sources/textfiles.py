@@ -237,9 +237,7 @@ class TextFiles:
             if self.kind == "copy-binary":
                 return type_of_binary(name, values, needed=not declared_)
             if isinstance(values, Values):
-                import pyarrow as pa
-
-                return type_of_texts(decode(values, pa.string()).to_pylist())
+                return type_of_texts(_texts(values))
             return type_of_values(values)
         except DataError:
             if declared_:
@@ -257,6 +255,24 @@ class TextFiles:
         if seen is None or not is_vector(seen):
             raise DataError(field=name, expected=f"a dim, as in {type_}(768)", got=repr(type_))
         return vector_type(seen.list_size, "float16" if type_ == "halfvec" else "float32")
+
+
+def _texts(values: Values) -> list[str | None]:
+    """Return the values that are text; the others are refused, with their rows, when they are read.
+
+    Raises Unfit if all are others.
+    """
+    import pyarrow as pa
+
+    kinds = values.kinds.copy()
+    while True:
+        try:
+            whole = Values(values.data, values.starts, values.ends, kinds, values.style)
+            return list(decode(whole, pa.string()).to_pylist())
+        except Unfit as unfit:
+            kinds[unfit.row] = jsonrows.NULL_VALUE
+            if not kinds.any():
+                raise
 
 
 def _types_of_objects(spans: Spans, type_of: Callable[[str, list[Any]], Any]) -> dict[str, Any]:

@@ -335,10 +335,10 @@ class Delimited:
         """See `Splitter.take`."""
         room = self._room
         if self._skip:
-            record = self._record(data, start, final)
-            if record is None:
+            end = self._record_end(data, start, final)
+            if end is None:
                 return room.spans(data, 0, None), start, 0
-            start, self._skip = record[1], False
+            start, self._skip = end, False
         if self._ended:
             return room.spans(data, 0, None), len(data), 0
         n = min(skip or max_rows, _MAX_ROWS)
@@ -347,8 +347,8 @@ class Delimited:
             room.starts, room.ends, room.kinds,
         )  # fmt: skip
         if skip and why in (delimited.FEW, delimited.MANY):  # where it ends is known, so it can be passed over
-            record = self._record(data, position, final)
-            done, position, why = (done + 1, record[1], delimited.OK) if record else (done, position, delimited.OK)
+            end = self._record_end(data, position, final)
+            done, position, why = (done, position, delimited.OK) if end is None else (done + 1, end, delimited.OK)
         problem = None
         self._passable = why in (delimited.FEW, delimited.MANY)
         if why == delimited.END:
@@ -365,11 +365,13 @@ class Delimited:
 
     def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
         """See `Splitter.behind`."""
-        record = self._record(data, position, final) if self._passable else None
-        return (self._room.spans(data, 0, None), record[1]) if record else None
+        end = self._record_end(data, position, final) if self._passable else None
+        return None if end is None else (self._room.spans(data, 0, None), end)
 
-    def _record(self, data: Bytes, start: int, final: bool) -> tuple[list[str | None], int] | None:
-        return first_record(data, start, final, chr(self._separator), chr(self._quote) if self._quote else "")
+    def _record_end(self, data: Bytes, start: int, final: bool) -> int | None:
+        """Return where the record behind the one at ``start`` begins, None if that one is not whole."""
+        found = _fields(data, start, final, chr(self._separator), chr(self._quote) if self._quote else "")
+        return None if found is None else found[3]
 
 
 def first_record(
@@ -379,12 +381,30 @@ def first_record(
 
     ``null``: the unquoted text that is given as None. Raises ValueError for bad quoting or bytes that are not UTF-8.
     """
+    found = _fields(data, start, final, separator, quote, null)
+    if found is None:
+        return None
+    starts, ends, kinds, position = found
+    style = ord(quote) if quote else delimited.BACKSLASH
+    offsets = np.empty(len(kinds) + 1, np.int32)
+    out = np.empty(max(1, int((ends - starts).sum())), np.uint8)
+    bad, _ = delimited.strings_into(data, starts, ends, kinds, style, offsets, out)
+    if bad >= 0:
+        raise ValueError("bytes that are not UTF-8")
+    texts = [out[a:b].tobytes().decode() for a, b in pairwise(offsets.tolist())]
+    return [text if kind else None for text, kind in zip(texts, kinds, strict=True)], position
+
+
+def _fields(
+    data: Bytes, start: int, final: bool, separator: str, quote: str, null: str | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], int] | None:
+    """Return the spans of the fields of one record, and where the next one begins; see `first_record`."""
     width = 1
     nothing = np.frombuffer((null if null is not None else "\0\0").encode(), np.uint8)
     row = np.empty(1, np.int64)
     while True:
-        spans = [np.empty((width, 1), dtype) for dtype in (np.int64, np.int64, np.uint8)]
-        starts, ends, kinds = spans
+        starts, ends = np.empty((width, 1), np.int64), np.empty((width, 1), np.int64)
+        kinds = np.empty((width, 1), np.uint8)
         done, position, why, found = delimited.split_fields(
             data, start, final, ord(separator), ord(quote) if quote else 0, nothing, np.arange(width, dtype=np.int32),
             1, row, starts, ends, kinds,
@@ -394,13 +414,4 @@ def first_record(
         if why in (delimited.FEW, delimited.MANY):
             width = max(found, 1)
             continue
-        if not done:
-            return None
-        style = ord(quote) if quote else delimited.BACKSLASH
-        offsets = np.empty(width + 1, np.int32)
-        out = np.empty(max(1, int((ends - starts).sum())), np.uint8)
-        bad, _ = delimited.strings_into(data, starts[:, 0], ends[:, 0], kinds[:, 0], style, offsets, out)
-        if bad >= 0:
-            raise ValueError("bytes that are not UTF-8")
-        texts = [out[a:b].tobytes().decode() for a, b in pairwise(offsets.tolist())]
-        return [text if kind else None for text, kind in zip(texts, kinds[:, 0], strict=True)], position
+        return (starts[:, 0], ends[:, 0], kinds[:, 0], position) if done else None
