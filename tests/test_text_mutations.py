@@ -144,6 +144,7 @@ cells = st.text("ab\"',\n é😀\\", max_size=5)
 @calm
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=4), changes, st.booleans(), st.sampled_from([None, 1, 2]))
 @example([("a", "b")] * 3, [(9, 1, "é"), (10, 1, "")], False, None)
+@example([("", ""), ("", "é")], [(5, 0, '"')], False, None)
 def test_csv(tmp_path, rows, changes, quote_all, batch_rows):
     out = io.StringIO(newline="")
     writer = csv.writer(out, quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL)

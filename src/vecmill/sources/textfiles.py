@@ -244,6 +244,8 @@ class TextFiles:
                 return None
             raise
         except Unfit as unfit:
+            if declared_:
+                return None
             raise DataError(field=name, row=unfit.row, expected=unfit.expected, got=unfit.got) from None
 
     def _resolved(self, name: str, word: Any) -> Any:
