@@ -45,14 +45,9 @@ static inline __attribute__((always_inline)) int vm_eight_digits(const uint8_t *
     return n;
 }
 
-/* w * 10^q for w of at most 19 digits; 0 where this method cannot tell how to round. */
-static inline int vm_scale(uint64_t w, int64_t q, double *out)
+/* w * 10^q for w of at most 19 digits, by Eisel and Lemire; 0 where this method cannot tell how to round. */
+static inline int vm_scale_any(uint64_t w, int64_t q, double *out)
 {
-    if (w <= (1ull << 53) && q >= -22 && q <= 22) {
-        double d = (double)w;
-        *out = q < 0 ? d / vm_tens[-q] : d * vm_tens[q];
-        return 1;
-    }
     if (w == 0 || q < VM_POWER_MIN) { /* below half the least denormal, even for 19 digits */
         *out = 0.0;
         return 1;
@@ -92,6 +87,17 @@ static inline int vm_scale(uint64_t w, int64_t q, double *out)
 #else
     return 0;
 #endif
+}
+
+/* The same, by one division or multiplication where that is exact. */
+static inline int vm_scale(uint64_t w, int64_t q, double *out)
+{
+    if (w <= (1ull << 53) && q >= -22 && q <= 22) {
+        double d = (double)w;
+        *out = q < 0 ? d / vm_tens[-q] : d * vm_tens[q];
+        return 1;
+    }
+    return vm_scale_any(w, q, out);
 }
 
 static inline int vm_word(const uint8_t *p, const uint8_t *end, const char *word, int n)

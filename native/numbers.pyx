@@ -10,7 +10,7 @@ the GIL.
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
-cdef extern from "numbers.h" nogil:
+cdef extern from "numbers_quick.h" nogil:
     enum: VM_NUM_OK, VM_NUM_BAD, VM_NUM_LENGTH, VM_NUM_RANGE
     enum: VM_POWER_MIN, VM_POWER_MAX
     ctypedef double (*vm_hard_t)(const char *text, Py_ssize_t n) noexcept
@@ -19,6 +19,8 @@ cdef extern from "numbers.h" nogil:
     int vm_int64(const uint8_t *p, const uint8_t *end, int lenient, int64_t *out) noexcept
     int vm_list(const uint8_t *p, const uint8_t *end, int lenient, int as_int, vm_hard_t hard, void *out,
                 Py_ssize_t dim, Py_ssize_t *found) noexcept
+    int vm_list_quick(const uint8_t *low, const uint8_t *p, const uint8_t *end, int lenient, vm_hard_t hard, float *out,
+                      Py_ssize_t dim) noexcept
 
 OK = VM_NUM_OK
 BAD = VM_NUM_BAD
@@ -107,6 +109,9 @@ cdef tuple _lists(const uint8_t[::1] buffer, const int64_t[::1] starts, const in
     with nogil:
         for i in range(rows):
             if kinds[i]:
+                if not as_int and vm_list_quick(p, p + starts[i], p + ends[i], lenient, _hard,
+                                                <float *>(out + i * width), dim):
+                    continue
                 reason = vm_list(p + starts[i], p + ends[i], lenient, as_int, _hard, out + i * width, dim, &found)
                 if reason:
                     break

@@ -54,15 +54,15 @@ def kind_of(value: object) -> str:
     return kinds[type(value)]
 
 
-def copy_unescaped(text: str) -> str:
-    """``strings_into`` with BACKSLASH: PostgreSQL's manual, COPY, "Text Format"."""
-    letters = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+def copy_unescaped(text: str) -> bytes:
+    """``strings_into`` with BACKSLASH: PostgreSQL's manual, COPY, "Text Format". Octal digits are a byte."""
+    letters = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
-    def plain(found: re.Match[str]) -> str:
+    def plain(found: re.Match[bytes]) -> bytes:
         inside = found[1]
-        return chr(int(inside, 8)) if inside[0] in "01234567" else letters.get(inside, inside)
+        return bytes([int(inside, 8) & 0xFF]) if inside[:1] in b"01234567" else letters.get(inside, inside)
 
-    return re.sub(r"\\([0-7]{1,3}|.)", plain, text, flags=re.DOTALL)
+    return re.sub(rb"\\([0-7]{1,3}|.)", plain, text.encode(), flags=re.DOTALL)
 
 
 def copy_rows(data: bytes) -> list[list[bytes | None]]:

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from converting import read_parquet, small_schema
 from vecmill.convert import convert
 from vecmill.errors import DataError
+from vecmill.sources.textstream import Input
 
 BAD = {17: '{"id": broken', 18: "[]", 99: '{"id": "text", "vector": [1.0]}'}
 
@@ -56,3 +58,43 @@ def test_standard_input(tmp_path, options, given):
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["rows"], report["rows_rejected"]) == (len(good), 3 if options else 0)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "jsonl.zst"])
+def test_a_file_of_many_unreadable_rows_is_read_once(tmp_path, monkeypatch, ending):
+    """Every second row cannot be read, each in another way: the first one, and two in a row, as well."""
+    n = 3000
+    bad = {0, 1, *range(1, n, 2)}
+    wrong = {
+        "csv": ["7", "x,[1,2]", "7,[1]", '7,"[1,2]",3', "7,[a,b]"],
+        "json": [
+            "7",
+            '{"id":7,"vector":[1]}',
+            '{"id":"x","vector":[1,2]}',
+            '{"id":7,"id":7}',
+            '{"id":7,"vector":[a,b]}',
+        ],
+    }
+    wrong["jsonl"] = [*wrong["json"], '{"id":7,"vector":[1,2]', "nonsense", '{"id":7,,"vector":[1,2]}']
+    kind = ending.partition(".")[0]
+    good = '{},"[{},0.5]"' if kind == "csv" else '{{"id":{},"vector":[{},0.5]}}'
+    rows = [wrong[kind][i % len(wrong[kind])] if i in bad else good.format(i, i) for i in range(n)]
+    text = "[" + ",\n".join(rows) + "]" if kind == "json" else "\n".join(rows)
+    text = "id,vector\n" + text if kind == "csv" else text
+    path = tmp_path / f"rows.{ending}"
+    path.write_bytes(zstandard.compress(text.encode()) if ending.endswith("zst") else text.encode())
+    opened = []
+    whole = Input.open
+    monkeypatch.setattr(Input, "open", lambda self, **more: opened.append(more) or whole(self, **more))
+    schema = small_schema().to_dict()
+    schema["fields"][1]["params"]["dim"] = 2
+    report = convert(path, tmp_path / "out", schema=schema, on_error="skip")
+    assert sum(not more["look"] for more in opened) == 1  # the others only look at its beginning
+    assert (report.rows, report.rows_rejected) == (n - len(bad), len(bad))
+    assert read_parquet(report)["id"].to_pylist() == [i for i in range(n) if i not in bad]
+    told = [json.loads(line) for line in Path(report.rejects).read_text().splitlines()]
+    assert [line["row"] for line in told] == sorted(bad)
+    first_line = 2 if kind == "csv" else 1
+    assert all(f"(line {line['row'] + first_line})" in line["reason"] for line in told)
+    with pytest.raises(DataError, match=r"line [12]\)"):
+        convert(path, tmp_path / "stop", schema=schema)

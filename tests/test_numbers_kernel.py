@@ -137,6 +137,47 @@ def test_lists_are_float32_of_python_floats(rows, separator):
         assert got[:2] == (grammatical.index(False), numbers.BAD)
 
 
+plain = st.builds(
+    lambda sign, whole, point, fraction: f"{sign}{whole}{point}{fraction}",
+    st.sampled_from(["", "-", " ", " -", "  ", "+"]),
+    st.sampled_from("0123456789") | st.sampled_from(["", "00", "12", "x"]),
+    st.sampled_from([".", ".", ".", ".", "", ",", ":"]),
+    st.text("0123456789", min_size=0, max_size=22) | st.sampled_from(["5e-3", "5 ", "1/", "1-", "17:", "1]"]),
+)
+usual = st.builds(
+    lambda sign, whole, fraction: f"{sign}{whole}.{fraction}",
+    st.sampled_from(["", "-", " ", " -"]),
+    st.sampled_from("0123456789"),
+    st.text("0123456789", min_size=1, max_size=19),
+)
+
+
+@given(st.lists(usual, min_size=1, max_size=40), st.integers(1, 12), plain | written, st.integers(0), st.booleans())
+@example(["0.5"], 1, "9.9999999999999999999", 0, False)
+@example(["1.5"] * 40, 12, "0.9999999999999999999", 1, False)
+@example(["0.0"] * 40, 1, "9.999999999999999999", 20, False)
+@example(["0.1234567", "-0.12345678901234"], 12, "9.007199254740993", 77, False)
+def test_long_lists_hold_the_same_numbers_and_mistakes(some, times, odd, place, lenient):
+    """Most numbers are plain, any may be odd, and the list may be longer than what is searched in one go."""
+    pieces = some * times
+    pieces[place % len(pieces)] = odd
+    numerals = ",".join(pieces).split(",")  # the odd one may be two
+    text = "[" + ",".join(pieces) + "]"
+    out = np.empty((1, len(numerals)), np.float32)
+    row, reason, _ = numbers.float32_lists_into(*spans([text]), out, lenient)
+    values = [number_of(numeral.strip(), lenient=lenient) for numeral in numerals]
+    if None in values:
+        assert (row, reason) == (0, numbers.BAD)
+        return
+    with np.errstate(over="ignore"):
+        want = np.array(values).astype(np.float32)
+    assert (row, reason) == (-1, numbers.OK)
+    assert out.tobytes() == want.tobytes()
+    for other in (len(numerals) - 1, len(numerals) + 1):
+        short = np.empty((1, other), np.float32)
+        assert numbers.float32_lists_into(*spans([text]), short, lenient) == (0, numbers.LENGTH, len(numerals))
+
+
 def test_every_float32_of_a_sample_survives_its_shortest_text():
     values = np.random.default_rng(5).integers(0, 1 << 32, 60_000, np.uint32).view(np.float32)
     values = values[np.isfinite(values)]

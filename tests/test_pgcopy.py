@@ -201,6 +201,8 @@ def test_backslashes_are_read_like_the_oracle_does(text):
     row, _ = delimited.strings_into(buffer, 0 * one, len(raw) * one, kinds, delimited.BACKSLASH, offsets, out)
     got = out[: offsets[1]].tobytes()
     try:
-        assert (row, got.decode()) == (-1, wanted)
+        wanted.decode()
     except UnicodeDecodeError:
         assert row == 0
+    else:
+        assert (row, got) == (-1, wanted)

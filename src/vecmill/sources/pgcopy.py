@@ -73,6 +73,9 @@ class CopyBinary:
         skipped = done if skip else 0
         return room.spans(data, done - skipped, problem), position, skipped
 
+    def behind(self, data: Bytes, position: int, final: bool) -> None:
+        """See `textrows.Splitter.behind`: where a damaged row ends is not to be told."""
+
 
 def type_of_binary(name: str, values: Values, *, needed: bool) -> Any:
     """Return the type of a column whose values all have the form of one kind of vector.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vecmill.errors import DataError
 from vecmill.sources.base import MAX_BATCH_ROWS, Column, names_text
 from vecmill.sources.pgcopy import decode_binary
 from vecmill.sources.textcolumns import Unfit, Values, decode
-from vecmill.sources.textfiles import NOTHING, TextFiles, as_column, check_row_size, located, newlines
+from vecmill.sources.textfiles import NOTHING, Lines, TextFiles, as_column, check_row_size, located
 from vecmill.sources.textrows import Problem, Spans, Splitter
 from vecmill.sources.textstream import Blocks, Input
 
@@ -39,6 +40,7 @@ class TextSource:
         )
         self.n_bytes = sum(source.n_bytes for source in files.inputs)
         self._ends: list[int] = []
+        self._suspended: _Suspended | None = None
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
         """Return the file that holds ``row``, as far as files have been read, and the row in that file."""
@@ -48,27 +50,55 @@ class TextSource:
     def batches(
         self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows as columns; see `Source.batches`. The rows before one that is refused come first."""
+        """Yield the rows as columns; see `Source.batches`. The rows before one that is refused come first.
+
+        Whoever then asks for the rows behind it, with the same ``names``, goes on in the open file: a file may hold
+        very many bad rows.
+        """
+        asked = (None if names is None else tuple(names), batch_rows)
+        last, self._suspended = self._suspended, None
+        if last is not None and (last.asked, last.row) == (asked, start_row):
+            items = last.items
+        else:
+            if last is not None:
+                last.items.close()
+            items = self._items(names, batch_rows or self._batch_rows or MAX_BATCH_ROWS, start_row)
+        row = start_row
+        try:
+            for item in items:
+                if isinstance(item, DataError):
+                    if self.locate(row) == (item.file, item.row):
+                        self._suspended = _Suspended(asked, row + 1, items)
+                    raise item
+                yield item
+                row += len(next(iter(item.values())))
+        finally:
+            if self._suspended is None or self._suspended.items is not items:
+                items.close()
+
+    def _items(
+        self, names: Sequence[str] | None, batch_rows: int, start_row: int
+    ) -> Generator[Mapping[str, Any] | DataError, None, None]:
+        """Yield batches, and an error for every row that is refused; raise it if nothing behind it can be read."""
         columns = [c for c in self.columns if names is None or c.name in names]
         strict = self._strict and names is None
-        rows = batch_rows or self._batch_rows or MAX_BATCH_ROWS
         before = 0
         for i, source in enumerate(self._files.inputs):
             if i < len(self._ends) and self._ends[i] <= start_row:
                 before = self._ends[i]
                 continue
-            n = yield from self._read(source, columns, rows, max(0, start_row - before), strict)
+            n = yield from self._read(source, columns, batch_rows, max(0, start_row - before), strict)
             before += n
             if i == len(self._ends):
                 self._ends.append(before)
 
     def _read(
         self, source: Input, columns: Sequence[Column], batch_rows: int, skip: int, strict: bool
-    ) -> Generator[Mapping[str, Any], None, int]:
-        """Yield the batches of one file; return its rows."""
+    ) -> Generator[Mapping[str, Any] | DataError, None, int]:
+        """Yield the batches and errors of one file; return its rows."""
         wanted = list(dict.fromkeys(column.source for column in columns))
         row = 0
-        line = self._files.first_line
+        lines = Lines(self._files.first_line)
         with Blocks(source) as blocks:
             tail = NOTHING
             splitter: Splitter | None = None
@@ -79,29 +109,38 @@ class TextSource:
                     splitter = self._files.splitter(source, wanted, strict=strict, first=(data, final))
                 position = 0
                 while True:
-                    began = position
+                    began, first = position, row
                     spans, position, skipped = splitter.take(data, position, final, batch_rows, skip)
                     row += skipped
                     skip -= skipped
-                    batch, problem = self._decoded(spans, columns, wanted)
-                    n = len(next(iter(batch.values()))) if batch else spans.n_rows
-                    if n:
-                        yield batch
-                        row += n
-                    if problem is not None:
-                        raise located(source.name, row, line, data, problem)
-                    if position == began and not n and not skipped:
+                    while True:
+                        batch, problem, n = self._decoded(spans, columns, wanted)
+                        if n:
+                            yield batch
+                            row += n
+                        if problem is None:
+                            break
+                        error = located(source.name, row, lines.at(data, problem.position), problem)
+                        yield error
+                        row += 1
+                        if n < spans.n_rows:
+                            spans = spans.behind(n + 1)
+                            continue
+                        more = splitter.behind(data, position, final)
+                        if more is None:
+                            raise error
+                        spans, position = more
+                    if position == began and row == first:
                         break
-                if line is not None:
-                    line += newlines(data[:position])
+                lines.block_ends(data, position)
                 tail = data[position:]
                 check_row_size(source.name, row, tail)
         return row
 
     def _decoded(
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
-    ) -> tuple[dict[str, Any], Problem | None]:
-        """Return the columns of the rows that are well, and what is wrong with the next one."""
+    ) -> tuple[dict[str, Any], Problem | None, int]:
+        """Return the columns of the rows that are well, what is wrong with the next one, and how many they are."""
         function = decode_binary if self._files.kind == "copy-binary" else decode
         problem = spans.problem
         while True:
@@ -124,8 +163,17 @@ class TextSource:
                     at = at if at >= 0 else int(spans.row_starts[unfit.row])
                     worst = unfit.row, Problem(at, unfit.expected, unfit.got, column.name)
             if worst is None:
-                return made, problem
+                return made, problem, spans.n_rows
             spans, problem = spans.first(worst[0]), worst[1]
 
     def _source(self, name: str) -> str:
         return next(column.source for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspended:
+    """Reading that was left at a bad row: what it was asked for, the row it goes on with."""
+
+    asked: tuple[tuple[str, ...] | None, int | None]
+    row: int
+    items: Generator[Mapping[str, Any] | DataError, None, None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ class Unfit(Exception):  # noqa: N818 (raised and caught here, like a Misfit)
     def __init__(self, row: int, expected: str, got: str) -> None:
         super().__init__(row, expected, got)
         self.row, self.expected, self.got = row, expected, got
+
+
+@cache
+def _others(kinds: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return for every kind whether it is neither null nor one of these."""
+    table = np.ones(256, np.bool_)
+    table[[jsonrows.NULL_VALUE, *kinds]] = False
+    return table
 
 
 class Values:
@@ -58,7 +67,7 @@ class Values:
     def only(self, expected: str, *kinds: int) -> None:
         """Raise Unfit if JSON values of other kinds are among them."""
         if self.is_json:
-            wrong = ~np.isin(self.kinds, (jsonrows.NULL_VALUE, *kinds))
+            wrong = _others(kinds)[self.kinds]
             if wrong.any():
                 row = int(np.argmax(wrong))
                 raise Unfit(row, expected, self.raw(row))

@@ -184,19 +184,35 @@ class TextFiles:
                 if splitter is None:
                     names = () if self.kind in ("jsonl", "json") else self.header(source, first)
                     splitter = self.splitter(source, names, strict=False, first=first)
-                spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
-                if spans.n_rows or spans.problem or final:
+                spans, position, problem = self._first_rows(splitter, data, final)
+                if spans.n_rows or problem or final:
                     break
                 tail = data[position:].copy()
                 check_row_size(source.name, 0, tail)
-            if spans.problem and not spans.n_rows:
-                raise located(source.name, 0, self.first_line, data, spans.problem)
+            if problem and not spans.n_rows:
+                raise located(source.name, 0, Lines(self.first_line).at(data, problem.position), problem)
             try:
                 self._find_types(source, spans, names)
             except DataError as err:
                 raise DataError(
                     file=source.name, field=err.field, row=err.row, expected=err.expected, got=err.got
                 ) from None
+
+    def _first_rows(self, splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, Problem | None]:
+        """Return rows to find types in, where to go on, and what is wrong with the first row that is refused.
+
+        Rows that are refused are passed over as long as there are no others: they may be left out of a conversion.
+        """
+        spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
+        problem = spans.problem
+        while spans.problem and not spans.n_rows:
+            more = splitter.behind(data, position, final)
+            if more is None:
+                break
+            spans, position = more
+            if not spans.n_rows and not spans.problem:
+                spans, position, _ = splitter.take(data, position, final, SAMPLE_ROWS)
+        return spans, position, problem
 
     def _find_types(self, source: Input, spans: Spans, names: tuple[str, ...]) -> None:
         """Take the types of the first rows; those that were declared are asked for nothing but a dim."""
@@ -221,15 +237,15 @@ class TextFiles:
             if self.kind == "copy-binary":
                 return type_of_binary(name, values, needed=not declared_)
             if isinstance(values, Values):
-                import pyarrow as pa
-
-                return type_of_texts(decode(values, pa.string()).to_pylist())
+                return type_of_texts(_texts(values))
             return type_of_values(values)
         except DataError:
             if declared_:
                 return None
             raise
         except Unfit as unfit:
+            if declared_:
+                return None
             raise DataError(field=name, row=unfit.row, expected=unfit.expected, got=unfit.got) from None
 
     def _resolved(self, name: str, word: Any) -> Any:
@@ -241,6 +257,24 @@ class TextFiles:
         if seen is None or not is_vector(seen):
             raise DataError(field=name, expected=f"a dim, as in {type_}(768)", got=repr(type_))
         return vector_type(seen.list_size, "float16" if type_ == "halfvec" else "float32")
+
+
+def _texts(values: Values) -> list[str | None]:
+    """Return the values that are text; the others are refused, with their rows, when they are read.
+
+    Raises Unfit if all are others.
+    """
+    import pyarrow as pa
+
+    kinds = values.kinds.copy()
+    while True:
+        try:
+            whole = Values(values.data, values.starts, values.ends, kinds, values.style)
+            return list(decode(whole, pa.string()).to_pylist())
+        except Unfit as unfit:
+            kinds[unfit.row] = jsonrows.NULL_VALUE
+            if not kinds.any():
+                raise
 
 
 def _types_of_objects(spans: Spans, type_of: Callable[[str, list[Any]], Any]) -> dict[str, Any]:
@@ -270,12 +304,29 @@ def check_row_size(file: str, row: int, tail: Bytes) -> None:
         )
 
 
-def located(file: str, row: int, line: int | None, data: Bytes, problem: Problem) -> DataError:
-    """Return the error for a row; ``line`` is that of the first byte of ``data``, None where there are no lines."""
-    where = "" if line is None else f" (line {line + newlines(data[: problem.position])})"
+def located(file: str, row: int, line: int | None, problem: Problem) -> DataError:
+    """Return the error for a row; ``line`` is that of the problem, None where there are no lines."""
+    where = "" if line is None else f" (line {line})"
     return DataError(file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}")
 
 
-def newlines(data: Bytes) -> int:
-    """Return how many lines end in these bytes."""
-    return jsonrows.count_lines(data)
+class Lines:
+    """Which line of a file a byte of a block stands in. Counted on from byte to byte: there may be many bad rows."""
+
+    def __init__(self, first: int | None) -> None:
+        self._line = first
+        self._at = 0
+
+    def at(self, data: Bytes, position: int) -> int | None:
+        """Return the number of the line at ``position``, None where there are no lines."""
+        if self._line is not None:
+            low, high = sorted((self._at, position))
+            n = jsonrows.count_lines(data[low:high])
+            self._line += n if position == high else -n
+            self._at = position
+        return self._line
+
+    def block_ends(self, data: Bytes, position: int) -> None:
+        """Go over to the block that begins at ``position`` of this one."""
+        self.at(data, position)
+        self._at = 0

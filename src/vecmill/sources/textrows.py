@@ -62,6 +62,13 @@ class Spans:
             self.data, self.row_starts[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n]
         )
 
+    def behind(self, n: int) -> Spans:
+        """Return the rows from the one with the number ``n`` on."""
+        return Spans(
+            self.data, self.row_starts[n:], self.row_ends[n:], self.starts[:, n:], self.ends[:, n:], self.kinds[:, n:],
+            self.problem,
+        )  # fmt: skip
+
 
 class Splitter(Protocol):
     """Rows of one file, in order."""
@@ -71,6 +78,12 @@ class Splitter(Protocol):
 
         No rows, none skipped, and no problem: more of the file is needed. ``final``: nothing comes behind this block.
         Up to ``skip`` rows are only counted; what is wrong with them is not looked at where they can be told apart.
+        """
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """Go on behind the row that the last call found a problem with, in the same block; None if its end is unknown.
+
+        ``position`` is where that call said to go on. Returns rows, and where to go on.
         """
 
 
@@ -99,6 +112,14 @@ class _Objects:
         self._walker = jsonrows.ObjectWalker([name.encode() for name in names], strict)
         self._names = names
         self._room = Room(len(names))
+        # Rows of the block that are known but not walked yet, and what was wrong with the one behind them.
+        self._left = range(0)
+        self._problem_behind: Problem | None = None
+        self._passable = False
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """See `Splitter.behind`."""
+        return (self._walk_on(data), position) if self._passable else None
 
     def _walk(self, data: Bytes, n: int, problem: Problem | None, skip: int) -> tuple[Spans, int]:
         room = self._room
@@ -107,12 +128,22 @@ class _Objects:
             n -= skip
             room.rows[:n] = room.rows[skip : skip + n].copy()
             room.row_ends[:n] = room.row_ends[skip : skip + n].copy()
-        done, why, position = self._walker.walk(
-            data, room.rows[:n], room.row_ends[:n], room.starts, room.ends, room.kinds
-        )
+        self._left, self._problem_behind = range(n), problem
+        return self._walk_on(data), skip
+
+    def _walk_on(self, data: Bytes) -> Spans:
+        """Walk the rows that are left, up to one that is refused."""
+        room, left = self._room, self._left
+        starts, ends = room.rows[left.start : left.stop], room.row_ends[left.start : left.stop]
+        done, why, position = self._walker.walk(data, starts, ends, room.starts, room.ends, room.kinds)
+        problem = self._problem_behind
         if why != jsonrows.OK:
-            problem = self._problem(data, int(room.rows[done]), int(room.row_ends[done]), why, position)
-        return room.spans(data, done, problem), skip
+            problem = self._problem(data, int(starts[done]), int(ends[done]), why, position)
+        self._left = left[done + 1 :]
+        self._passable = why != jsonrows.OK
+        return Spans(
+            data, starts[:done], ends[:done], room.starts[:, :done], room.ends[:, :done], room.kinds[:, :done], problem
+        )
 
     def _problem(self, data: Bytes, start: int, end: int, why: int, position: int) -> Problem:
         if why in (jsonrows.TWICE, jsonrows.UNKNOWN):
@@ -297,16 +328,17 @@ class Delimited:
         self._null = np.frombuffer(null.encode(), np.uint8)
         self._skip = has_header
         self._ended = False
+        self._passable = False
         self._room = Room(len(wanted))
 
     def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
         """See `Splitter.take`."""
         room = self._room
         if self._skip:
-            record = self._record(data, start, final)
-            if record is None:
+            end = self._record_end(data, start, final)
+            if end is None:
                 return room.spans(data, 0, None), start, 0
-            start, self._skip = record[1], False
+            start, self._skip = end, False
         if self._ended:
             return room.spans(data, 0, None), len(data), 0
         n = min(skip or max_rows, _MAX_ROWS)
@@ -315,9 +347,10 @@ class Delimited:
             room.starts, room.ends, room.kinds,
         )  # fmt: skip
         if skip and why in (delimited.FEW, delimited.MANY):  # where it ends is known, so it can be passed over
-            record = self._record(data, position, final)
-            done, position, why = (done + 1, record[1], delimited.OK) if record else (done, position, delimited.OK)
+            end = self._record_end(data, position, final)
+            done, position, why = (done, position, delimited.OK) if end is None else (done + 1, end, delimited.OK)
         problem = None
+        self._passable = why in (delimited.FEW, delimited.MANY)
         if why == delimited.END:
             self._ended = True
             position = len(data)
@@ -330,8 +363,15 @@ class Delimited:
         skipped = done if skip else 0
         return room.spans(data, done - skipped, problem), position, skipped
 
-    def _record(self, data: Bytes, start: int, final: bool) -> tuple[list[str | None], int] | None:
-        return first_record(data, start, final, chr(self._separator), chr(self._quote) if self._quote else "")
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """See `Splitter.behind`."""
+        end = self._record_end(data, position, final) if self._passable else None
+        return None if end is None else (self._room.spans(data, 0, None), end)
+
+    def _record_end(self, data: Bytes, start: int, final: bool) -> int | None:
+        """Return where the record behind the one at ``start`` begins, None if that one is not whole."""
+        found = _fields(data, start, final, chr(self._separator), chr(self._quote) if self._quote else "")
+        return None if found is None else found[3]
 
 
 def first_record(
@@ -341,12 +381,30 @@ def first_record(
 
     ``null``: the unquoted text that is given as None. Raises ValueError for bad quoting or bytes that are not UTF-8.
     """
+    found = _fields(data, start, final, separator, quote, null)
+    if found is None:
+        return None
+    starts, ends, kinds, position = found
+    style = ord(quote) if quote else delimited.BACKSLASH
+    offsets = np.empty(len(kinds) + 1, np.int32)
+    out = np.empty(max(1, int((ends - starts).sum())), np.uint8)
+    bad, _ = delimited.strings_into(data, starts, ends, kinds, style, offsets, out)
+    if bad >= 0:
+        raise ValueError("bytes that are not UTF-8")
+    texts = [out[a:b].tobytes().decode() for a, b in pairwise(offsets.tolist())]
+    return [text if kind else None for text, kind in zip(texts, kinds, strict=True)], position
+
+
+def _fields(
+    data: Bytes, start: int, final: bool, separator: str, quote: str, null: str | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], int] | None:
+    """Return the spans of the fields of one record, and where the next one begins; see `first_record`."""
     width = 1
     nothing = np.frombuffer((null if null is not None else "\0\0").encode(), np.uint8)
     row = np.empty(1, np.int64)
     while True:
-        spans = [np.empty((width, 1), dtype) for dtype in (np.int64, np.int64, np.uint8)]
-        starts, ends, kinds = spans
+        starts, ends = np.empty((width, 1), np.int64), np.empty((width, 1), np.int64)
+        kinds = np.empty((width, 1), np.uint8)
         done, position, why, found = delimited.split_fields(
             data, start, final, ord(separator), ord(quote) if quote else 0, nothing, np.arange(width, dtype=np.int32),
             1, row, starts, ends, kinds,
@@ -356,13 +414,4 @@ def first_record(
         if why in (delimited.FEW, delimited.MANY):
             width = max(found, 1)
             continue
-        if not done:
-            return None
-        style = ord(quote) if quote else delimited.BACKSLASH
-        offsets = np.empty(width + 1, np.int32)
-        out = np.empty(max(1, int((ends - starts).sum())), np.uint8)
-        bad, _ = delimited.strings_into(data, starts[:, 0], ends[:, 0], kinds[:, 0], style, offsets, out)
-        if bad >= 0:
-            raise ValueError("bytes that are not UTF-8")
-        texts = [out[a:b].tobytes().decode() for a, b in pairwise(offsets.tolist())]
-        return [text if kind else None for text, kind in zip(texts, kinds[:, 0], strict=True)], position
+        return (starts[:, 0], ends[:, 0], kinds[:, 0], position) if done else None
