@@ -237,7 +237,7 @@ class Pipeline:
         The segments are of one size, from half a chunk to a whole one.
         """
         form, n = self._form, batch.n_rows
-        if not isinstance(form, CountedFormat) or n * self._row_bytes < _WORTH_A_SEGMENT / 2 * self._chunk_size:
+        if not isinstance(form, CountedFormat) or n * self.row_bytes < _WORTH_A_SEGMENT / 2 * self._chunk_size:
             return False
         row_bytes = form.nbytes_like(self._plans, self._head(batch, first_row))
         # As for other batches; and each file has a header.
