@@ -339,3 +339,17 @@ print(peak() - before, written() - disk)
     grown_mib, disk_bytes = map(int, run_python(code, bucket, juicefs.endpoint, KEY, SECRET).split())
     assert grown_mib < 150
     assert disk_bytes == 0
+
+
+def test_a_manifest_of_its_own_is_nobody_elses(juicefs: S3Server, tmp_path: Path) -> None:
+    """Segments are completed in one thread while another replaces the manifest that they look at."""
+    bucket = new_bucket(juicefs)
+    n_rows = 40_000
+    for i in range(2):
+        with RemoteBulkWriter(
+            small_schema(), f"run-{i}", param(juicefs, bucket), chunk_size=20_000, file_type="npy"
+        ) as writer:
+            for start in range(0, n_rows, n_rows // 4):
+                writer.append_batch(columns_of(range(start, start + n_rows // 4)))
+        assert len(writer.batch_files) > 50
+        assert writer.manifest.n_rows == n_rows

@@ -47,6 +47,7 @@ class DataError(VecmillError, ValueError):
     file: the file that was read, when the data came from one.
     refused: every refused row of one ``append_rows`` call as its own DataError (the first 1,000 of them).
     n_refused: how many rows that call refused.
+    findings: what `vecmill.validate` found in files, each an error of its own; empty for all other errors.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class DataError(VecmillError, ValueError):
         file: str | None = None,
         refused: Sequence[DataError] = (),
         n_refused: int | None = None,
+        findings: Sequence[object] = (),
     ) -> None:
+        self.findings = tuple(findings)
         self.field = field
         self.row = row
         self.expected = expected
@@ -82,7 +85,8 @@ class DataError(VecmillError, ValueError):
         super().__init__(f"{', '.join(where)}: {text}" if where else text)
 
     def __reduce__(self) -> tuple[object, ...]:
-        facts = {name: getattr(self, name) for name in ("expected", "got", "field", "row", "file", "refused")}
+        names = ("expected", "got", "field", "row", "file", "refused", "findings")
+        facts = {name: getattr(self, name) for name in names}
         return (_rebuild, (type(self), {**facts, "n_refused": self.n_refused}))
 
 

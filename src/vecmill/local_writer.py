@@ -6,11 +6,15 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vecmill.filetype import BulkFileType
 from vecmill.sinks.local import LocalSink
 from vecmill.writer import MB, BulkWriter
+
+if TYPE_CHECKING:
+    from vecmill.validate.context import Level
+    from vecmill.validate.inputs import Entry
 
 
 class LocalBulkWriter(BulkWriter):
@@ -21,7 +25,8 @@ class LocalBulkWriter(BulkWriter):
     from 1; beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
     ``file_type``: PARQUET or NUMPY, also as a string. ``config``: see :func:`vecmill.formats.open_format`.
     ``target``: the server's release line ("2.3" to "3.0", "cloud") that the files are held to; see docs/formats.md.
-    ``segment_size``: pymilvus' older word for ``chunk_size``; it wins.
+    ``segment_size``: pymilvus' older word for ``chunk_size``; it wins. ``validate``: "headers", "sample" or "full": at
+    close, check what was published as `vecmill.validate` does; see ``close`` and ``validation``.
 
     ``resume=True``: ``local_path`` is itself the folder of a writer that ended early (its ``data_path``). Its manifest
     is read, what it left unpublished is removed, and numbering goes on behind the published segments. The first
@@ -55,6 +60,7 @@ class LocalBulkWriter(BulkWriter):
         *,
         resume: bool = False,
         target: str | None = None,
+        validate: Level | None = None,
         **kwargs: Any,
     ) -> None:
         segment_size = kwargs.get("segment_size") or 0
@@ -67,9 +73,16 @@ class LocalBulkWriter(BulkWriter):
             segment_size if segment_size > 0 else chunk_size,
             file_type,
             config,
+            look_up=self._entry,
             resume=resume,
             target=target,
+            validate=validate,
         )
+
+    def _entry(self, path: str) -> Entry:
+        from vecmill.validate.inputs import local_entry
+
+        return local_entry(self._root / path)
 
     @property
     def data_path(self) -> Path:

@@ -100,12 +100,15 @@ class Manifest:
         raw = json.loads(text)
         if not isinstance(raw, dict) or raw.get("vecmill_manifest") != FORMAT_VERSION:
             raise ValueError(f"not a vecmill manifest of version {FORMAT_VERSION}")
+        options = raw.get("import_options", {})
+        if not isinstance(options, dict) or not isinstance(raw["schema"], dict):
+            raise ValueError("a schema or import options that are no objects")
         return cls(
             uuid=raw["uuid"],
             file_type=raw["file_type"],
             schema=raw["schema"],
             segments=[_segment(one) for one in raw["segments"]],
-            import_options=raw.get("import_options", {}),
+            import_options=options,
         )
 
 
@@ -115,4 +118,9 @@ def _line(segment: Segment) -> str:
 
 def _segment(raw: Mapping[str, Any]) -> Segment:
     files: Sequence[Mapping[str, Any]] = raw["files"]
-    return Segment(number=raw["number"], rows=raw["rows"], files=tuple(FileEntry(**entry) for entry in files))
+    entries = tuple(FileEntry(**entry) for entry in files)
+    numbers = [raw["number"], raw["rows"], *(number for entry in entries for number in (entry.rows, entry.bytes))]
+    texts = [text for entry in entries for text in (entry.path, entry.checksum, entry.field or "")]
+    if any(type(number) is not int or number < 0 for number in numbers) or any(type(text) is not str for text in texts):
+        raise ValueError("a segment whose numbers or names are none")
+    return Segment(number=raw["number"], rows=raw["rows"], files=entries)

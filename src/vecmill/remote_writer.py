@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vecmill.filetype import BulkFileType
 from vecmill.sinks import bucket
@@ -13,6 +13,10 @@ from vecmill.sinks.connect import AzureConnectParam, GCSConnectParam, S3ConnectP
 from vecmill.sinks.object_store import ObjectSink
 from vecmill.sinks.objects import Objects
 from vecmill.writer import BulkWriter
+
+if TYPE_CHECKING:
+    from vecmill.validate.context import Level
+    from vecmill.validate.inputs import Entry
 
 
 class RemoteBulkWriter(BulkWriter):
@@ -23,8 +27,8 @@ class RemoteBulkWriter(BulkWriter):
     ``manifest.json``, the list of what is published. An object without a line there is not part of the output.
     ``connect_param``: an ``S3ConnectParam`` (or ``ConnectParam``), ``AzureConnectParam`` or ``GCSConnectParam`` of this
     class; a URL such as ``s3://bucket/prefix`` (credentials come from the environment); or an obstore store. https is
-    used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``, ``target``: as
-    for files.
+    used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``, ``target``,
+    ``validate``: as for files; the level "headers" costs a few requests a file, "full" reads all bytes back.
     ``transfer``: a :class:`RemoteBulkWriter.Transfer`. ``resume=True``: ``remote_path`` is itself the folder of a
     writer that ended early (its ``data_path``); see :class:`LocalBulkWriter`.
 
@@ -54,6 +58,7 @@ class RemoteBulkWriter(BulkWriter):
         transfer: bucket.Transfer | None = None,
         resume: bool = False,
         target: str | None = None,
+        validate: Level | None = None,
         **kwargs: Any,
     ) -> None:
         segment_size = kwargs.get("segment_size") or 0
@@ -64,9 +69,16 @@ class RemoteBulkWriter(BulkWriter):
         objects = Objects(
             open_bucket(connect_param), str(self._path).strip("/"), transfer or bucket.Transfer(), chunk_size
         )
+        self._objects = objects
         super().__init__(
-            schema, ObjectSink(objects), writer_uuid, chunk_size, file_type, config, resume=resume, target=target
-        )
+            schema, ObjectSink(objects), writer_uuid, chunk_size, file_type, config, look_up=self._entry,
+            resume=resume, target=target, validate=validate,
+        )  # fmt: skip
+
+    def _entry(self, path: str) -> Entry:
+        from vecmill.validate.inputs import object_entry
+
+        return object_entry(self._objects.bucket, self._objects.store, self._objects.key(path))
 
     @property
     def data_path(self) -> PurePosixPath:

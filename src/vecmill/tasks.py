@@ -30,6 +30,7 @@ from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME, undoing
 from vecmill.sinks.bucket import Transfer
 from vecmill.sinks.shared import SharedFolder, open_shared
+from vecmill.validate.inputs import look_up_in
 from vecmill.writer import BulkWriter
 
 SEGMENT_BYTES = 512 << 20
@@ -91,9 +92,16 @@ class TaskWriter(BulkWriter):
         self._place.claim(self._name)
         with undoing(self._remove):
             super().__init__(
-                schema, self._place.sink(self._name), self._name, segment_size, file_type, config, target=target,
+                schema,
+                self._place.sink(self._name),
+                self._name,
+                segment_size,
+                file_type,
+                config,
+                look_up=lambda path: look_up_in(self._place)(f"{self._name}/{path}"),
+                target=target,
                 cores=cores,
-            )  # fmt: skip
+            )
 
     @property
     def name(self) -> str:

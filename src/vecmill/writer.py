@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vecmill.batch import iter_batches
 from vecmill.errors import DataError, StoreError
@@ -24,6 +24,11 @@ from vecmill.rows import RowTaker
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME, Sink, undoing
 from vecmill.targets import check_target
+
+if TYPE_CHECKING:
+    from vecmill.validate.context import Level
+    from vecmill.validate.inputs import Entry
+    from vecmill.validate.report import ValidationReport
 
 MB = 1024 * 1024
 # Of an iterable: 256 dicts of 768 floats are 6 MB of Python objects, held only to save calls.
@@ -43,16 +48,24 @@ class BulkWriter:
         file_type: Any,
         config: Mapping[str, Any] | None,
         *,
+        look_up: Callable[[str], Entry],
         resume: bool = False,
         target: str | None = None,
+        validate: Level | None = None,
         cores: int | None = None,
     ) -> None:
+        if validate is not None:
+            from vecmill.validate.check import check_options
+
+            check_options(target, validate)
         self._schema = as_schema(schema)
         self._file_type = parse_file_type(file_type)
         check_target(self._schema, self._file_type, target)
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be positive, got {chunk_size}")
         self._chunk_size = chunk_size
+        self._target, self._level, self._look_up = target, validate, look_up
+        self._validation: ValidationReport | None = None
         self._sink = sink
         form = open_format(self._file_type, self._schema, config)
         plans = plan_columns(self._schema, form.rules)
@@ -199,7 +212,11 @@ class BulkWriter:
             callback(files)
 
     def close(self) -> None:
-        """Commit and release everything. A second call does nothing. Raises StoreError as ``commit`` does."""
+        """Commit and release everything; then validate, if that was asked for. A second call does nothing.
+
+        Raises StoreError as ``commit`` does; DataError with its ``findings`` if the server would not take what was
+        written, or not for what it is: the files stay, and a note says where.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -208,6 +225,29 @@ class BulkWriter:
                     self.commit()
             finally:
                 self._release(abandon=False)
+            if self._level is not None and self._failure is None:
+                self._validation = self.validate(self._level)
+                self._validation.raise_for_errors(f"the files stay in {self._sink.where}")
+
+    def validate(
+        self, level: Level = "full", *, sample_rows: int | None = None, max_findings: int | None = None
+    ) -> ValidationReport:
+        """Check what is published so far against the rules of the server, as `vecmill.validate` does.
+
+        The files are read back from where they are, with the writer's ``target``. Parameters are those of
+        `vecmill.validate`. Raises StoreError for what cannot be read; what is wrong with the files is in the report.
+        """
+        from vecmill.validate.check import check_output
+        from vecmill.validate.context import MAX_FINDINGS, SAMPLE_ROWS
+
+        return check_output(
+            self.manifest,
+            self._look_up,
+            target=self._target,
+            level=level,
+            sample_rows=SAMPLE_ROWS if sample_rows is None else sample_rows,
+            max_findings=MAX_FINDINGS if max_findings is None else max_findings,
+        )
 
     def abort(self) -> None:
         """Give up: publish nothing more, remove what is not published, release everything."""
@@ -306,6 +346,11 @@ class BulkWriter:
     def manifest(self) -> Manifest:
         """What is published: files with rows, bytes and checksums, and the schema. Also in ``manifest.json``."""
         return self._publisher.manifest
+
+    @property
+    def validation(self) -> ValidationReport | None:
+        """What the validation at close has found; None before it, and where none was asked for."""
+        return self._validation
 
     @property
     def total_row_count(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,7 @@ from vecmill.cli.options import (
     parse_size,
     size_text,
 )
+from vecmill.cli.validate import as_text
 
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast
@@ -47,6 +49,14 @@ class Keep(StrEnum):
     first = "first"
     last = "last"
     error = "error"
+
+
+class Level(StrEnum):
+    """How much of what was written is looked at."""
+
+    headers = "headers"
+    sample = "sample"
+    full = "full"
 
 
 class Engine(StrEnum):
@@ -166,6 +176,23 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    validate: Annotated[
+        Level | None,
+        typer.Option(
+            help="Check what was written against the rules of the server, as vecmill validate does.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            "-w",
+            min=1,
+            metavar="N",
+            help="Convert N ranges of rows at the same time; files of text are not cut.",
+        ),
+    ] = 1,
     engine: Annotated[
         Engine,
         typer.Option(
@@ -203,17 +230,23 @@ def convert_command(
       vecmill convert emb.npy out/ --normalize emb --limit 1000 --dry-run
       vecmill convert shards/ out/ --on-error skip --keep first --resume
       vecmill convert shards/ out/ --schema collection.json --json
+      vecmill convert shards/ out/ --target 2.5 --validate full
       vecmill convert shards/ s3://a-bucket/exports --engine ray
     """
     columns = parse_columns(map_)
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
+    if workers > 1 and engine is Engine.ray:
+        raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
+    if engine is Engine.ray and find_spec("ray") is None:
+        raise typer.BadParameter("needs the extra 'ray': pip install 'vecmill[ray]'", param_hint="--engine")
     if address is not None and engine is not Engine.ray:
         raise typer.BadParameter("is for --engine ray", param_hint="--address")
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.convert.forecast import forecast
         from vecmill.convert.job import Settings, prepare, run
+        from vecmill.convert.workers import convert_with_workers
 
         began = time.perf_counter()
         settings = Settings(
@@ -234,6 +267,7 @@ def convert_command(
             check_duplicates=check_duplicates or keep is not Keep.error,
             keep=keep.value,
             target=target,
+            validate=validate.value if validate is not None else None,
             resume=resume,
         )
         plan = prepare(src or None, settings)
@@ -247,7 +281,10 @@ def convert_command(
             report = convert_on_ray(plan, dst, address=address, began=began)
         else:
             with row_bar(plan.source.n_rows, shown=not quiet) as progress:
-                report = run(plan, dst, progress=progress, began=began)
+                if workers == 1:
+                    report = run(plan, dst, progress=progress, began=began)
+                else:
+                    report = convert_with_workers(plan, dst, workers, progress=progress, began=began)
         if as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:
@@ -291,4 +328,6 @@ def _summary(report: Report, to: Format) -> str:
         lines.append(f"{report.rows_resumed:,} of them were there before")
     if report.rows_rejected:
         lines.append(f"{report.rows_rejected:,} rows rejected, see {report.rejects}")
+    if report.validation is not None:
+        lines.append(as_text(report.validation))
     return "\n".join([*lines, report.data_path])

@@ -57,6 +57,13 @@ def import_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the requests, secrets masked; send nothing.")
     ] = False,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate",
+            help="Before all else, look at headers, footers and first rows as vecmill validate --headers does.",
+        ),
+    ] = True,
     again: Annotated[
         bool, typer.Option("--again", help="Import once more what has been imported already; rows will be there twice.")
     ] = False,
@@ -148,6 +155,7 @@ def import_command(
             load=load,
             upload_to=upload_to,
             again=again,
+            validate=validate,
             token=token,
             db_name=db,
             partition_name=partition,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -141,12 +142,23 @@ def _leave(error: BaseException, *, as_json: bool) -> NoReturn:
 
 def _fail(err: BaseException, message: str, code: int, *, as_json: bool, default: str = "") -> NoReturn:
     notes = list(getattr(err, "__notes__", ())) or ([default] if default else [])
-    line = " ".join("; ".join([message, *notes]).split())
-    print(f"error: {line}", file=sys.stderr)
+    findings = getattr(err, "findings", ())
+    shown = [message, *notes]
+    if findings:  # of a validation: a line each, with its way out; then what is said of all of them
+        for one in findings:
+            print(f"error: {_one_line(f'{one}; {one.way_out}')}", file=sys.stderr)
+        shown = ["not fit for import", *notes[1:]]
+    print(f"error: {_one_line('; '.join(shown))}", file=sys.stderr)
     if as_json:
         facts: dict[str, Any] = {"type": type(err).__name__, "message": message, "notes": notes}
         for name in ("field", "row", "file", "expected", "got", "path", "reason", "code", "job_id"):
             if getattr(err, name, None) is not None:
                 facts[name] = getattr(err, name)
+        if findings:
+            facts["findings"] = [dataclasses.asdict(one) for one in findings]
         print(json.dumps({"error": facts}, ensure_ascii=False))
     raise typer.Exit(code)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

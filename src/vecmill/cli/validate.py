@@ -43,8 +43,16 @@ def validate_command(
     ] = None,
     headers: Annotated[bool, typer.Option("--headers", help="Look at headers, footers and first rows only.")] = False,
     max_findings: Annotated[int, typer.Option(min=1, metavar="N", help="Tell of at most so many of each rule.")] = 20,
-    sep: Annotated[str, typer.Option(metavar="CHAR", help="Separator of CSV files.")] = ",",
-    nullkey: Annotated[str, typer.Option(metavar="TEXT", help="What stands for a null in CSV files.")] = "",
+    sep: Annotated[
+        str | None,
+        typer.Option(metavar="CHAR", help="Separator of CSV files.", show_default="of the manifest, else a comma"),
+    ] = None,
+    nullkey: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="What stands for a null in CSV files.", show_default="of the manifest, else nothing"
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
     ] = False,
@@ -68,7 +76,7 @@ def validate_command(
 
         if target is not None and target not in TARGETS:
             raise typer.BadParameter(f"expected one of {', '.join(TARGETS)}, got {target!r}", param_hint="--target")
-        if len(sep) != 1 or sep in '\r\n"':
+        if sep is not None and (len(sep) != 1 or sep in '\r\n"'):
             raise typer.BadParameter(f"expected one character, no quote or line end, got {sep!r}", param_hint="--sep")
         report = validate(
             paths[0] if len(paths) == 1 else paths,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vecmill.convert.report import Report
     from vecmill.filetype import BulkFileType
     from vecmill.sources import TextOptions
+    from vecmill.validate.context import Level
 
 __all__ = ["SEGMENT_BYTES", "convert"]
 
@@ -47,8 +48,10 @@ def convert(
     keep: Keep = "error",
     resume: bool = False,
     target: str | None = None,
+    validate: Level | None = None,
     config: Mapping[str, Any] | None = None,
     text: TextOptions | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Convert files of embeddings to the files of a bulk import, in bounded memory.
@@ -57,7 +60,8 @@ def convert(
     ----------
     src: files, folders or tables in memory, see `vecmill.sources.open_source`; or any `Source`. None when ``columns``
         names array files only.
-    dst: folder to write to; the files come into a folder of their own inside it.
+    dst: folder to write to, on disk or in a bucket (``s3://bucket/prefix``, ``gs://``, ``az://``; credentials come from
+        the environment); the files come into a folder of their own inside it.
     schema: what the rest of vecmill takes as a schema. None infers one from the data.
     file_type: "parquet", "npy", "json", "jsonl" or "csv".
     segment_size: bytes after which the next file begins.
@@ -77,14 +81,20 @@ def convert(
         "error" raises DataError. Keys alone decide: the row that is kept may still be one that does not fit.
     resume: go on where this very conversion to ``dst`` ended early (same data, same options); begin if it never did.
     target: release line of the server that the files are held to ("2.3" to "3.0", "cloud"); see docs/formats.md.
+    validate: "headers", "sample" or "full": check what was written as `vecmill.validate` does, against ``target``. What
+        was found is in ``Report.validation``.
     config: options of the format, as `LocalBulkWriter` takes them.
     text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
+    workers: ranges of rows that are converted at the same time, in threads, or in processes where Python has to change
+        values (a script then needs its ``if __name__ == "__main__"``). Rows keep their order. Files of text are not
+        cut: there have to be several.
     progress: called as ``progress(rows, bytes)`` after every batch, with what was read so far.
 
     Raises
     ------
     SchemaError: the schema is wrong, or none can be inferred, or an option contradicts it.
     DataError: rows or columns do not fit; ``file`` and ``row`` say where in the source. A note says what is published.
+        Or the server would not take what was written: then ``findings`` lists why, and the files stay.
     StoreError: a file cannot be read or written.
 
     >>> report = convert("embeddings.parquet", "out", file_type="npy")  # doctest: +SKIP
@@ -92,12 +102,20 @@ def convert(
     [['out/9b0.../1/id.npy', 'out/9b0.../1/vector.npy']]
     """
     from vecmill.convert.job import Settings, prepare, run
+    from vecmill.errors import SchemaError
 
+    if workers < 1:
+        raise SchemaError(f"workers must be at least 1, got {workers}")
     began = time.perf_counter()
     settings = Settings(
         schema=schema, file_type=file_type, segment_size=segment_size, columns=columns, join=tuple(join),
         kind=kind, primary=primary, id_from=id_from, skip=skip, limit=limit, cast=cast, normalize=tuple(normalize),
         scale=dict(scale or {}), on_error=on_error, check_duplicates=check_duplicates, keep=keep,
-        resume=resume, target=target, config=config, text=text,
+        resume=resume, target=target, validate=validate, config=config, text=text,
     )  # fmt: skip
-    return run(prepare(src, settings), dst, progress=progress, began=began)
+    plan = prepare(src, settings)
+    if workers == 1:
+        return run(plan, dst, progress=progress, began=began)
+    from vecmill.convert.workers import convert_with_workers
+
+    return convert_with_workers(plan, dst, workers, progress=progress, began=began)

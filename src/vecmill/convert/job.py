@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,9 @@ from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 from vecmill.targets import TARGETS, check_target
+from vecmill.validate.check import check_output
+from vecmill.validate.context import LEVELS, Level
+from vecmill.validate.inputs import look_up_in
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
@@ -71,6 +75,7 @@ class Settings:
     keep: Keep = "error"
     resume: bool = False
     target: str | None = None
+    validate: Level | None = None
     config: Mapping[str, Any] | None = None
     text: TextOptions | None = None
 
@@ -83,6 +88,8 @@ class Settings:
             raise SchemaError(f"keep is 'first', 'last' or 'error', not {self.keep!r}")
         if self.target is not None and self.target not in TARGETS:
             raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.target!r}")
+        if self.validate is not None and self.validate not in LEVELS:
+            raise SchemaError(f"validate is one of {', '.join(LEVELS)}, not {self.validate!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
         done.write(folder)
     else:
         _leave_no_trace(folder)
-    return _report(plan, folder, manifest, writer.batch_files, time.perf_counter() - began, rejects.n_rows, resumed)
+    return report_of(plan, folder, manifest, rejected=rejects.n_rows, resumed=resumed, began=began)
 
 
 def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
@@ -242,24 +249,34 @@ def _finished(plan: Plan, folder: SharedFolder, record: Record, began: float) ->
     if text is None:
         raise StoreError("is gone, though the conversion was complete", path=f"{folder.where}/{MANIFEST_NAME}")
     manifest = Manifest.from_json(text)
-    files = [[folder.address(entry.path) for entry in segment.files] for segment in manifest.segments]
-    seconds = time.perf_counter() - began
-    return _report(plan, folder, manifest, files, seconds, record.rows_rejected, manifest.n_rows)
+    return report_of(plan, folder, manifest, rejected=record.rows_rejected, resumed=manifest.n_rows, began=began)
 
 
-def _report(
+def report_of(
     plan: Plan,
     folder: SharedFolder,
     manifest: Manifest,
-    files: list[list[str]],
-    seconds: float,
+    *,
     rejected: int,
     resumed: int,
+    began: float,
+    resumed_bytes: int | None = None,
 ) -> Report:
-    new_bytes = rows = 0
-    for segment in manifest.segments:
-        new_bytes += sum(entry.bytes for entry in segment.files) if rows >= resumed else 0
-        rows += segment.rows
+    """Return the report of what is in ``folder``; validate it first, if that was asked for.
+
+    ``resumed``: rows that were there before, with their bytes; None: those of the first segments that hold them. Raises
+    DataError with the findings for files that the server would refuse.
+    """
+    level = plan.settings.validate
+    validation = None
+    if level is not None and manifest.segments:
+        validation = check_output(manifest, look_up_in(folder), target=plan.settings.target, level=level)
+        validation.raise_for_errors(f"all {manifest.n_rows} rows were written; the files stay in {folder.where}")
+    if resumed_bytes is None:
+        ends = itertools.accumulate(segment.rows for segment in manifest.segments)
+        before = [s for s, end in zip(manifest.segments, ends, strict=True) if end <= resumed]
+        resumed_bytes = sum(entry.bytes for segment in before for entry in segment.files)
+    seconds = time.perf_counter() - began
     return Report(
         rows=manifest.n_rows,
         rows_read=manifest.n_rows + rejected,
@@ -268,14 +285,15 @@ def _report(
         rejects=f"{folder.where}/{REJECTS_NAME}" if rejected else None,
         bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
-        files=files,
+        files=[[folder.address(entry.path) for entry in segment.files] for segment in manifest.segments],
         data_path=folder.where,
         seconds=seconds,
         rows_per_s=(manifest.n_rows - resumed) / seconds,
-        mb_per_s=new_bytes / 1e6 / seconds,
+        mb_per_s=(manifest.n_bytes - resumed_bytes) / 1e6 / seconds,
         schema=plan.schema.to_dict(),
         inferred=plan.inferred,
         notes=plan.notes,
+        validation=validation,
     )
 
 

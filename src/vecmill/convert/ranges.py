@@ -23,7 +23,7 @@ from typing import Any
 from vecmill.convert.destination import child, scratch_folder
 from vecmill.convert.duplicates import Repeated
 from vecmill.convert.forecast import forecast
-from vecmill.convert.job import Plan, Settings, question, reopen, repeated_rows
+from vecmill.convert.job import Plan, Settings, question, reopen, repeated_rows, report_of
 from vecmill.convert.opening import Input, pairs
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, find_begun
@@ -159,7 +159,8 @@ def run_ranges(
     text = place.read(MANIFEST_NAME)
     if text is not None:
         manifest = Manifest.from_json(text)
-        return _report(plan, place, manifest, manifest.n_rows, manifest.n_bytes, began)
+        n_told = len((place.read(REJECTS_NAME) or "").splitlines())
+        return report_of(plan, place, manifest, rejected=n_told, resumed=manifest.n_rows, began=began)
     aside = Path(tempfile.gettempdir()) if connect_param is not None else scratch_folder(dst)
     repeated = repeated_rows(plan, aside) if settings.check_duplicates else None
     job = RangeJob(0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
@@ -193,7 +194,9 @@ def run_ranges(
         place.put(RECORD_NAME, complete.to_json())
     else:
         place.delete([RECORD_NAME])
-    return _report(plan, place, manifest, resumed, resumed_bytes, began)
+    return report_of(
+        plan, place, manifest, rejected=rejected, resumed=resumed, resumed_bytes=resumed_bytes, began=began
+    )
 
 
 def _files(plan: Plan) -> list[AnyPath]:
@@ -343,32 +346,3 @@ def _written(results: Iterable[RangeResult]) -> tuple[int, int]:
         rows += one.rows_read - one.rows_rejected
         n_bytes += sum(entry.bytes for entry in one.entries)
     return rows, n_bytes
-
-
-def _report(
-    plan: Plan,
-    place: SharedFolder,
-    manifest: Manifest,
-    resumed: int,
-    resumed_bytes: int,
-    began: float,
-) -> Report:
-    seconds = time.perf_counter() - began
-    rejected = len((place.read(REJECTS_NAME) or "").splitlines())
-    return Report(
-        rows=manifest.n_rows,
-        rows_read=manifest.n_rows + rejected,
-        rows_rejected=rejected,
-        rows_resumed=resumed,
-        rejects=f"{place.where}/{REJECTS_NAME}" if rejected else None,
-        bytes_in=plan.source.n_bytes,
-        bytes_out=manifest.n_bytes,
-        files=[[place.address(entry.path) for entry in segment.files] for segment in manifest.segments],
-        data_path=place.where,
-        seconds=seconds,
-        rows_per_s=(manifest.n_rows - resumed) / seconds,
-        mb_per_s=(manifest.n_bytes - resumed_bytes) / 1e6 / seconds,
-        schema=plan.schema.to_dict(),
-        inferred=plan.inferred,
-        notes=plan.notes,
-    )

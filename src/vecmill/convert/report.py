@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vecmill.validate.report import ValidationReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Report:
     schema: the schema, as ``CollectionSchema.to_dict()`` gives it.
     inferred: whether the schema was inferred from the data.
     notes: when it was, one line per column that says what was chosen.
+    validation: what `vecmill.validate` found in what was written, if that was asked for: its ``rows``, its
+        ``warnings``. It took its own ``seconds``, which those of the conversion do not count.
     """
 
     rows: int
@@ -43,7 +48,9 @@ class Report:
     rows_rejected: int = 0
     rows_resumed: int = 0
     rejects: str | None = None
+    validation: ValidationReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, fit for JSON."""
-        return dataclasses.asdict(self) | {"notes": list(self.notes)}
+        plain = dataclasses.asdict(dataclasses.replace(self, validation=None)) | {"notes": list(self.notes)}
+        return plain | {"validation": self.validation.to_dict() if self.validation is not None else None}

@@ -10,6 +10,7 @@ from vecmill.errors import SchemaError
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.connect import open_bucket
 from vecmill.sinks.refusal import refusal
+from vecmill.validate.inputs import Entry, object_entry
 
 T = TypeVar("T")
 
@@ -34,6 +35,10 @@ class BucketPlace:
     def size(self, path: str) -> int | None:
         """Return the bytes of an object by a HEAD request, None when it is not there."""
         return self._do(path, self._head)
+
+    def entry(self, path: str) -> Entry:
+        """Return an object for a look into it, by a HEAD request."""
+        return object_entry(self.bucket, self.store, "/".join(filter(None, (self.bucket.prefix, path))))
 
     def address(self, path: str) -> str:
         """Return the key, or the URL."""

@@ -11,6 +11,9 @@ from typing import Protocol
 from vecmill.errors import DataError, StoreError
 from vecmill.importer.planner import ImportFile, import_files
 from vecmill.manifest import Manifest
+from vecmill.validate.check import check_output
+from vecmill.validate.inputs import Entry, local_entry
+from vecmill.validate.report import ValidationReport
 
 MANIFEST_NAME = "manifest.json"
 
@@ -27,6 +30,9 @@ class Place(Protocol):
 
     def size(self, path: str) -> int | None:
         """Return the bytes of a file, None when it is not there."""
+
+    def entry(self, path: str) -> Entry:
+        """Return a file for a look into it."""
 
     def address(self, path: str) -> str:
         """Return a path as the server takes it."""
@@ -59,6 +65,10 @@ class LocalPlace:
         except OSError as err:
             raise StoreError((err.strerror or str(err)).lower(), path=str(self.folder / path), errno=err.errno) from err
 
+    def entry(self, path: str) -> Entry:
+        """Return a file for a look into it."""
+        return local_entry(self.folder / path)
+
     def address(self, path: str) -> str:
         """Return the absolute path."""
         return str((self.folder / path).resolve())
@@ -89,6 +99,10 @@ class Output:
                     expected=f"{entry.bytes:,} bytes in {self.place.where}, where the server will look",
                     got="no such file" if size is None else f"{size:,} bytes",
                 )
+
+    def validate(self, target: str | None) -> ValidationReport:
+        """Look at headers, footers and first rows, as `vecmill.validate` does. Raises SchemaError, StoreError."""
+        return check_output(self.manifest, self.place.entry, target=target, level="headers")
 
 
 def open_local(src: str | os.PathLike[str]) -> Output:

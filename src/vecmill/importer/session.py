@@ -24,6 +24,8 @@ from vecmill.importer.run import IN_FLIGHT, JobResult, Settings, run
 from vecmill.importer.server import Server
 from vecmill.schema_io import as_schema
 
+_RELEASE_LINES = {"milvus-2.3": "2.3", "cloud": "cloud", "cloud-free": "cloud"}
+
 Progress = Callable[[JobProgress, int], object]
 Upload = Callable[[Path, str], object]
 """Send the folder of an output into a bucket, to a folder of the same name."""
@@ -46,6 +48,7 @@ class Session:
     load: bool = False
     upload_to: str | None = None
     again: bool = False
+    validate: bool = True
     token: str = field(default="", repr=False)
     db_name: str = ""
     partition_name: str = ""
@@ -73,6 +76,11 @@ class Session:
         """The row of the table of limits."""
         return self.target or ("cloud" if self.is_cloud else "milvus-2.3" if self.grpc else "milvus")
 
+    @property
+    def release_line(self) -> str | None:
+        """The release line whose rules hold; None for that of any server: no request tells its version."""
+        return _RELEASE_LINES.get(self.target_name)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -98,13 +106,17 @@ class Outcome:
 
 
 def plan_import(session: Session) -> Planned:
-    """Open the output, look its files up, and plan the requests; nothing is sent to the server.
+    """Open the output, look its files up and into them, and plan the requests; nothing is sent to the server.
 
-    Raises SchemaError for options that do not go together, DataError, StoreError.
+    Raises SchemaError for options that do not go together, DataError (with ``findings``, where the server would not
+    take the files for what they are), StoreError.
     """
     _check(session)
     output = _open(session)
     output.check()
+    if session.validate:
+        note = "nothing was created or sent; --no-validate imports them as they are"
+        output.validate(session.release_line).raise_for_errors(note)
     folder = output.place.folder if isinstance(output.place, LocalPlace) else None
     if session.uri is not None:
         return Planned(session, output, folder, [])

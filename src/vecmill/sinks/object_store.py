@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -109,6 +110,7 @@ class ObjectSink:
         self.is_unsure = False  # whether the manifest is as it is known here
         self._manifest: str | None = None  # as it is in the bucket
         self._version: dict[str, str] | None = None  # of that; None: replace it whatever it is
+        self._putting = threading.Lock()  # held while the manifest is replaced
 
     @property
     def where(self) -> str:
@@ -143,7 +145,8 @@ class ObjectSink:
     def replace_manifest(self, text: str) -> None:
         """Replace the manifest if it is still the one that this writer knows."""
         options = {} if self._version is None else {"mode": self._version}
-        self._put_manifest(text, options, lambda call: call(self._objects.store))
+        with self._putting:
+            self._put_manifest(text, options, lambda call: call(self._objects.store))
 
     def _put_manifest(self, text: str, options: dict[str, Any], reached: Callable[[Callable[[Any], Any]], Any]) -> None:
         """Put the manifest, on the condition that ``options`` say.
@@ -192,23 +195,28 @@ class ObjectSink:
         No lock: between this and the next request it could still happen. But a writer that was paused, taken for dead
         and continued by another finds out before it does harm.
         """
+        if self._is_as_known():
+            return
+        with self._putting:  # the one that was found may be our own, which another thread was putting meanwhile
+            if not self._is_as_known():
+                self.is_unsure = True
+                raise StoreError(_NOT_MINE, path=self._objects.name(MANIFEST_NAME))
+
+    def _is_as_known(self) -> bool:
         import obstore
 
         objects, known = self._objects, (self._version or {}).get("e_tag")
         if known is None:
-            return
+            return True
         try:
-            found = obstore.head(objects.store, objects.key(MANIFEST_NAME))["e_tag"]
+            return bool(obstore.head(objects.store, objects.key(MANIFEST_NAME))["e_tag"] == known)
         except FileNotFoundError:
-            found = None
+            return False
         except Exception as error:
             if status_of(error) != 403:
                 raise objects.refusal(error, MANIFEST_NAME) from None
             log.info("%s: %s", self.where, objects.refusal(error, MANIFEST_NAME).reason)  # may write, but not read
-            return
-        if found != known:
-            self.is_unsure = True
-            raise StoreError(_NOT_MINE, path=objects.name(MANIFEST_NAME))
+            return True
 
     def hold(self, n_bytes: int) -> bool:
         """Hold back what is appended to open objects that cannot have gaps, if there are any and it is not too much."""

@@ -204,14 +204,14 @@ def _tried(act: Callable[[], object], path: Path) -> None:
 
 
 class BucketFolder:
-    """A folder in a bucket."""
+    """A folder in a bucket. ``objects``: how its objects are asked for."""
 
     def __init__(self, bucket: Bucket, folder: str, transfer: Transfer, largest_bytes: int) -> None:
         self._bucket = bucket
         self._folder = folder
         self._transfer = transfer
         self._largest_bytes = largest_bytes
-        self._objects = self._below("")
+        self.objects = self._below("")
 
     def _below(self, folder: str) -> Objects:
         path = "/".join(filter(None, (self._folder, folder)))
@@ -220,11 +220,11 @@ class BucketFolder:
     @property
     def where(self) -> str:
         """The folder, as a URL."""
-        return self._objects.where
+        return self.objects.where
 
     def address(self, path: str) -> str:
         """Return the key of an object, as the bucket has it."""
-        return "/".join(filter(None, (self._objects.address_prefix, path)))
+        return "/".join(filter(None, (self.objects.address_prefix, path)))
 
     def sink(self, folder: str) -> Sink:
         """Return the sink of a folder in this one."""
@@ -235,28 +235,28 @@ class BucketFolder:
         import obstore
 
         try:
-            return bytes(obstore.get(self._objects.store, self._objects.key(path)).bytes()).decode()
+            return bytes(obstore.get(self.objects.store, self.objects.key(path)).bytes()).decode()
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise self._objects.refusal(error, path) from None
+            raise self.objects.refusal(error, path) from None
 
     def put(self, path: str, text: str) -> None:
         """Put a text."""
         data = text.encode()
-        self._objects.put_again(path, data, len(data))
+        self.objects.put_again(path, data, len(data))
 
     def claim(self, folder: str) -> None:
         """Do nothing: a writer begins with a manifest, on the condition that there is none."""
 
     def publish(self, manifest: str, *, known: str | None) -> None:
         """Put the manifest on a condition, where the store knows such."""
-        sink = ObjectSink(self._objects)
+        sink = ObjectSink(self.objects)
         found = sink.read_manifest()
         if found == manifest:
             return
         if found != known:
-            raise StoreError("another export has put it meanwhile", path=self._objects.name(MANIFEST_NAME))
+            raise StoreError("another export has put it meanwhile", path=self.objects.name(MANIFEST_NAME))
         if found is None:
             sink.begin(manifest)
         else:
@@ -266,27 +266,27 @@ class BucketFolder:
         """Return what stands between the prefix of the folder and the next slash."""
         import obstore
 
-        root = self._objects.key("")
+        root = self.objects.key("")
         try:
-            found = obstore.list_with_delimiter(self._objects.store, root.rstrip("/") or None)["common_prefixes"]
+            found = obstore.list_with_delimiter(self.objects.store, root.rstrip("/") or None)["common_prefixes"]
         except Exception as error:
-            raise self._objects.refusal(error, "") from None
+            raise self.objects.refusal(error, "") from None
         return [prefix.rstrip("/").removeprefix(root) for prefix in found]
 
     def files(self, wanted: Callable[[str], bool]) -> dict[str, dict[str, int]]:
         """Return the objects of the folders that are wanted; see `SharedFolder.files`."""
         import obstore
 
-        root = self._objects.key("")
+        root = self.objects.key("")
         found: dict[str, dict[str, int]] = {}
         try:
-            for page in obstore.list(self._objects.store, root.rstrip("/") or None, chunk_size=1000):
+            for page in obstore.list(self.objects.store, root.rstrip("/") or None, chunk_size=1000):
                 for one in page:
                     folder, sign, path = one["path"].removeprefix(root).partition("/")
                     if sign and wanted(folder):
                         found.setdefault(folder, {})[path] = int(one["size"])
         except Exception as error:
-            raise self._objects.refusal(error, "") from None
+            raise self.objects.refusal(error, "") from None
         return found
 
     def clear(self, folders: Iterable[str], keep: Collection[str] = ()) -> None:
@@ -297,7 +297,7 @@ class BucketFolder:
 
         def remove(path: str) -> None:
             try:
-                self._objects.delete([path])
+                self.objects.delete([path])
             except StoreError as error:
                 log.warning("%s: cannot be removed: %s", error.path, error.reason)
 
@@ -306,7 +306,7 @@ class BucketFolder:
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects."""
-        self._objects.delete(list(paths))
+        self.objects.delete(list(paths))
 
 
 def disk_path(url: Any) -> Path | None:

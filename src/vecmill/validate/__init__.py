@@ -18,8 +18,8 @@ def validate(
     level: Literal["headers", "sample", "full"] = "full",
     sample_rows: int = 10_000,
     max_findings: int = 20,
-    sep: str = ",",
-    nullkey: str = "",
+    sep: str | None = None,
+    nullkey: str | None = None,
 ) -> ValidationReport:
     """Check files against the rules of the server that will import them. docs/rules.md lists the rules.
 
@@ -28,13 +28,16 @@ def validate(
     files: a path or URL (s3://, gs://, az://; credentials from the environment) of a file, of a folder, of the output
         of a writer or its ``manifest.json``; a list of such; or a list of lists, as ``bulk_import(files=...)`` takes
         it. NPY files in one list are one column set.
-    schema: whatever describes the collection; None takes that of the manifest.
+    schema: whatever describes the collection; None takes for each output that of its manifest.
     target: "2.3", "2.4", "2.5", "2.6", "3.0" (the latest patch release of each) or "cloud". None: files must suit
         every one of them that reads the schema from the format.
     level: "headers" reads headers, footers and first rows only; "sample" looks at ``sample_rows`` rows of every file
         (of JSON and CSV the first ones), "full" at every value.
     max_findings: how many of one rule are told of; all are counted.
-    sep, nullkey: the options of the import of CSV files.
+    sep, nullkey: the options of the import of CSV files; None takes what the manifest says, else "," and "".
+
+    With a manifest, files are also held against the bytes and rows that it tells, and on the level "full" against its
+    checksums.
 
     Memory is bounded by 64 MiB, a row, or a Parquet page, whatever the files say of themselves.
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+from vecmill.blobs import closing
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
+from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
 from vecmill.targets import TARGETS, check_target
-from vecmill.validate.context import LEVELS, Context, Level
+from vecmill.validate.checksums import PREFIX, ChecksummedBlob
+from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
 from vecmill.validate.csv_file import check_csv
 from vecmill.validate.findings import Findings
-from vecmill.validate.inputs import Entry, ImportFile, open_inputs
+from vecmill.validate.inputs import Entry, ImportFile, Inputs, Origin, check_separator, open_inputs
 from vecmill.validate.json_file import check_json
 from vecmill.validate.npy import check_set
 from vecmill.validate.parquet import check_parquet
@@ -25,6 +29,7 @@ from vecmill.validate.rule import Line
 
 MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
 _MAX_FILE_BYTES = 16 * 2**30
+_REQUESTS = 8
 _FORMS = {
     BulkFileType.PARQUET: "parquet",
     BulkFileType.NUMPY: "npy",
@@ -42,36 +47,84 @@ def check_files(
     level: Level,
     sample_rows: int,
     max_findings: int,
-    sep: str,
-    nullkey: str,
+    sep: str | None,
+    nullkey: str | None,
 ) -> ValidationReport:
     """Do what `vecmill.validate` says."""
     began = time.perf_counter()
+    check_options(target, level, sample_rows, max_findings)
+    if sep is not None:
+        check_separator(sep)
+    given = as_schema(schema) if schema is not None else None
+    return check_inputs(
+        open_inputs(files), given, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings,
+        sep=sep, nullkey=nullkey, began=began,
+    )  # fmt: skip
+
+
+def check_options(target: str | None, level: str, sample_rows: int = 1, max_findings: int = 1) -> None:
+    """Raise ValueError for an unknown target or level, or a number that is none."""
     if target is not None and target not in TARGETS:
         raise ValueError(f"target {target!r} is not one of {', '.join(TARGETS)}")
     if level not in LEVELS:
         raise ValueError(f"level {level!r} is not one of {', '.join(LEVELS)}")
     if sample_rows < 1 or max_findings < 1:
         raise ValueError("sample_rows and max_findings must be at least 1")
-    if len(sep) != 1 or sep in '\0\r\n"\ufffd':
-        raise ValueError(f"sep must be one character, and no quote or line end, got {sep!r}")
-    inputs = open_inputs(files)
-    if schema is None and inputs.schema is None:
+
+
+def check_output(
+    manifest: Manifest,
+    entry: Callable[[str], Entry],
+    *,
+    target: str | None,
+    level: Level,
+    sample_rows: int = SAMPLE_ROWS,
+    max_findings: int = MAX_FINDINGS,
+) -> ValidationReport:
+    """Check what a manifest lists; ``entry`` looks up a path of it. Raises ValueError, SchemaError, StoreError."""
+    check_options(target, level, sample_rows, max_findings)
+    inputs = Inputs()
+    inputs.add_output(manifest, entry)
+    return check_inputs(inputs, None, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings)
+
+
+def check_inputs(
+    inputs: Inputs,
+    schema: CollectionSchema | None,
+    *,
+    target: str | None,
+    level: Level,
+    sample_rows: int,
+    max_findings: int,
+    sep: str | None = None,
+    nullkey: str | None = None,
+    began: float | None = None,
+) -> ValidationReport:
+    """Check import files. What is None is that of their manifest; a file without one takes what others have."""
+    began = time.perf_counter() if began is None else began
+    first = next((file.origin for file in inputs.files if file.origin is not None), None)
+    if schema is None and first is None and inputs.files:
         raise SchemaError("a schema is needed: there is no manifest with one")
-    job = _Job(
-        as_schema(schema if schema is not None else inputs.schema),
-        target,
-        level,
-        sample_rows,
-        max_findings,
-        sep,
-        nullkey,
-    )
-    found = Findings("*", (), max_findings)
+    jobs: dict[Origin | None, _Job] = {}
+
+    def job_of(origin: Origin | None) -> _Job:
+        if origin not in jobs:
+            told = origin or first or Origin({})
+            jobs[origin] = _Job(
+                schema if schema is not None else as_schema(told.schema), target, level, sample_rows, max_findings,
+                told.sep if sep is None else sep, told.nullkey if nullkey is None else nullkey,
+            )  # fmt: skip
+        return jobs[origin]
+
+    work = [(job_of(file.origin), file) for file in inputs.files]
+    found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
+    _find_twice(inputs.files, found)
     rows = n_bytes = 0
-    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
-        for file in inputs.files:
-            n, own = job.check(file, pool)
+    # Headers in a bucket cost round trips, not work.
+    at_once = _REQUESTS if level == "headers" and any(file.is_remote for file in inputs.files) else 1
+    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool, ThreadPoolExecutor(at_once) as files_pool:
+        check = files_pool.map if at_once > 1 else map
+        for (_, file), (n, own) in zip(work, check(lambda one: one[0].check(one[1], pool), work), strict=True):
             found.merge(own)
             rows += n or 0
             n_bytes += sum(entry.size for entry in file.entries)
@@ -85,6 +138,15 @@ def check_files(
         target=target,
         seconds=time.perf_counter() - began,
     )
+
+
+def _find_twice(files: Sequence[ImportFile], findings: Findings) -> None:
+    seen: set[frozenset[str]] = set()
+    for file in files:
+        names = frozenset(entry.name for entry in file.entries)
+        if names and names in seen:
+            findings.add("file-twice", file=file.entries[0].name, expected="one import of it", got="a second one")
+        seen.add(names)
 
 
 class _Job:
@@ -126,13 +188,16 @@ class _Job:
         for entry in missing:
             findings.add("file-missing", file=entry.name, expected="a file", got="none")
         self._sizes(file, findings)
+        if self._level == "full":
+            file = replace(file, entries=tuple(map(_with_checksum, file.entries)))
         if form is BulkFileType.NUMPY:
             n = check_set(file, self._context(form), findings, pool)
         elif missing or form is None:
             return None, findings
         else:
-            n = self._single(first, form, findings)
+            n = self._single(file.entries[0], form, findings)
         self._compare(file, n, findings)
+        self._checksums(file, findings, pool)
         return n, findings
 
     def _servers(self, form: BulkFileType | None) -> tuple[tuple[Line, ...], SchemaError | None]:
@@ -201,6 +266,34 @@ class _Job:
 
     @staticmethod
     def _compare(file: ImportFile, rows: int | None, findings: Findings) -> None:
-        listed = file.entries[0].listed
-        if listed is not None and rows is not None and rows != listed.rows:
-            findings.add("manifest-rows", file=file.entries[0].name, expected=f"{listed.rows} rows", got=f"{rows}")
+        """Hold the rows against what the manifest says of each file, and of all of them together."""
+        if rows is None:
+            return
+        for entry in file.entries:
+            if entry.listed is not None and entry.listed.rows != rows:
+                findings.add("manifest-rows", file=entry.name, expected=f"{entry.listed.rows} rows", got=f"{rows}")
+                return
+        if file.rows is not None and file.rows != rows:
+            findings.add("manifest-rows", file=file.entries[0].name, expected=f"{file.rows} rows", got=f"{rows}")
+
+    @staticmethod
+    def _checksums(file: ImportFile, findings: Findings, pool: Executor) -> None:
+        entries = [entry for entry in file.entries if isinstance(entry.blob, ChecksummedBlob)]
+        for entry, found in zip(entries, pool.map(_checksum, entries), strict=True):
+            if entry.listed is not None and found != entry.listed.checksum:
+                findings.add("manifest-checksum", file=entry.name, expected=entry.listed.checksum, got=found)
+
+
+def _with_checksum(entry: Entry) -> Entry:
+    """Return the entry with a blob that takes a checksum, where the manifest tells one of this file."""
+    listed, blob = entry.listed, entry.blob
+    if listed is None or blob is None or listed.bytes != blob.size or not listed.checksum.startswith(PREFIX):
+        return entry
+    return replace(entry, blob=ChecksummedBlob(blob))
+
+
+def _checksum(entry: Entry) -> str:
+    blob = entry.blob
+    assert isinstance(blob, ChecksummedBlob)  # only such are given
+    with closing(blob):
+        return blob.checksum()

@@ -12,6 +12,8 @@ from vecmill.validate.findings import Findings
 
 Level = Literal["headers", "sample", "full"]
 LEVELS: tuple[Level, ...] = ("headers", "sample", "full")
+SAMPLE_ROWS = 10_000
+MAX_FINDINGS = 20
 _SAMPLE_PIECES = 16
 
 

@@ -25,6 +25,7 @@ _BOOLS = frozenset(b"1 t T TRUE true True 0 f F FALSE false False".split())
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,40}")
 _DECIMAL = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(rb"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+_BLANK_LINES = re.compile(rb"\n+")
 _AS_TEXT = ("geometry", "timestamptz")
 
 
@@ -49,6 +50,11 @@ class Records:
         while True:
             if window.at >= len(window.data) and not window.grow():
                 return
+            blank = _BLANK_LINES.match(window.data, window.at)
+            if blank is not None:
+                self.blank_lines += blank.end() - blank.start()
+                window.at = blank.end()
+                continue
             offset = window.offset
             found = self._record()
             while found is None:
@@ -71,6 +77,7 @@ class Records:
         stop = newline if newline >= 0 else len(data)
         line = data[at:stop].removesuffix(b"\r")
         if b'"' not in line:
+            self._room(line.count(self._sep), at)
             return (line.split(self._sep) if line else []), min(stop + 1, len(data))
         return self._quoted(data, at, at_end)
 
@@ -78,6 +85,7 @@ class Records:
         cells: list[bytes] = []
         sep = self._sep
         while True:
+            self._room(len(cells), at)
             if data[at : at + 1] == b'"':
                 end = self._closing_quote(data, at + 1)
                 if end is None or (end + 2 >= len(data) and not at_end):
@@ -119,6 +127,10 @@ class Records:
                 return end
             at = end + 2
 
+    def _room(self, n_cells: int, at: int) -> None:
+        if n_cells >= MAX_COLUMNS:
+            raise WrongFile("csv-cells", f"at most {MAX_COLUMNS} cells", "more", self._window.base + at)
+
     def _wrong(self, expected: str, got: str, at: int, field: int) -> WrongFile:
         rule = "csv-quote-first" if field == 0 else "csv-quote"
         return WrongFile(rule, expected, got, self._window.base + at, field)
@@ -151,7 +163,7 @@ class _Check:
         try:
             for cells, offset in records:
                 if n < 0:
-                    self._header(cells, offset)
+                    self._header(cells)
                 elif n == limit:
                     return None
                 else:
@@ -173,9 +185,7 @@ class _Check:
             self._findings.add("file-no-rows", file=self._file, expected="rows", got="none")
         return max(n, 0)
 
-    def _header(self, cells: list[bytes], offset: int) -> None:
-        if len(cells) > MAX_COLUMNS:
-            raise WrongFile("csv-cells", f"a header of at most {MAX_COLUMNS} names", f"{len(cells)}", offset)
+    def _header(self, cells: list[bytes]) -> None:
         names = [cell.decode(errors="replace") for cell in cells]
         for name, count in Counter(names).items():
             if count > 1:

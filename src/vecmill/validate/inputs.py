@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vecmill.blobs import Blob, BucketBlob, LocalBlob
+from vecmill.blobs import Blob, BucketBlob, LocalBlob, closing
 from vecmill.errors import DataError, SchemaError, StoreError
 from vecmill.filetype import BulkFileType
 from vecmill.manifest import FileEntry, Manifest
@@ -17,6 +18,7 @@ from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.connect import open_bucket
 from vecmill.sinks.refusal import refusal
+from vecmill.sinks.shared import BucketFolder, SharedFolder
 
 ENDINGS: Mapping[str, BulkFileType] = {
     ".parquet": BulkFileType.PARQUET,
@@ -26,7 +28,8 @@ ENDINGS: Mapping[str, BulkFileType] = {
     ".ndjson": BulkFileType.JSONL,
     ".csv": BulkFileType.CSV,
 }
-_MANIFEST_BYTES = 1 << 30
+_MANIFEST_BYTES = 64 * 1024 * 1024
+_NO_SEPARATORS = '\0\r\n"\ufffd'
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +56,66 @@ class Entry:
         return self.blob.size if self.blob is not None else 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What the manifest of an output says of all its files: the schema, the options of CSV. Compared by identity."""
+
+    schema: Mapping[str, Any]
+    sep: str = ","
+    nullkey: str = ""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Origin:
+        """Take it from a manifest. Raises ValueError for a separator that is none."""
+        options = manifest.import_options
+        sep, nullkey = str(options.get("sep", ",")), str(options.get("nullkey", ""))
+        check_separator(sep)
+        return cls(manifest.schema, sep, nullkey)
+
+
+def check_separator(sep: str) -> None:
+    """Raise ValueError for what Go's CSV reader does not take as a separator."""
+    if len(sep) != 1 or sep in _NO_SEPARATORS:
+        raise ValueError(f"sep must be one character, and no quote or line end, got {sep!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class ImportFile:
-    """What one inner list of an import request names: one file, or the NPY files of a set."""
+    """What one inner list of an import request names: one file, or the NPY files of a set.
+
+    ``origin``, and ``rows`` of all its files, are those of its manifest, where it has one.
+    """
 
     entries: tuple[Entry, ...]
+    origin: Origin | None = None
+    rows: int | None = None
 
     @property
     def form(self) -> BulkFileType | None:
         """The format by the first name; None for an unknown one."""
         return ENDINGS.get(self.entries[0].ending) if self.entries else None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether a part of it is in a bucket."""
+        return any(isinstance(entry.blob, BucketBlob) for entry in self.entries)
+
 
 @dataclass(slots=True)
 class Inputs:
-    """All import files, and the schema of the manifest where there is one."""
+    """All import files."""
 
     files: list[ImportFile] = field(default_factory=list)
-    schema: Mapping[str, Any] | None = None
+
+    def add_output(self, manifest: Manifest, entry: Callable[[str], Entry]) -> None:
+        """Add what a manifest lists; ``entry`` looks up a path of it. Raises ValueError as `Origin.of` does."""
+        origin = Origin.of(manifest)
+        for segment in list(manifest.segments):
+            listed = tuple(replace(entry(one.path), listed=one) for one in segment.files)
+            if segment.files and segment.files[0].field is None:
+                self.files += [ImportFile((one,), origin, segment.rows) for one in listed]
+            else:
+                self.files.append(ImportFile(listed, origin, segment.rows))
 
 
 def open_inputs(given: Any) -> Inputs:
@@ -118,14 +163,29 @@ def _entry(path: Any) -> Entry:
     if _is_url(path):
         bucket, store = _open(path)
         return Entry(path, _object(bucket, store, bucket.prefix))
-    return Entry(os.fspath(path), _local(Path(path)))
+    return local_entry(Path(path))
 
 
-def _local(path: Path) -> Blob | None:
+def local_entry(path: Path) -> Entry:
+    """Look up a file on disk."""
     try:
-        return LocalBlob(path, path.stat().st_size) if path.is_file() else None
+        return Entry(str(path), LocalBlob(path, path.stat().st_size) if path.is_file() else None)
     except (OSError, ValueError):  # a name with a NUL in it is no file either
-        return None
+        return Entry(str(path), None)
+
+
+def object_entry(bucket: Bucket, store: Any, key: str) -> Entry:
+    """Look up an object by what its store knows it by. Raises StoreError."""
+    name = f"{bucket.url}/{'/'.join(filter(None, (bucket.hidden_prefix, key)))}"
+    return Entry(name, _object(bucket, store, key))
+
+
+def look_up_in(folder: SharedFolder) -> Callable[[str], Entry]:
+    """Return what looks up a path in a folder on disk or in a bucket. It raises StoreError."""
+    if isinstance(folder, BucketFolder):
+        objects = folder.objects
+        return lambda path: object_entry(objects.bucket, objects.store, objects.key(path))
+    return lambda path: local_entry(Path(folder.address(path)))
 
 
 def _open(url: str) -> tuple[Bucket, Any]:
@@ -151,7 +211,7 @@ def _expand(path: Any, inputs: Inputs) -> None:
         return
     here = Path(path)
     if here.name == MANIFEST_NAME and here.is_file():
-        _from_manifest(here.read_text("utf-8"), str(here), lambda name: _entry(here.parent / name), inputs)
+        _from_manifest_at(here, inputs)
         return
     if not here.is_dir():
         inputs.files.append(ImportFile((_entry(path),)))
@@ -159,9 +219,7 @@ def _expand(path: Any, inputs: Inputs) -> None:
     names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
     manifests = _outermost([name for name in names if PurePosixPath(name).name == MANIFEST_NAME])
     for name in manifests:
-        root = (here / name).parent
-        text = (here / name).read_text("utf-8")
-        _from_manifest(text, str(here / name), lambda part, root=root: _entry(root / part), inputs)
+        _from_manifest_at(here / name, inputs)
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
     if not inputs.files:
         raise StoreError("no file in it that could be imported", path=str(here))
@@ -171,6 +229,11 @@ def _outermost(manifests: Sequence[str]) -> list[str]:
     """Leave out manifests in folders that another one covers: of tasks whose work that one lists, or leaves out."""
     folders = {str(PurePosixPath(name).parent) for name in manifests}
     return [name for name in manifests if folders.isdisjoint(map(str, PurePosixPath(name).parents[1:]))]
+
+
+def _from_manifest_at(path: Path, inputs: Inputs) -> None:
+    blob = LocalBlob(path, path.stat().st_size)
+    _from_manifest(_manifest_text(blob), str(path), lambda name: local_entry(path.parent / name), inputs)
 
 
 def _wanted(path: Path, root: Path) -> bool:
@@ -196,8 +259,13 @@ def _from_folder(paths: Sequence[Path], covered: Sequence[Path], inputs: Inputs)
 
 def _expand_url(url: str, inputs: Inputs) -> None:
     bucket, store = _open(url)
-    if PurePosixPath(bucket.prefix).suffix and PurePosixPath(bucket.prefix).name != MANIFEST_NAME:
+    name = PurePosixPath(bucket.prefix)
+
+    def take_as_file() -> None:
         inputs.files.append(ImportFile((Entry(url, _object(bucket, store, bucket.prefix)),)))
+
+    if name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME:
+        take_as_file()
         return
     root = bucket.prefix.removesuffix(MANIFEST_NAME).rstrip("/")
     found: dict[str, int] = {}
@@ -206,16 +274,20 @@ def _expand_url(url: str, inputs: Inputs) -> None:
             found |= {one["path"]: int(one["size"]) for one in page}
     except Exception as err:
         raise refusal(err, url, bucket.secrets) from None
+    if not found and name.suffix and name.name != MANIFEST_NAME:  # a name such as v1.5 may be that of a folder
+        take_as_file()
+        return
 
-    def entry(key: str) -> Entry:
+    def entry(key: str, base: str = "") -> Entry:
+        key = base + key
         blob = BucketBlob(bucket, key, found[key], store) if key in found else None
         return Entry(f"{bucket.url}/{key}", blob)
 
     manifests = _outermost(sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME))
     for key in manifests:
         base = key.removesuffix(MANIFEST_NAME)
-        text = BucketBlob(bucket, key, found[key], store).read(0, _MANIFEST_BYTES).decode()
-        _from_manifest(text, f"{bucket.url}/{key}", lambda name, base=base: entry(base + name), inputs)
+        text = _manifest_text(BucketBlob(bucket, key, found[key], store))
+        _from_manifest(text, f"{bucket.url}/{key}", partial(entry, base=base), inputs)
     bases = tuple(key.removesuffix(MANIFEST_NAME) for key in manifests)
     sets: dict[str, list[Entry]] = {}
     for key in sorted(found, key=_natural):
@@ -231,18 +303,14 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         raise StoreError("nothing there that could be imported", path=url)
 
 
-def _from_manifest(text: str, name: str, entry: Any, inputs: Inputs) -> None:
+def _from_manifest(text: str, name: str, entry: Callable[[str], Entry], inputs: Inputs) -> None:
     try:
-        manifest = Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError, RecursionError) as err:
+        inputs.add_output(Manifest.from_json(text), entry)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise DataError(file=name, expected="the manifest of a vecmill output", got=str(err)) from err
-    inputs.schema = inputs.schema or manifest.schema
-    for segment in manifest.segments:
-        listed = []
-        for one in segment.files:
-            found = entry(one.path)
-            listed.append(Entry(found.name, found.blob, one))
-        if segment.files and segment.files[0].field is None:
-            inputs.files += [ImportFile((one,)) for one in listed]
-        else:
-            inputs.files.append(ImportFile(tuple(listed)))
+
+
+def _manifest_text(blob: Blob) -> str:
+    """Return the text of a manifest, as far as it is one. Raises StoreError."""
+    with closing(blob):
+        return blob.read(0, _MANIFEST_BYTES).decode(errors="replace")

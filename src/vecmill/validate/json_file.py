@@ -17,6 +17,8 @@ from vecmill.validate.inputs import Entry
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
+# Decoded, values take ten times the memory of their text; no row that fits any schema has so many.
+_LARGE_ROW, _MAX_ROW_VALUES = 8 * 1024 * 1024, 2_000_000
 _TOP = "a list of objects, or an object whose only key is rows"
 
 
@@ -174,6 +176,9 @@ class RowCheck:
 
     def check(self, raw: bytes, row: int, offset: int) -> None:
         """Look at one row, which is known to be JSON."""
+        if len(raw) > _LARGE_ROW and raw.count(b",") > _MAX_ROW_VALUES:
+            self._add("json-row", None, row, f"a row of at most {_MAX_ROW_VALUES:,} values", "more", offset)
+            return
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:

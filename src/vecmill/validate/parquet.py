@@ -10,15 +10,26 @@ from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import Entry
+from vecmill.validate.parquet_footer import (
+    BOOLEAN,
+    MAX_ITEMS,
+    MAX_PAGE_HEADER,
+    Chunk,
+    Footer,
+    WrongFooter,
+    read_footer,
+    read_page,
+)
 from vecmill.validate.parquet_types import type_rule
 from vecmill.validate.parquet_values import scan_columns
 from vecmill.validate.rule import Line
 from vecmill.validate.rules import RULES
 
 MAX_FOOTER_BYTES = 64 * 1024 * 1024
-# Of columns, and of row groups: what is hostile has more, and Arrow takes minutes and gigabytes for it.
-MAX_ITEMS = 65_536
 MAX_GROUP_BYTES = 1 << 30
+# Unpacked: Arrow holds a page in memory, whatever it was packed into.
+MAX_PAGE_BYTES = 256 * 1024 * 1024
+_PAGE_HEADER_GUESS = 512
 _CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD")
 # arrow-go reads these as bytes, whatever Arrow makes of them.
 _NOT_TEXT = ("JSON", "ENUM", "BSON")
@@ -29,16 +40,17 @@ def check_parquet(entry: Entry, context: Context, findings: Findings) -> int | N
     blob = entry.blob
     assert blob is not None  # only such are given
     with closing(blob):
-        file = _open(entry, blob, findings)
-        if file is None:
+        opened = _open(entry, blob, findings)
+        if opened is None:
             return None
+        footer, file = opened
         try:
-            return _check(file, entry, blob, context, findings)
+            return _check(footer, file, entry, blob, context, findings)
         finally:
             file.close()
 
 
-def _open(entry: Entry, blob: Blob, findings: Findings) -> Any:
+def _open(entry: Entry, blob: Blob, findings: Findings) -> tuple[Footer, Any] | None:
     def broken(expected: str, got: str, offset: int) -> None:
         findings.add("parquet-footer", file=entry.name, expected=expected, got=got, offset=max(offset, 0))
 
@@ -54,18 +66,24 @@ def _open(entry: Entry, blob: Blob, findings: Findings) -> Any:
         expected = f"a footer within the file, of at most {MAX_FOOTER_BYTES} bytes"
         broken(expected, f"{length} bytes in a file of {blob.size}", blob.size - 8)
         return None
+    start = blob.size - 8 - length
+    try:
+        footer = read_footer(blob.read(start, blob.size - 8))
+    except WrongFooter as wrong:
+        broken(wrong.expected, wrong.got, start + wrong.at)
+        return None
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(
+        return footer, pq.ParquetFile(
             pa.PythonFile(BlobFile(blob), mode="r"),
             thrift_container_size_limit=MAX_ITEMS,
             thrift_string_size_limit=MAX_FOOTER_BYTES,
             buffer_size=1 << 20,
         )
     except (pa.ArrowException, OSError, ValueError, OverflowError, UnicodeDecodeError) as err:
-        broken("a footer that can be read", _one_line(err), blob.size - 8 - length)
+        broken("a footer that can be read", _one_line(err), start)
         return None
 
 
@@ -73,11 +91,11 @@ def _one_line(err: BaseException) -> str:
     return " ".join(str(err).split()) or type(err).__name__
 
 
-def _check(file: Any, entry: Entry, blob: Blob, context: Context, findings: Findings) -> int | None:
+def _check(footer: Footer, file: Any, entry: Entry, blob: Blob, context: Context, findings: Findings) -> int | None:
     import pyarrow as pa
 
     try:
-        meta, schema = file.metadata, file.schema_arrow
+        schema = file.schema_arrow
     except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as err:
         findings.add("parquet-footer", file=entry.name, expected="a schema that can be read", got=_one_line(err))
         return None
@@ -92,14 +110,14 @@ def _check(file: Any, entry: Entry, blob: Blob, context: Context, findings: Find
             plan = context.plans[name]
             if _type_fits(plan, schema.field(i).type, file, entry, findings):
                 usable.append(plan)
-    readable = _check_storage(meta, blob, entry, context, findings)
-    if meta.num_rows == 0:
+    readable = _check_storage(footer, blob, entry, findings)
+    if footer.rows == 0:
         findings.add("file-no-rows", file=entry.name, expected="rows", got="none")
     elif context.level == "headers":
-        _counted_nulls(meta, usable, entry, findings)
-    elif readable:
-        scan_columns(file, usable, entry.name, context, findings)
-    return int(meta.num_rows)
+        _counted_nulls(footer, usable, entry, findings)
+    elif readable and _check_pages(footer, usable, blob, entry, findings):
+        scan_columns(file, [group.rows for group in footer.groups], usable, entry.name, context, findings)
+    return footer.rows
 
 
 def _type_fits(plan: ColumnPlan, kind: Any, file: Any, entry: Entry, findings: Findings) -> bool:
@@ -159,24 +177,22 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
-def _check_storage(meta: Any, blob: Blob, entry: Entry, context: Context, findings: Findings) -> bool:
+def _check_storage(footer: Footer, blob: Blob, entry: Entry, findings: Findings) -> bool:
     """Check codecs, pages and row groups; return whether the values can be decoded here."""
     readable = True
     codecs: Counter[str] = Counter()
-    for number in range(meta.num_row_groups):
-        group = meta.row_group(number)
-        if group.total_byte_size > MAX_GROUP_BYTES:
+    for number, group in enumerate(footer.groups):
+        if group.n_bytes > MAX_GROUP_BYTES:
             findings.add(
                 "parquet-row-group",
                 file=entry.name,
                 expected=f"row groups of at most {MAX_GROUP_BYTES} bytes",
-                got=f"row group {number} of {group.total_byte_size} bytes",
+                got=f"row group {number} of {group.n_bytes} bytes",
             )
-        for i in range(meta.num_columns):
-            column = group.column(i)
-            if column.compression not in _CODECS:
-                codecs[column.compression] += 1
-            readable &= _within(column, blob, entry, number, findings)
+        for leaf, chunk in zip(footer.leaves, group.chunks, strict=True):
+            if chunk.codec not in _CODECS:
+                codecs[chunk.codec] += 1
+            readable &= _within(leaf.top, chunk, blob, entry, number, findings)
     for codec, n in codecs.items():
         findings.add(
             "parquet-codec",
@@ -185,50 +201,83 @@ def _check_storage(meta: Any, blob: Blob, entry: Entry, context: Context, findin
             got=f"{codec} in {n} chunks",
         )
     if readable:
-        _page_version(meta, blob, entry, findings)
+        _page_version(footer, blob, entry, findings)
     return readable
 
 
-def _page_version(meta: Any, blob: Blob, entry: Entry, findings: Findings) -> None:
+def _page_version(footer: Footer, blob: Blob, entry: Entry, findings: Findings) -> None:
     """Look at the first page of each bool column: a page header begins with its type, a zigzag integer; 3 is v2."""
-    if RULES["parquet-page-version"].severity(findings.form, findings.lines) is None or not meta.num_row_groups:
+    if RULES["parquet-page-version"].severity(findings.form, findings.lines) is None or not footer.groups:
         return
-    for i in range(meta.num_columns):
-        column = meta.row_group(0).column(i)
-        at = column.data_page_offset
-        if column.physical_type == "BOOLEAN" and blob.read(at, at + 2) == b"\x15\x06":
-            name = column.path_in_schema.partition(".")[0]
+    for leaf, chunk in zip(footer.leaves, footer.groups[0].chunks, strict=True):
+        at = chunk.data_page
+        if leaf.type == BOOLEAN and blob.read(at, at + 2) == b"\x15\x06":
             findings.add(
-                "parquet-page-version", file=entry.name, field=name, offset=at, expected="version 1", got="version 2"
+                "parquet-page-version",
+                file=entry.name,
+                field=leaf.top,
+                offset=at,
+                expected="version 1",
+                got="version 2",
             )
 
 
-def _within(column: Any, blob: Blob, entry: Entry, group: int, findings: Findings) -> bool:
-    start = column.data_page_offset
-    if column.has_dictionary_page and column.dictionary_page_offset:
-        start = min(start, column.dictionary_page_offset)
-    end = start + column.total_compressed_size
-    if 4 <= start <= end <= blob.size:
+def _within(name: str, chunk: Chunk, blob: Blob, entry: Entry, group: int, findings: Findings) -> bool:
+    end = chunk.start + chunk.n_bytes
+    if 4 <= chunk.start <= end <= blob.size:
         return True
     findings.add(
         "parquet-pages",
         file=entry.name,
-        field=column.path_in_schema.partition(".")[0],
+        field=name,
         expected=f"pages within the file of {blob.size} bytes",
-        got=f"row group {group} with pages from {start} to {end}",
+        got=f"row group {group} with pages from {chunk.start} to {end}",
     )
     return False
 
 
-def _counted_nulls(meta: Any, plans: list[ColumnPlan], entry: Entry, findings: Findings) -> None:
+def _check_pages(footer: Footer, plans: list[ColumnPlan], blob: Blob, entry: Entry, findings: Findings) -> bool:
+    """Walk over the pages of the columns that will be looked at: from header to header, without their values."""
+    names = {plan.name for plan in plans}
+    fine = True
+    for number, group in enumerate(footer.groups):
+        for leaf, chunk in zip(footer.leaves, group.chunks, strict=True):
+            if leaf.top not in names:
+                continue
+            at, stop = chunk.start, chunk.start + chunk.n_bytes
+            try:
+                while at < stop:
+                    at += _page_bytes(blob, at, stop)
+            except WrongFooter as wrong:
+                fine = False
+                where = f"row group {number}: {wrong.got}"
+                findings.add(
+                    "parquet-pages", file=entry.name, field=leaf.top, offset=at, expected=wrong.expected, got=where
+                )
+    return fine
+
+
+def _page_bytes(blob: Blob, at: int, stop: int) -> int:
+    """Return the bytes of a page with its header."""
+    head = blob.read(at, min(at + _PAGE_HEADER_GUESS, stop))
+    try:
+        n_head, n_bytes, plain = read_page(head)
+    except WrongFooter:  # statistics may make it longer
+        n_head, n_bytes, plain = read_page(blob.read(at, min(at + MAX_PAGE_HEADER, stop)))
+    if at + n_head + n_bytes > stop:
+        raise WrongFooter("pages within their column", f"one that ends at {at + n_head + n_bytes}, behind {stop}")
+    if plain > MAX_PAGE_BYTES:
+        raise WrongFooter(f"pages of at most {MAX_PAGE_BYTES} bytes", f"one of {plain}")
+    return n_head + n_bytes
+
+
+def _counted_nulls(footer: Footer, plans: list[ColumnPlan], entry: Entry, findings: Findings) -> None:
     """Look for nulls where the footer counts them: in columns that are no lists."""
     for plan in plans:
         if plan.nullable or plan.field.default_value is not None or plan.field.is_dynamic:
             continue
-        for i in range(meta.num_columns):
-            if meta.schema.column(i).path != plan.name:
-                continue
-            counts = [meta.row_group(g).column(i).statistics for g in range(meta.num_row_groups)]
-            nulls = sum(one.null_count for one in counts if one is not None and one.has_null_count)
-            if nulls:
-                findings.add("value-null", file=entry.name, field=plan.name, expected="no nulls", got=f"{nulls}")
+        for i, leaf in enumerate(footer.leaves):
+            if leaf.flat and leaf.top == plan.name:
+                nulls = sum(group.chunks[i].nulls or 0 for group in footer.groups)
+                if nulls:
+                    findings.add("value-null", file=entry.name, field=plan.name, expected="no nulls", got=f"{nulls}")

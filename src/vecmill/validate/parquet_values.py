@@ -23,19 +23,21 @@ _MAX_BATCH_ROWS = 65_536
 _BYTE_WIDTH = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
 
 
-def scan_columns(file: Any, plans: Sequence[ColumnPlan], name: str, context: Context, findings: Findings) -> None:
-    """Look at the rows that the level asks for, one column after another."""
+def scan_columns(
+    file: Any, group_rows: Sequence[int], plans: Sequence[ColumnPlan], name: str, context: Context, findings: Findings
+) -> None:
+    """Look at the rows that the level asks for, one column after another. ``group_rows``: of each row group."""
     import pyarrow as pa
 
-    meta = file.metadata
-    starts = np.cumsum([0] + [meta.row_group(i).num_rows for i in range(meta.num_row_groups)])
+    starts = np.cumsum([0, *group_rows])
     groups = _groups(context, starts)
     for plan in plans:
         check = ColumnCheck(plan, name, findings)
         try:
             for first, array in _batches(file, plan, groups, starts, context):
+                array.validate()
                 check(array, first)
-        except (pa.ArrowException, OSError, ValueError, OverflowError) as err:
+        except (pa.ArrowException, OSError, ValueError, OverflowError, NotImplementedError) as err:
             findings.add(
                 "parquet-pages",
                 file=name,
@@ -68,6 +70,8 @@ def _batches(
             taken = batch.column(0)
             yield int(starts[group]) + at, taken[: share - at] if sampled else taken
             at += len(taken)
+        if not sampled and at != starts[group + 1] - starts[group]:
+            raise ValueError(f"{at} values for the {starts[group + 1] - starts[group]} rows of row group {group}")
 
 
 class ColumnCheck:

@@ -52,16 +52,24 @@ class ValidationReport:
         """Whether the server would take all files, and take them for what they are."""
         return not self.errors
 
-    def raise_for_errors(self) -> None:
-        """Raise a DataError for the first error, with the others counted in a note. Do nothing without errors."""
+    def raise_for_errors(self, *notes: str) -> None:
+        """Raise a DataError for the first error, with all of them as its ``findings``. Do nothing without errors.
+
+        A note has the way out, another one counts all errors, if there are more; ``notes`` follow.
+        """
         if self.ok:
             return
         first = self.errors[0]
-        error = DataError(file=first.file, field=first.field, row=first.row, expected=first.expected, got=first.got)
+        error = DataError(
+            file=first.file, field=first.field, row=first.row, expected=first.expected, got=first.got,
+            findings=self.errors,
+        )  # fmt: skip
         error.add_note(f"rule {first.rule} ({first.severity}); the way out: {first.way_out}")
-        more = sum(self.counts[name] for name in {one.rule for one in self.errors}) - 1
-        if more:
-            error.add_note(f"{more} more")
+        total = sum(self.counts[name] for name in {one.rule for one in self.errors})
+        if total > 1:
+            error.add_note(f"{total:,} errors in all")
+        for note in notes:
+            error.add_note(note)
         raise error
 
     def to_dict(self) -> dict[str, Any]:

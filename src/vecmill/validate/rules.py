@@ -33,6 +33,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "file-group", "an import file is one file, or the NPY files of one set",
         "name each file in a list of its own", _FILES, "refused",
     ),
+    (
+        "file-twice", "an import file is named once: its rows would be imported twice", "name it once", _FILES,
+        "silent",
+    ),
     ("file-empty", "a file is not empty", "leave the file out", f"{_TRIED}; {_FILES}", "refused"),
     ("file-no-rows", "a file has rows", "leave the file out: versions differ in what they do", _TRIED, "advice"),
     (
@@ -47,6 +51,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "manifest-bytes", "a file has the bytes that its manifest tells", "write or upload it again", "manifest.json",
         "silent",
+    ),
+    (
+        "manifest-checksum", "a file has the checksum that its manifest tells (looked at on the level full)",
+        "write or upload it again", "manifest.json", "silent",
     ),
     ("manifest-rows", "a file has the rows that its manifest tells", "write it again", "manifest.json", "silent"),
     # -- columns

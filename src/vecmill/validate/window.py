@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from vecmill.blobs import BLOCK_BYTES, Blob
 
-_BLANKS = b" \t\r\n"
+_BLANKS = re.compile(rb"[ \t\r\n]*")
 
 
 class Window:
@@ -47,11 +49,10 @@ class Window:
     def skip_blanks(self) -> bool:
         """Go to the next byte that is no blank of JSON; False at the end of the file."""
         while True:
-            data, at = self.data, self.at
-            while at < len(data) and data[at] in _BLANKS:
-                at += 1
-            self.at = at
-            if at < len(data):
+            found = _BLANKS.match(self.data, self.at)
+            assert found is not None  # nothing is a match too
+            self.at = found.end()
+            if self.at < len(self.data):
                 return True
             if not self.grow():
                 return False

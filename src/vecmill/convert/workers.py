@@ -1,0 +1,53 @@
+"""Ranges of a conversion on several cores of this machine: threads, or processes where Python itself has to work.
+
+Threads share the process, and all that they do runs beside one another: reading, decoding and encoding hold no lock of
+the interpreter. Changing values (casts to text, keys from hashes, rows that are left out) is Python's work, of which a
+process does one at a time: then each range has a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+
+from vecmill.convert.destination import PathLike
+from vecmill.convert.job import Plan
+from vecmill.convert.pump import Progress
+from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
+from vecmill.convert.report import Report
+
+
+def convert_with_workers(
+    plan: Plan, dst: PathLike, n_workers: int, *, progress: Progress | None = None, began: float | None = None
+) -> Report:
+    """Write what was planned, in ranges of rows, ``n_workers`` of them at a time; the rows keep their order.
+
+    Raises as `run_ranges` does: what is under way is finished before an error is raised, and kept for a resume.
+    """
+
+    def spread(jobs: Sequence[RangeJob]) -> Iterator[RangeResult]:
+        with _pool(plan, min(n_workers, len(jobs))) as pool:
+            try:
+                for done in as_completed([pool.submit(run_range, job) for job in jobs]):
+                    yield done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    return run_ranges(plan, dst, spread, n_workers=n_workers, progress=progress, began=began)
+
+
+def needs_python(plan: Plan) -> bool:
+    """Whether rows are changed or judged by Python code, one value after another."""
+    settings = plan.settings
+    hashed = (settings.id_from or "").startswith("hash")
+    return hashed or settings.on_error == "skip" or any(cast is not None for cast in plan.casts.values())
+
+
+def _pool(plan: Plan, n_workers: int) -> Executor:
+    if not needs_python(plan):
+        return ThreadPoolExecutor(n_workers, thread_name_prefix="vecmill-range")
+    import multiprocessing
+
+    # Not by fork: the threads of the client of a bucket do not survive it.
+    return ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn"))

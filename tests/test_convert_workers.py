@@ -1,0 +1,130 @@
+"""convert(workers=N): ranges of rows at the same time, in threads or processes, and the rows keep their order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from converting import as_list, read_npy, read_parquet, vectors, write
+from vecmill import convert
+from vecmill.cli import app
+from vecmill.convert.job import Settings, prepare
+from vecmill.convert.workers import needs_python
+from vecmill.errors import DataError, SchemaError
+
+N_ROWS = 20_000
+SIZE = 300_000
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    write(tmp_path / "a.parquet", N_ROWS, row_group_size=1500)
+    return tmp_path / "a.parquet"
+
+
+@pytest.mark.parametrize("file_type", ["parquet", "npy"])
+def test_threads_give_the_rows_of_one(tmp_path, source, file_type):
+    read = read_parquet if file_type == "parquet" else read_npy
+    one = convert(source, tmp_path / "out", file_type=file_type, segment_size=SIZE)
+    several = convert(source, tmp_path / "out", file_type=file_type, segment_size=SIZE, workers=3, validate="full")
+    assert (several.rows, several.rows_rejected, several.validation.ok) == (N_ROWS, 0, True)
+    first, second = read(one), read(several)
+    if file_type == "parquet":
+        assert first.equals(second)
+    else:
+        assert first.keys() == second.keys()
+        assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_processes_where_python_changes_values(tmp_path):
+    matrix = vectors(N_ROWS)
+    bad = [0, 777, 12_345, N_ROWS - 1]
+    matrix[bad, 0] = np.nan
+    table = pa.table({"text": [f"row {i}" for i in range(N_ROWS)], "vector": as_list(matrix)})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=1000)
+    options = {"id_from": "hash:text", "on_error": "skip", "segment_size": SIZE}
+    assert needs_python(prepare(tmp_path / "a.parquet", Settings(id_from="hash:text")))
+    one = convert(tmp_path / "a.parquet", tmp_path / "out", **options)
+    several = convert(tmp_path / "a.parquet", tmp_path / "out", workers=2, **options)
+    assert (several.rows, several.rows_rejected) == (N_ROWS - 4, 4)
+    assert read_parquet(one).equals(read_parquet(several))
+    for report in (one, several):
+        assert [json.loads(line)["source_row"] for line in Path(report.rejects).read_text().splitlines()] == bad
+
+
+def test_a_bad_row_is_told_with_its_place_and_done_ranges_are_kept(tmp_path):
+    matrix = vectors(N_ROWS)
+    matrix[N_ROWS - 5, 3] = np.inf
+    pq.write_table(pa.table({"id": np.arange(N_ROWS), "vector": as_list(matrix)}), tmp_path / "a.parquet")
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path / "a.parquet", tmp_path / "out", segment_size=SIZE, workers=2)
+    assert (caught.value.file, caught.value.row, caught.value.field) == (
+        str(tmp_path / "a.parquet"), N_ROWS - 5, "vector",
+    )  # fmt: skip
+    assert any("with resume they are kept" in note for note in caught.value.__notes__)
+    assert not list((tmp_path / "out").rglob("manifest.json")) or all(
+        path.parent.name.count("-") == 1 for path in (tmp_path / "out").rglob("manifest.json")
+    )
+
+
+def test_files_of_text_are_not_cut(tmp_path):
+    for i in range(3):
+        lines = [json.dumps({"id": i * 100 + k, "vector": [k, 1.0, 2.0]}) for k in range(100)]
+        (tmp_path / f"{i}.jsonl").write_text("\n".join(lines))
+    report = convert(str(tmp_path / "*.jsonl"), tmp_path / "out", workers=2)
+    assert read_parquet(report)["id"].to_pylist() == list(range(300))
+    with pytest.raises(SchemaError, match="only"):
+        convert(tmp_path / "0.jsonl", tmp_path / "out", workers=2)
+    with pytest.raises(SchemaError, match="at least 1"):
+        convert(tmp_path / "0.jsonl", tmp_path / "out", workers=0)
+
+
+def test_on_the_command_line(tmp_path, source):
+    from typer.testing import CliRunner
+
+    done = CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "out"), "-w", "2", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["rows"] == N_ROWS
+    assert CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "out"), "-w", "0"]).exit_code == 2
+
+
+SCRIPT = """
+import sys
+from vecmill import convert
+if __name__ == "__main__":
+    convert(sys.argv[1], sys.argv[2], segment_size=2_000_000, workers=2, resume=True, id_from="hash", on_error="skip")
+"""
+
+
+def test_killed_and_resumed_every_row_is_there_once(tmp_path):
+    n_rows = 60_000
+    matrix = vectors(n_rows, 64)
+    table = pa.table({"number": np.arange(n_rows), "vector": as_list(matrix)})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=2000)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    args = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "a.parquet"), str(tmp_path / "out")]
+    process = subprocess.Popen(args, start_new_session=True, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").glob("*/*/task.json")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+    process.stderr.close()
+    done = subprocess.run(args, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "out").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    paths = [folder / entry["path"] for segment in manifest["segments"] for entry in segment["files"]]
+    assert sorted(path for path in folder.rglob("*.parquet")) == sorted(paths)
+    numbers = pa.concat_tables([pq.read_table(path) for path in paths])["number"].to_pylist()
+    assert numbers == list(range(n_rows))
