@@ -129,3 +129,11 @@ def test_a_target_that_does_not_read_the_files_exits_2(tmp_path):
     assert done.returncode == 2
     assert "target 2.3 does not read several vector fields" in error_line(done)
     assert vecmill("convert", SAMPLE, tmp_path / "out", "--target", "2.3").returncode == 0
+
+
+def test_an_engine_that_is_not_installed_is_told_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr("vecmill.cli.convert.find_spec", lambda _name: None)
+    done = CliRunner().invoke(app, ["convert", str(SAMPLE), str(tmp_path / "out"), "--engine", "ray"])
+    assert done.exit_code == 2
+    assert "vecmill[ray]" in done.output
+    assert not (tmp_path / "out").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ import ray
 from typer.testing import CliRunner
 
 from faults import check_folder, columns_of, small_schema
-from raying import Troubled, schema_of, table_of, vectors_of
+from raying import Deadly, Troubled, schema_of, table_of, vectors_of
 from remote import new_bucket, param
 from servers.s3 import S3Server
 from vecmill import convert, validate
 from vecmill.cli import app
 from vecmill.convert.job import Settings, prepare
+from vecmill.convert.ranges import RangeJob, RangeResult, run_ranges
 from vecmill.errors import DataError, StoreError
-from vecmill.integrations.ray import MilvusDatasink, convert_on_ray
+from vecmill.integrations.ray import MilvusDatasink, _spread, convert_on_ray
 from vecmill.manifest import Manifest
 from vecmill.sources import open_source
 
@@ -170,3 +171,19 @@ def test_convert_tells_of_a_bad_row_as_it_does_elsewhere(tmp_path: Path) -> None
     want = convert(src, tmp_path / "one", on_error="skip")
     assert (report.rows, report.rows_rejected) == (want.rows, want.rows_rejected) == (4999, 1)
     assert Path(report.rejects).read_text() == Path(want.rejects).read_text()
+
+
+def test_convert_goes_on_when_a_worker_dies(tmp_path: Path) -> None:
+    plan = prepare(source(tmp_path / "in"), Settings(segment_size=1 << 20))
+    jobs: list[RangeJob] = []
+
+    def spread(given: Sequence[RangeJob]) -> Iterator[RangeResult]:
+        jobs.extend(given)
+        return _spread([Deadly(job, tmp_path / "died") if job.number == 1 else job for job in given])
+
+    report = run_ranges(plan, tmp_path / "out", spread, n_workers=2)
+    assert (tmp_path / "died").exists()
+    assert len(jobs) > 3
+    check([Path(path) for group in report.files for path in group])
+    folders = {path.name for path in Path(report.data_path).iterdir() if path.is_dir()}
+    assert folders == {Path(path).parent.name for group in report.files for path in group}

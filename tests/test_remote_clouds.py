@@ -19,7 +19,7 @@ from servers.azure import KEY as AZURE_KEY
 from servers.gcs import running_gcs
 from servers.s3 import KEY, SECRET, S3Server
 from test_remote_writer import MIB, wide, wide_schema
-from vecmill import RemoteBulkWriter, StoreError
+from vecmill import RemoteBulkWriter, StoreError, commit, finished_tasks, write_task
 
 AzureConnectParam, GCSConnectParam = RemoteBulkWriter.AzureConnectParam, RemoteBulkWriter.GCSConnectParam
 
@@ -177,3 +177,38 @@ def test_credentials_are_asked_for_again(seaweed: S3Server, tmp_path: Path) -> N
         assert ids_of(seaweed, bucket, f"x/{writer.uuid}", tmp_path) == list(range(10))
     assert asked.count(1) >= 1
     assert asked.count(2) > 2
+
+
+def check_tasks(server: Any, bucket: str, connect: Any, tmp_path: Path) -> None:
+    """Write an export by tasks, one of them twice, and one that fails; commit it, and commit it again."""
+    options = {"schema": small_schema(), "file_type": "npy", "segment_size": 40_000, "connect_param": connect}
+    parts = [write_task([columns_of(range(i * 900, (i + 1) * 900))], "tasks", i, **options) for i in (0, 1, 1)]
+
+    def broken() -> Iterator[Any]:
+        yield columns_of(range(2000))
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        write_task(broken(), "tasks", 2, **options)
+    assert set(finished_tasks("tasks", connect_param=connect)) == {"0", "1"}
+    del options["segment_size"]
+    manifests = [commit("tasks", [*parts[0], *parts[2]], **options) for _ in range(2)]
+    assert manifests[0] == manifests[1]
+    listed = {f"tasks/{entry.path}" for entry in manifests[0].files}
+    assert {key for key in server.keys(bucket) if key.startswith("tasks/")} == {"tasks/manifest.json", *listed}
+    assert ids_of(server, bucket, "tasks", tmp_path) == list(range(1800))
+    with pytest.raises(StoreError, match="another export is there"):
+        commit("tasks", parts[0], **options)
+
+
+def test_tasks_on_azure(azure: AzureServer, tmp_path: Path) -> None:
+    check_tasks(azure, "box", AzureConnectParam("box", azure.conn_str), tmp_path)
+
+
+def test_tasks_on_google(gcs: tuple[str, S3Server], tmp_path: Path) -> None:
+    check_tasks(gcs[1], "box", GCSConnectParam("box", endpoint=gcs[0]), tmp_path)
+
+
+def test_tasks_where_puts_have_no_conditions(juicefs: S3Server, tmp_path: Path) -> None:
+    juicefs.new_bucket("tasks-box")
+    check_tasks(juicefs, "tasks-box", param(juicefs, "tasks-box"), tmp_path)

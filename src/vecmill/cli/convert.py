@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -255,6 +256,8 @@ def convert_command(
     text = parse_text(separator, null, header, names, types)
     if workers > 1 and engine is Engine.ray:
         raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
+    if engine is Engine.ray and find_spec("ray") is None:
+        raise typer.BadParameter("needs the extra 'ray': pip install 'vecmill[ray]'", param_hint="--engine")
     if address is not None and engine is not Engine.ray:
         raise typer.BadParameter("is for --engine ray", param_hint="--address")
     with exit_codes(as_json=as_json, debug=debug):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
 from vecmill.errors import StoreError, VecmillError
 from vecmill.filetype import BulkFileType, parse_file_type
+from vecmill.formats import open_format
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME
@@ -27,6 +29,8 @@ try:
     from ray.data import Datasink
 except ModuleNotFoundError as err:
     raise ModuleNotFoundError(f"{err}; pip install 'vecmill[ray]'", name=err.name) from err
+
+log = logging.getLogger(__name__)
 
 _TEXT = (BulkFileType.JSON, BulkFileType.JSONL, BulkFileType.CSV)
 _TEXT_GROWTH = 2.5  # of float32 as text
@@ -96,6 +100,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         known = as_schema(schema)
         self._file_type = parse_file_type(file_type)
         check_target(known, self._file_type, target)
+        open_format(self._file_type, known, config)  # what is wrong with it shows here, and not in a worker
         if segment_size < 1:
             raise ValueError(f"segment_size must be positive, got {segment_size}")
         self._schema = known.to_dict()
@@ -177,9 +182,12 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         self.report = SinkReport(manifest.n_rows, manifest.n_bytes, files, place.where, manifest)
 
     def on_write_failed(self, error: Exception) -> None:
-        """Remove what tasks have written. Called in the driver."""
+        """Remove what tasks have written. Called in the driver, on the way of the error that tells why."""
         del error
-        discard(self._url, **self._place)
+        try:
+            discard(self._url, **self._place)
+        except StoreError as second:
+            log.warning("what tasks have written could not be removed: %s", second)
 
 
 def _n_bytes(block: Any) -> int:
@@ -211,18 +219,22 @@ def convert_on_ray(plan: Plan, dst: Any, *, address: str | None = None, began: f
 
 
 def _spread(jobs: Sequence[RangeJob]) -> Iterator[RangeResult]:
-    rows = [{"job": pickle.dumps(job)} for job in jobs]
+    # Ray runs one task, to see how large its result is, before it starts more: so the first has nothing to do.
+    rows = [{"job": b""}, *({"job": pickle.dumps(job)} for job in jobs)]
     for row in ray.data.from_items(rows, override_num_blocks=len(rows)).map(_run).iter_rows():
         result = pickle.loads(row["result"])
         if isinstance(result, VecmillError):
             raise result
-        yield result
+        if result is not None:
+            yield result
 
 
 def _run(row: Mapping[str, bytes]) -> dict[str, bytes]:
     """Run a job in a worker. A refusal is a result like any other: Ray would wrap it, and try the range again."""
+    result: RangeResult | VecmillError | None = None
     try:
-        result: RangeResult | VecmillError = run_range(pickle.loads(row["job"]))
+        if row["job"]:
+            result = run_range(pickle.loads(row["job"]))
     except VecmillError as err:
         result = err
     return {"result": pickle.dumps(result)}
