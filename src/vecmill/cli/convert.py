@@ -88,9 +88,9 @@ def convert_command(
         list[str] | None,
         typer.Argument(
             metavar="SRC",
-            help="Files of any kind (docs/sources.md), folders, patterns, s3://, gs://, az://. Tables follow one another, "
-            "files of one array (NPY) are a column each. May be left out when every column comes from a file of its "
-            "own (--map vector=emb.npy).",
+            help="Files of any kind (docs/sources.md), folders, patterns, s3://, gs://, az://. Tables follow one "
+            "another, files of one array (NPY) are a column each. May be left out when every column comes from a "
+            "file of its own (--map vector=emb.npy).",
             show_default=False,
         ),
     ] = None,
