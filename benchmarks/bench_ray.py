@@ -207,16 +207,9 @@ def overhead(folder: Path, n_rows: int, rounds: int, file_types: Sequence[str]) 
     with cluster(1):
         for _ in range(rounds):
             for file_type in file_types:
-                notes = folder / "notes"
-                notes.mkdir()
-                sink = Timed(schema_of(DIM), folder / "out", file_type=file_type, segment_size=64 * MIB, notes=notes)
-                dataset(n_rows).write_datasink(sink)
-                told = [json.loads(path.read_text()) for path in notes.iterdir()]
-                assert sum(one[0] for one in told) == n_rows
-                per_row = tuple(sum(one[i] for one in told) / n_rows for i in (1, 2))
-                found.setdefault(f"{file_type}, worker", []).append(per_row)
-                shutil.rmtree(folder / "out")
-                shutil.rmtree(notes)
+                for name, merge in (("worker", True), ("worker, merge=False", False)):
+                    per_row = in_workers(folder, n_rows, file_type, merge=merge)
+                    found.setdefault(f"{file_type}, {name}", []).append(per_row)
                 cpu, wall = time.process_time(), time.perf_counter()
                 with LocalBulkWriter(schema_of(DIM), folder / "out", 64 * MIB, file_type) as writer:
                     for table in tables:
@@ -226,10 +219,26 @@ def overhead(folder: Path, n_rows: int, rounds: int, file_types: Sequence[str]) 
                 shutil.rmtree(folder / "out")
     best = {name: [min(one[i] for one in all_) * 1e9 for i in (0, 1)] for name, all_ in found.items()}
     over = {
-        file_type: [best[f"{file_type}, worker"][i] / best[f"{file_type}, append_batch"][i] - 1 for i in (0, 1)]
+        f"{file_type}, {name}": [
+            best[f"{file_type}, {name}"][i] / best[f"{file_type}, append_batch"][i] - 1 for i in (0, 1)
+        ]
         for file_type in file_types
+        for name in ("worker", "worker, merge=False")
     }
     return {"rows": n_rows, "ns_per_row_cpu_and_wall": best, "overhead_cpu_and_wall": over}
+
+
+def in_workers(folder: Path, n_rows: int, file_type: str, *, merge: bool) -> tuple[float, float]:
+    """Return CPU and wall seconds of a row in the write tasks."""
+    notes = folder / "notes"
+    notes.mkdir()
+    sink = Timed(schema_of(DIM), folder / "out", file_type=file_type, segment_size=64 * MIB, merge=merge, notes=notes)
+    dataset(n_rows).write_datasink(sink)
+    told = [json.loads(path.read_text()) for path in notes.iterdir()]
+    assert sum(one[0] for one in told) == n_rows
+    shutil.rmtree(folder / "out")
+    shutil.rmtree(notes)
+    return sum(one[1] for one in told) / n_rows, sum(one[2] for one in told) / n_rows
 
 
 def main() -> None:
