@@ -18,16 +18,13 @@ from itertools import chain, pairwise
 from typing import Any
 
 from vecmill.batch import Batch
-from vecmill.blocks import TEXT_GUESS, Span, SpanColumn, VariableBlock
-from vecmill.columns import FixedSource, MetaText, Source, VariableSource, open_column
+from vecmill.blocks import TEXT_GUESS, Span, VariableBlock
 from vecmill.formats.base import CountedFormat, Format, SegmentFiles
 from vecmill.lane import Lane, Outgrown
-from vecmill.misfit import Misfit
-from vecmill.parts import FieldMisfit, Part
+from vecmill.parts import BatchCutter, FieldMisfit
 from vecmill.plan import ColumnPlan
 from vecmill.publisher import Callback, Publisher
-from vecmill.refusals import unknown_field
-from vecmill.schema import DYNAMIC_FIELD, CollectionSchema
+from vecmill.schema import CollectionSchema
 from vecmill.segment import Stage
 from vecmill.sinks.base import Sink, undoing
 
@@ -74,9 +71,9 @@ class Pipeline:
         self._sink = sink
         self._chunk_size = chunk_size
         self._publisher = publisher
-        self._fields = {one.name for one in schema.fields}
         self.row_bytes = form.row_nbytes(plans)
         self._span_bytes = _even_share(chunk_size, form.span_bytes)
+        self._cutter = BatchCutter(schema, plans, min(self._span_bytes, _TEXT_BYTES))
         in_memory = sum(plan.width or TEXT_GUESS for plan in plans)
         self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self.row_bytes)
         self._n_drained = 0
@@ -150,34 +147,14 @@ class Pipeline:
             raise
         self._keep()
 
-    def _sources(self, batch: Batch, first_row: int) -> list[Source]:
-        names = {plan.name for plan in self._plans}
-        extras = {name: column for name, column in batch.columns.items() if name not in names}
-        has_meta = self._plans[-1].kind == "meta"
-        for name in extras:
-            if not has_meta or name in self._fields:
-                raise unknown_field(name, self._fields, None)
-        if has_meta and DYNAMIC_FIELD in batch.columns:
-            extras[DYNAMIC_FIELD] = batch.columns[DYNAMIC_FIELD]
-        sources: list[Source] = []
-        for plan in self._plans:
-            try:
-                if plan.kind == "meta" and extras:
-                    sources.append(MetaText(plan, extras))
-                else:
-                    sources.append(open_column(plan, batch.columns.get(plan.name), batch.n_rows))
-            except Misfit as misfit:
-                raise misfit.at(plan.name, first_row) from misfit.__cause__
-        return sources
-
     def _add_to_stage(self, batch: Batch, first_row: int) -> bool:
         """Copy a small batch into the stage, draining it first if need be. False if its text is too long for that."""
-        sources = self._sources(batch, first_row)
+        sources = self._cutter.sources(batch, first_row)
         n = batch.n_rows
         if n == 0:
             return True
         try:
-            ready = self._texts(sources, 0, n)
+            ready = self._cutter.texts(sources, 0, n)
             texts = [one for one in ready if isinstance(one, VariableBlock)]
             sizes = [block.n_bytes for block in texts]
             if any(block.n_rows < n for block in texts):
@@ -186,24 +163,10 @@ class Pipeline:
                 self.drain()
                 if not self.stage.text_room(sizes):
                     return False
-            self.stage.add([_staged(plan, one, n) for plan, one in zip(self._plans, ready, strict=True)], n)
+            self.stage.add(self._cutter.span(ready, 0, n).columns, n)
         except FieldMisfit as error:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
         return True
-
-    def _texts(self, sources: Sequence[Source], start: int, stop: int) -> list[Source | VariableBlock]:
-        """Encode the text columns of some rows; the others stay as they are."""
-        ready: list[Any] = []
-        for plan, source in zip(self._plans, sources, strict=True):
-            if not plan.is_variable:
-                ready.append(source)
-                continue
-            taker: VariableSource = source  # type: ignore[assignment]
-            try:
-                ready.append(taker.take(start, stop, min(self._span_bytes, _TEXT_BYTES)))
-            except Misfit as misfit:
-                raise FieldMisfit(plan, misfit) from misfit.__cause__
-        return ready
 
     def _write_batch(self, batch: Batch, first_row: int) -> None:
         """Write a large batch past the stage; one that fills several segments on several cores."""
@@ -266,22 +229,10 @@ class Pipeline:
         """Return the first rows of a batch, about a span."""
         n = min(batch.n_rows, self._rows_per_span())
         try:
-            ready = self._texts(self._sources(batch, first_row), 0, n)
+            ready = self._cutter.texts(self._cutter.sources(batch, first_row), 0, n)
         except FieldMisfit as error:
             raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
-        return self._span(ready, 0, n)
-
-    def _span(self, ready: Sequence[Source | VariableBlock], start: int, stop: int) -> Span:
-        """Return rows from ``start`` on as a span: to ``stop``, or as far as their texts are encoded."""
-        n = min([stop - start, *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
-        columns: list[SpanColumn] = []
-        for plan, one in zip(self._plans, ready, strict=True):
-            if isinstance(one, VariableBlock):
-                columns.append(one.rows(0, n))
-            else:
-                fixed: FixedSource = one  # type: ignore[assignment]
-                columns.append(Part(plan, fixed, start, start + n))
-        return Span(n, columns)
+        return self._cutter.span(ready, 0, n)
 
     def _write_ranges(self, batch: Batch, ranges: Sequence[tuple[int, int]], first_row: int) -> None:
         """Write each range of rows into segments of its own, some at a time; the first goes on in the open segment."""
@@ -326,14 +277,14 @@ class Pipeline:
 
     def _write_rows(self, lane: Lane, batch: Batch, rows: tuple[int, int], first_row: int) -> None:
         """Write some rows of a batch into a lane, in even spans."""
-        sources = self._sources(batch, first_row)
+        sources = self._cutter.sources(batch, first_row)
         start, end = rows
         n_spans = max(1, -(-(end - start) // self._rows_per_span()))
         step = -(-(end - start) // n_spans)
         try:
             while start < end:
-                ready = self._texts(sources, start, min(start + step, end))
-                span = self._span(ready, start, min(start + step, end))
+                ready = self._cutter.texts(sources, start, min(start + step, end))
+                span = self._cutter.span(ready, start, min(start + step, end))
                 lane.write(span)
                 start += span.n_rows
         except FieldMisfit as error:
@@ -439,13 +390,6 @@ class Pipeline:
             for pool in (self._pool, self._helper):
                 if pool is not None:
                     pool.shutdown()
-
-
-def _staged(plan: ColumnPlan, one: Source | VariableBlock, n_rows: int) -> Any:
-    if isinstance(one, VariableBlock):
-        return one
-    fixed: FixedSource = one  # type: ignore[assignment]
-    return Part(plan, fixed, 0, n_rows)
 
 
 def _even_share(chunk_size: int, span_bytes: int) -> int:

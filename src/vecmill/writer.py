@@ -19,10 +19,10 @@ from vecmill.formats import open_format
 from vecmill.manifest import Manifest
 from vecmill.pipeline import Pipeline
 from vecmill.plan import plan_columns
-from vecmill.publisher import Publisher, with_safe_words
+from vecmill.publisher import Publisher, resumed_manifest, with_safe_words
 from vecmill.rows import RowTaker
 from vecmill.schema_io import as_schema
-from vecmill.sinks.base import MANIFEST_NAME, Sink, undoing
+from vecmill.sinks.base import Sink, undoing
 from vecmill.targets import check_target
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class BulkWriter:
             import_options=form.import_options,
         )  # fmt: skip
         # Stage and threads come after this: what is wrong with schema, format or place shows first.
-        manifest = _resumed(sink, manifest) if resume else manifest
+        manifest = resumed_manifest(sink, manifest) if resume else manifest
         self._uuid = manifest.uuid
         if not manifest.segments:
             sink.begin(manifest.to_json())
@@ -381,33 +381,6 @@ class BulkWriter:
     def chunk_size(self) -> int:
         """Encoded bytes at which a segment is closed."""
         return self._chunk_size
-
-
-def _resumed(sink: Sink, new: Manifest) -> Manifest:
-    """Return the manifest of a writer that ended in this place, ``new`` if there is none. Removes what it left behind.
-
-    Raises StoreError if what is there is not the beginning of the same export.
-    """
-    text = sink.read_manifest()
-    if text is None:
-        sink.clear(())
-        return new
-    where = f"{sink.where}/{MANIFEST_NAME}"
-    try:
-        found = Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot be resumed: {error}", path=where) from error
-    for what, old, now in (
-        ("file type", found.file_type, new.file_type),
-        ("schema", found.schema, new.schema),
-        ("config", found.import_options, new.import_options),
-    ):
-        if old != now:
-            raise StoreError(f"cannot be resumed: its {what} is {old}, not {now}", path=where)
-    if found.is_of_tasks:
-        raise StoreError("cannot be resumed: tasks have written it, and it is complete", path=where)
-    sink.clear({entry.path for entry in found.files})
-    return found
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
