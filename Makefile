@@ -13,7 +13,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/python tests/demo.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --durations 15
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .
