@@ -14,7 +14,7 @@ _SERVERS = ("milvus", "juicefs", "seaweed", "postgres")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (make test has four, for most tests wait for a server) the tests of one server run in one of them: it is started once."""
+    """With several workers (make test has four: many tests wait) the tests of one server run in one: it starts once."""
     for item in items:
         for server in _SERVERS:
             if server in getattr(item, "fixturenames", ()):
