@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from vecmill import DataType as D
 from vecmill import LocalBulkWriter, convert, create_schema
-from vecmill.errors import DataError
+from vecmill.cli import app
+from vecmill.errors import DataError, SchemaError, StoreError
 
 N_ROWS = 100
 FIELDS: dict[str, tuple[D, dict[str, Any], Any]] = {
@@ -87,3 +89,46 @@ def test_packed_bits_as_numbers_are_bytes(tmp_path):
     with pytest.raises(DataError) as caught:
         convert(path, tmp_path / "out", schema=schema, file_type="npy")
     assert (caught.value.field, caught.value.row, caught.value.got) == ("bits", 1, "256")
+
+
+def test_a_damaged_output_is_no_source(tmp_path):
+    schema = create_schema()
+    schema.add_field("id", D.INT64, is_primary=True)
+    schema.add_field("vector", D.FLOAT_VECTOR, dim=4)
+    with LocalBulkWriter(schema, tmp_path / "a", file_type="npy") as writer:
+        writer.append_rows([{"id": i, "vector": [i, 1, 2, 3]} for i in range(N_ROWS)])
+    path = Path(writer.batch_files[0][1])
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"vector\.npy.*checksum.*as in manifest\.json"):
+        convert(writer.data_path, tmp_path / "b")
+
+
+@pytest.mark.parametrize("given", [np.zeros((3, 4)), {"id": [1]}])
+def test_arrays_in_memory_belong_to_a_writer(tmp_path, given):
+    with pytest.raises(SchemaError, match="append_batch"):
+        convert(given, tmp_path)
+
+
+def test_a_destination_that_is_none(tmp_path):
+    np.save(tmp_path / "vector.npy", np.zeros((3, 4), "f4"))
+    with pytest.raises(StoreError, match="is a file"):
+        convert(tmp_path / "vector.npy", tmp_path / "vector.npy", id_from="row")
+    with pytest.raises(SchemaError, match="http://"):
+        convert(tmp_path / "vector.npy", "http://127.0.0.1/x", id_from="row")
+    with pytest.raises(DataError, match="another URL"):
+        convert("http://127.0.0.1/vector.npy", tmp_path, id_from="row")
+    report = convert(f"file://{tmp_path}/vector.npy", f"file://{tmp_path}/out", id_from="row")
+    assert (report.rows, Path(report.data_path).parent) == (3, tmp_path / "out")
+
+
+def test_all_rows_rejected_can_be_asked_again(tmp_path):
+    np.save(tmp_path / "vector.npy", np.full((3, 4), np.nan, "f4"))
+    for _ in range(2):
+        report = convert(tmp_path / "vector.npy", tmp_path / "out", id_from="row", on_error="skip", resume=True)
+        assert (report.rows, report.rows_rejected) == (0, 3)
+    done = CliRunner().invoke(
+        app, ["convert", str(tmp_path / "vector.npy"), str(tmp_path / "o"), "--id-from", "row", "--on-error", "skip"]
+    )
+    assert (done.exit_code, "none of 3 rows" in done.output) == (1, True)

@@ -257,3 +257,25 @@ def test_killed_and_resumed_every_row_is_there_once(juicefs, bucket, tmp_path, f
     listed = {entry["path"] for segment in manifest["segments"] for entry in segment["files"]}
     beside = {"manifest.json", "convert.json", "rejects.jsonl"}
     assert {key.removeprefix(f"out/{folder}/") for key in juicefs.keys(bucket, "out/")} == listed | beside
+
+
+def test_keys_stand_in_urls_as_they_are(juicefs, bucket, tmp_path):
+    names = ("run#2/a.parquet", "lang%3Den/a%20b.parquet", "part[1].parquet", "part1.parquet")
+    urls = [put(juicefs, bucket, f"in/{name}", as_parquet(10, i * 10)) for i, name in enumerate(names)]
+    for i, url in enumerate(urls):
+        assert read_parquet(convert(url, tmp_path / str(i)))["id"].to_pylist() == list(range(i * 10, i * 10 + 10))
+    report = convert(urls[0], f"s3://{bucket}/exp#1", file_type="jsonl")
+    assert report.files[0][0].startswith("exp#1/")
+    assert convert(urls, tmp_path / "all", workers=2).rows == 40
+
+
+def test_an_object_that_is_replaced_while_it_is_read(seaweed, monkeypatch):
+    for name, value in (("ENDPOINT_URL", seaweed.url), ("ACCESS_KEY_ID", KEY), ("SECRET_ACCESS_KEY", SECRET)):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    bucket = new_bucket(seaweed)
+    path = object_path(put(seaweed, bucket, "noise", bytes(9 << 20))).found()
+    with path.open() as file:
+        assert file.read(100) == bytes(100)
+        put(seaweed, bucket, "noise", bytes([1]) * (9 << 20))
+        with pytest.raises(StoreError):
+            file.read(8 << 20)

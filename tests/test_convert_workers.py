@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +21,9 @@ from converting import as_list, read_npy, read_parquet, vectors, write
 from vecmill import convert
 from vecmill.cli import app
 from vecmill.convert.job import Settings, prepare
+from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.workers import needs_python
-from vecmill.errors import DataError, SchemaError
+from vecmill.errors import DataError, SchemaError, StoreError
 
 N_ROWS = 20_000
 SIZE = 300_000
@@ -128,3 +131,45 @@ def test_killed_and_resumed_every_row_is_there_once(tmp_path):
     assert sorted(path for path in folder.rglob("*.parquet")) == sorted(paths)
     numbers = pa.concat_tables([pq.read_table(path) for path in paths])["number"].to_pylist()
     assert numbers == list(range(n_rows))
+
+
+def run_in_turn(tmp_path: Path, given: str, between: Callable[[], object], **settings: Any) -> None:
+    """Convert in ranges, one after another, and do something behind the first."""
+
+    def spread(jobs: Sequence[RangeJob]) -> Iterator[RangeResult]:
+        for i, job in enumerate(jobs):
+            yield run_range(job)
+            if i == 0:
+                between()
+
+    plan = prepare(given, Settings(segment_size=SIZE, **settings))
+    run_ranges(plan, tmp_path / "out", spread, n_workers=3)
+
+
+def test_inputs_that_change_on_the_way_are_noticed(tmp_path):
+    for i in (1, 2):
+        write(tmp_path / f"p{i}.parquet", N_ROWS // 2, start=i * N_ROWS, row_group_size=1000)
+    for change in (lambda: write(tmp_path / "p0.parquet", 500), lambda: write(tmp_path / "p2.parquet", 10)):
+        with pytest.raises(StoreError, match="inputs have changed"):
+            run_in_turn(tmp_path, str(tmp_path / "p*.parquet"), change)
+        manifests = list((tmp_path / "out").glob("*/manifest.json"))
+        assert manifests == []
+        (tmp_path / "p0.parquet").unlink(missing_ok=True)
+
+
+def test_rejected_text_may_hold_any_line_end(tmp_path):
+    for i in range(2):
+        rows = [{"id": i * 10 + k, "text": "a\u2028b\x85c" * 30, "vector": [k, 1.0, 2.0]} for k in range(4)]
+        rows[1]["text"] = "fits\u2029"
+        (tmp_path / f"{i}.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    schema = {
+        "fields": [
+            {"name": "id", "type": 5, "is_primary": True},
+            {"name": "text", "type": 21, "params": {"max_length": 20}},
+            {"name": "vector", "type": 101, "params": {"dim": 3}},
+        ]
+    }
+    report = convert(str(tmp_path / "*.jsonl"), tmp_path / "out", schema=schema, on_error="skip", workers=2)
+    assert (report.rows, report.rows_rejected) == (2, 6)
+    told = [json.loads(line) for line in Path(report.rejects).read_text().split("\n")[:-1]]
+    assert [line["source_row"] for line in told] == [0, 2, 3, 4, 6, 7]

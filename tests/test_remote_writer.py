@@ -439,3 +439,12 @@ def test_a_manifest_of_its_own_is_nobody_elses(juicefs: S3Server, tmp_path: Path
                 writer.append_batch(columns_of(range(start, start + n_rows // 4)))
         assert len(writer.batch_files) > 50
         assert writer.manifest.n_rows == n_rows
+
+
+def test_a_writer_that_was_given_up_leaves_what_another_has_put(seaweed: S3Server, tmp_path: Path) -> None:
+    bucket = new_bucket(seaweed)
+    first = RemoteBulkWriter(small_schema(), "out", param(seaweed, bucket))
+    with RemoteBulkWriter(small_schema(), str(first.data_path), param(seaweed, bucket), resume=True) as second:
+        second.append_rows([row_of(i) for i in range(3)])
+    first.abort()
+    assert check_bucket(seaweed, bucket, str(second.data_path), tmp_path) == [0, 1, 2]

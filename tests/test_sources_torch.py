@@ -91,6 +91,12 @@ def test_nothing_of_a_file_is_run(tmp_path):
     refused(DATA / "sparse.pt", "torch._utils._rebuild_sparse_tensor")
 
 
+def test_what_would_not_arrive_as_it_is():
+    refused(DATA / "expanded.pt", "expanded")
+    refused(DATA / "mixed.pt", "a str, as in row 0", "NoneType", row=1)
+    refused(DATA / "wide.pt", "64 bits")
+
+
 def test_what_is_no_whole_file(tmp_path):
     whole = (DATA / "float32.pt").read_bytes()
     for n in (0, 10, len(whole) // 2, len(whole) - 1):

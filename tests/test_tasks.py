@@ -261,3 +261,10 @@ def test_dask(tmp_path: Path) -> None:
         parts = client.gather(futures)
     commit_all(tmp_path, "npy", parts)
     assert check_folder(tmp_path) == list(range(4 * ROWS))
+
+
+def test_a_commit_of_nothing_leaves_what_is_there(tmp_path: Path) -> None:
+    first = commit(tmp_path, write(0, tmp_path, "parquet"), schema=small_schema())
+    assert commit(tmp_path, [], schema=small_schema(), replace=True).segments == []
+    assert all((tmp_path / entry.path).stat().st_size == entry.bytes for entry in first.files)
+    assert Manifest.from_json((tmp_path / "manifest.json").read_text()).files == first.files

@@ -78,12 +78,13 @@ class LocalBlob:
 
 @dataclass(frozen=True, slots=True)
 class BucketBlob:
-    """An object. ``key`` is what its store knows it by."""
+    """An object. ``key`` is what its store knows it by. With an ``e_tag`` another version of it is refused."""
 
     bucket: Bucket
     key: str
     size: int
     store: Any = field(repr=False)
+    e_tag: str | None = None
 
     @property
     def name(self) -> str:
@@ -96,7 +97,8 @@ class BucketBlob:
         if start >= stop:
             return b""
         try:
-            return bytes(self.store.get_range(self.key, start=start, end=stop))
+            options = {"range": (start, stop)} | ({"if_match": self.e_tag} if self.e_tag else {})
+            return bytes(self.store.get(self.key, options=options).bytes())
         except Exception as err:
             raise refusal(err, self.name, self.bucket.secrets) from None
 

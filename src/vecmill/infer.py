@@ -167,7 +167,7 @@ def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
             )
         dtype, note = DataType.BINARY_VECTOR, "one dimension per 0 or 1"
     else:
-        return _checked(column, DataType.JSON, note="a list, as JSON text: this release writes no ARRAY")
+        return _checked(column, DataType.JSON, note="a list, as JSON text; a schema may make it an ARRAY")
     dim = kind.list_size if fixed else _first_length(column, source)
     choice = _checked(column, dtype, note=note)
     # A pass over all vectors only if the footer counts nulls among them.
@@ -243,7 +243,10 @@ def _largest(values: Any) -> int:
 
 def _max_length(choice: _Choice) -> int:
     if choice.largest > MAX_LENGTH_BYTES:
-        reason = f"its longest text has {choice.largest} bytes, VARCHAR holds {MAX_LENGTH_BYTES}"
+        reason = (
+            f"its longest text has {choice.largest} bytes, VARCHAR holds {MAX_LENGTH_BYTES}; give a schema (--schema) "
+        )
+        reason += "that makes it TEXT, or VARCHAR with on_error=skip (--on-error skip) to leave longer ones out"
         raise SchemaError(reason, field=choice.column.name)
     roomy = 1 << (2 * choice.largest - 1).bit_length() if choice.largest else 0
     return max(MIN_MAX_LENGTH, min(roomy, MAX_LENGTH_BYTES))

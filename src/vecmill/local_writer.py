@@ -61,16 +61,15 @@ class LocalBulkWriter(BulkWriter):
         resume: bool = False,
         target: str | None = None,
         validate: Level | None = None,
-        **kwargs: Any,
+        segment_size: int | None = None,
     ) -> None:
-        segment_size = kwargs.get("segment_size") or 0
         writer_uuid = str(uuid.uuid4())
         self._root = Path(local_path) if resume else Path(local_path) / writer_uuid
         super().__init__(
             schema,
             LocalSink(self._root),
             writer_uuid,
-            segment_size if segment_size > 0 else chunk_size,
+            segment_size or chunk_size,
             file_type,
             config,
             look_up=self._entry,

@@ -61,10 +61,9 @@ class RemoteBulkWriter(BulkWriter):
         resume: bool = False,
         target: str | None = None,
         validate: Level | None = None,
-        **kwargs: Any,
+        segment_size: int | None = None,
     ) -> None:
-        segment_size = kwargs.get("segment_size") or 0
-        chunk_size = segment_size if segment_size > 0 else chunk_size
+        chunk_size = segment_size or chunk_size
         writer_uuid = str(uuid.uuid4())
         path = PurePosixPath("/") / remote_path
         self._path = path if resume else path / writer_uuid

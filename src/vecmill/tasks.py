@@ -233,11 +233,13 @@ def commit(
     there = place.files(_is_attempt)
     _check_there(place, listed, there)
     known = place.read(MANIFEST_NAME)
+    if not segments:  # nothing is put, and what another export has stays
+        place.clear(there, {entry.path for entry in Manifest.from_json(known).files} if known is not None else set())
+        return manifest
     old: Sequence[FileEntry] = ()
     if known is not None and known != text:
         old = _replaced(place, known, may=replace)
-    if segments:
-        place.publish(text, known=known)
+    place.publish(text, known=known)
     keep = {entry.path for entry in listed}
     place.clear(there, keep)
     place.delete(entry.path for entry in old if entry.path not in keep and not _is_attempt(entry.path.split("/")[0]))

@@ -35,6 +35,9 @@ def main() -> None:
     torch.save(torch.nn.Linear(2, 2), OUT / "module.pt")
     torch.save(numbers(), OUT / "legacy.pt", _use_new_zipfile_serialization=False)
     torch.save(torch.zeros(0, 4), OUT / "empty.pt")
+    torch.save({"label": torch.tensor([3]).expand(5), "vector": numbers()}, OUT / "expanded.pt")
+    torch.save({"title": ["a", None, "c", "d", "e"], "vector": numbers()}, OUT / "mixed.pt")
+    torch.save({"ids": [1, 2, 3, 4, 1 << 63], "vector": numbers()}, OUT / "wide.pt")
     torch.save(numbers().to_sparse(), OUT / "sparse.pt")
 
 

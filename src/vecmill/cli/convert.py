@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from enum import StrEnum
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ import typer
 
 from vecmill.cli.bar import row_bar
 from vecmill.cli.options import (
+    REFUSED,
     DebugOption,
     HeaderOption,
     KindOption,
@@ -308,6 +310,9 @@ def convert_command(
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not quiet:
             print(_summary(report, to))
+        if report.rows_read and not report.rows:
+            print(f"error: none of {report.rows_read:,} rows was written", file=sys.stderr)
+            raise typer.Exit(REFUSED)
 
 
 def forecast_text(expected: Forecast, dst: str) -> str:

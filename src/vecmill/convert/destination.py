@@ -7,12 +7,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecmill.errors import SchemaError, StoreError
 from vecmill.sinks.shared import SharedFolder, disk_path, open_shared
 
 if TYPE_CHECKING:
     from vecmill.writer import BulkWriter
 
 PathLike = str | os.PathLike[str]
+
+
+def destination(dst: PathLike) -> SharedFolder:
+    """Return the folder that is written to. Raises SchemaError for a URL of another kind, StoreError for a file."""
+    path = disk_path(dst)
+    if path is not None and path.exists() and not path.is_dir():
+        raise StoreError("is a file; name a folder", path=str(path))
+    try:
+        return open_shared(dst, largest_bytes=0)
+    except ValueError as err:
+        raise SchemaError(str(err)) from err
 
 
 def child(dst: PathLike, name: str) -> PathLike:

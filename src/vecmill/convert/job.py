@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
-from vecmill.convert.destination import child, open_writer, scratch_folder
+from vecmill.convert.destination import child, destination, open_writer, scratch_folder
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
 from vecmill.convert.opening import (
     Input,
@@ -177,7 +177,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     source, settings = plan.source, plan.settings
     config = dict(settings.config) if settings.config else None
     asked = question(plan)
-    place = open_shared(dst, largest_bytes=0)
+    place = destination(dst)
     name, record = (find_begun(place, asked) if settings.resume else None) or (None, Record(asked, began=time.time()))
     if name is not None and record.complete:
         return _finished(plan, open_shared(child(dst, name), largest_bytes=0), record, began)
@@ -205,7 +205,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     if manifest.n_rows + rejects.n_rows != pump.row:
         counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
         raise StoreError(counts, path=folder.where)
-    if pump.row:
+    if manifest.segments:
         done = replace(record, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows)
         done.write(folder)
     else:
@@ -300,7 +300,8 @@ def report_of(
 def _leave_no_trace(folder: SharedFolder) -> None:
     """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
     with suppress(StoreError):  # in the way of nothing
-        folder.delete([RECORD_NAME])
+        if folder.read(MANIFEST_NAME) is None:  # else another process has gone on here
+            folder.delete([RECORD_NAME])
 
 
 def _safe(writer: BulkWriter, folder: SharedFolder) -> str:

@@ -76,6 +76,11 @@ def open_inputs(
     same name.
     """
     src = _only(src)
+    for one in (src, *join):
+        if isinstance(one, Mapping) or hasattr(one, "__array_interface__"):
+            raise SchemaError(
+                f"convert takes files and tables, no {type(one).__name__}: give it to a writer's append_batch"
+            )
     if not join and not _is_source(src) and manifest_of(src) is None:
         return open_source(src, columns=columns, also=also, kind=kind, text=text)
     parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
@@ -117,7 +122,7 @@ def folder_path(one: PathLike) -> AnyPath:
 def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
     manifest = manifest_of(one)
     if manifest is not None:
-        return open_output(folder_path(one), manifest, text)
+        return open_output(folder_path(one), manifest, text, whole=True)
     return one if _is_source(one) else open_source(one, kind=kind, text=text)
 
 

@@ -6,12 +6,14 @@ import bisect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from vecmill.convert.reshape import length
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import Manifest
 from vecmill.sinks.base import MANIFEST_NAME
+from vecmill.sinks.spool import checksum_of, mapped_file
 from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import Column, one_line
 from vecmill.sources.remote import AnyPath, inside
@@ -77,8 +79,12 @@ def read_manifest(folder: AnyPath) -> Manifest | None:
         raise StoreError(f"cannot be read: {one_line(err)}", path=str(path)) from err
 
 
-def open_output(folder: AnyPath, manifest: Manifest, text: TextOptions | None = None) -> Source:
-    """Return what vecmill wrote to ``folder``; ``text`` has hints for its text. Raises DataError, StoreError."""
+def open_output(folder: AnyPath, manifest: Manifest, text: TextOptions | None = None, *, whole: bool = False) -> Source:
+    """Return what vecmill wrote to ``folder``; ``text`` has hints for its text.
+
+    ``whole``: compare the checksums of files on disk first, which takes as long as reading them. Raises DataError,
+    StoreError.
+    """
     told = manifest.import_options
     text = replace(text or TextOptions(), separator=told.get("sep"), null=told.get("nullkey"))
     parts: list[Source] = []
@@ -89,6 +95,16 @@ def open_output(folder: AnyPath, manifest: Manifest, text: TextOptions | None = 
             if path is not None and path.stat().st_size != entry.bytes:
                 raise DataError(
                     file=str(path), expected=f"{entry.bytes} bytes, as in {MANIFEST_NAME}", got=f"{path.stat().st_size}"
+                )
+            if (
+                whole
+                and path is not None
+                and isinstance(path, Path)
+                and checksum_of(mapped_file(path)) != entry.checksum
+            ):
+                got = "another: the file was changed or damaged"
+                raise DataError(
+                    file=str(path), expected=f"the checksum {entry.checksum}, as in {MANIFEST_NAME}", got=got
                 )
         parts.append(open_source([f"{folder}/{entry.path}" for entry in segment.files], text=text))
     if not parts:

@@ -26,7 +26,7 @@ from vecmill.convert.forecast import forecast
 from vecmill.convert.job import Plan, Settings, question, reopen, repeated_rows, report_of
 from vecmill.convert.opening import Input, pairs
 from vecmill.convert.pump import Progress, Pump
-from vecmill.convert.record import RECORD_NAME, Record, find_begun
+from vecmill.convert.record import RECORD_NAME, Record, file_sizes, find_begun
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Sliced
@@ -50,7 +50,7 @@ _FILL = 0.97  # of segments: rows differ, and a range should not end with a sliv
 class RangeJob:
     """Rows ``start`` to ``stop`` (None: all) of a planned conversion; can be pickled.
 
-    ``flags``: a bit a row, set for repeated keys.
+    ``flags``: a bit a row, set for repeated keys. ``inputs`` tells the files that were planned with, and their sizes.
     """
 
     number: int
@@ -63,6 +63,7 @@ class RangeJob:
     connect_param: Any = None
     transfer: Transfer | None = None
     flags: bytes | None = None
+    inputs: str = ""
 
     @property
     def task_id(self) -> str:
@@ -89,6 +90,7 @@ def run_range(job: RangeJob) -> RangeResult:
     """Convert one range, in whatever process this is. Raises as `convert` does."""
     settings = job.settings
     plan = reopen(job.src, settings, as_schema(job.schema))
+    _check_inputs(job, plan)
     source = plan.source if job.stop is None else Sliced(plan.source, job.start, job.stop - job.start)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -101,6 +103,9 @@ def run_range(job: RangeJob) -> RangeResult:
             skip = settings.on_error == "skip"
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=_repeated(job, plan))
             pump.run()
+        _check_inputs(job, plan)
+        if job.stop is not None and pump.row != job.stop - job.start:
+            raise StoreError(f"{pump.row} rows were read of {job.stop - job.start}", path=f"{job.url}/{writer.name}")
         writer.commit()
         n_rows = writer.manifest.n_rows
         if n_rows + rejects.n_rows != pump.row:
@@ -110,6 +115,12 @@ def run_range(job: RangeJob) -> RangeResult:
             writer.put(REJECTS_NAME, rejects.path.read_text("utf-8"))
         writer.note = {"rows_read": pump.row, "rows_rejected": rejects.n_rows}
     return RangeResult(job.number, tuple(writer.entries), pump.row, rejects.n_rows, writer.name)
+
+
+def _check_inputs(job: RangeJob, plan: Plan) -> None:
+    """Raise StoreError if the inputs are not those that the ranges were cut from."""
+    if file_sizes(plan.inputs, job.settings.kind) != job.inputs:
+        raise StoreError("the inputs have changed since the conversion was planned", path=str(job.src))
 
 
 def _repeated(job: RangeJob, plan: Plan) -> Repeated | None:
@@ -159,11 +170,14 @@ def run_ranges(
     text = place.read(MANIFEST_NAME)
     if text is not None:
         manifest = Manifest.from_json(text)
-        n_told = len((place.read(REJECTS_NAME) or "").splitlines())
+        n_told = (place.read(REJECTS_NAME) or "").count("\n")
         return report_of(plan, place, manifest, rejected=n_told, resumed=manifest.n_rows, began=began)
     aside = Path(tempfile.gettempdir()) if connect_param is not None else scratch_folder(dst)
     repeated = repeated_rows(plan, aside) if settings.check_duplicates else None
-    job = RangeJob(0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer)
+    job = RangeJob(
+        0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer,
+        inputs=file_sizes(plan.inputs, settings.kind),
+    )  # fmt: skip
     jobs = _row_jobs(job, plan, record.range_size, repeated) if files is None else _file_jobs(job, files, record)
     place.put(RECORD_NAME, record.to_json())
     done = {int(task): _result(one) for task, one in finished(place).items()}
@@ -181,12 +195,14 @@ def run_ranges(
     told = _rejects(place, results, counted=files is None)
     if told:
         place.put(REJECTS_NAME, told)
+    read, rejected = sum(one.rows_read for one in results), sum(one.rows_rejected for one in results)
+    if plan.source.n_rows not in (None, read):
+        raise StoreError(f"{read} rows were read of {plan.source.n_rows}", path=place.where)
     manifest = commit(
         url, [entry for one in results for entry in one.entries], schema=plan.schema, file_type=settings.file_type,
         config=settings.config, connect_param=connect_param, transfer=transfer,
     )  # fmt: skip
-    read, rejected = sum(one.rows_read for one in results), sum(one.rows_rejected for one in results)
-    if read != manifest.n_rows + rejected or plan.source.n_rows not in (None, read):
+    if read != manifest.n_rows + rejected:
         counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"
         raise StoreError(counts, path=place.where)
     if manifest.segments:
@@ -300,7 +316,8 @@ def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record) -> lis
         groups[-1].append(str(file.absolute() if isinstance(file, Path) else file))
         room -= file.stat().st_size
     return [
-        dataclasses.replace(first, number=number, src=group, settings=settings) for number, group in enumerate(groups)
+        dataclasses.replace(first, number=i, src=group, settings=settings, inputs=file_sizes([group], settings.kind))
+        for i, group in enumerate(groups)
     ]
 
 
@@ -313,10 +330,10 @@ def _rejects(place: SharedFolder, results: Sequence[RangeResult], *, counted: bo
         if counted:
             told.append(text)
         else:
-            for line in text.splitlines():
+            for line in text.split("\n")[:-1]:  # a line of JSON may hold what ends a line elsewhere
                 facts = json.loads(line)
                 facts["source_row"] += before
-                told.append(json.dumps(facts, ensure_ascii=False) + "\n")
+                told.append(json.dumps(facts) + "\n")
         before += one.rows_read
     return "".join(told)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,22 @@ def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = No
     }
 
 
+def file_sizes(inputs: Sequence[Any], kind: str | None = None) -> str:
+    """Return the names and sizes of all files that inputs stand for: not their times, which differ between machines."""
+    found = [stamp for one in inputs for stamp in _flat(_stamp(one, kind))]
+    return json.dumps([[Path(name).name, size] for name, size, _ in found])
+
+
+def _flat(stamps: Any) -> Iterator[Any]:
+    """Yield the files in nested lists of stamps."""
+    if isinstance(stamps, list):
+        if len(stamps) == 3 and isinstance(stamps[0], str):
+            yield stamps
+        else:
+            for one in stamps:
+                yield from _flat(one)
+
+
 def _stamp(one: Any, kind: str | None) -> Any:
     """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
     if isinstance(one, str | os.PathLike):
@@ -91,7 +107,7 @@ def _stamp(one: Any, kind: str | None) -> Any:
         elif path.is_dir():
             files = path.rglob("*")
         files = files or [place.path for place in expand(one, kind)]
-        return sorted(_file_stamp(file) for file in files if not file.is_dir())
+        return sorted(_file_stamp(file) for file in files if isinstance(file, ObjectPath) or file.is_file())
     if isinstance(one, Sequence):
         return [_stamp(inner, kind) for inner in one]
     return type(one).__name__

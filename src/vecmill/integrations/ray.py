@@ -112,6 +112,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         self._config = dict(config) if config else None
         self._place = {"connect_param": connect_param, "transfer": transfer}
         self._replace = replace
+        self._committing = False
         self.report: SinkReport | None = None
 
     @property
@@ -165,6 +166,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
 
     def on_write_complete(self, write_result: Any) -> None:
         """Commit what all tasks have written. Called in the driver."""
+        self._committing = True
         by_task: dict[int, list[FileEntry]] = {}
         for task, entries in filter(None, write_result.write_returns):
             by_task.setdefault(task, entries)
@@ -184,6 +186,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
     def on_write_failed(self, error: Exception) -> None:
         """Remove what tasks have written. Called in the driver, on the way of the error that tells why."""
         del error
+        if self._committing:  # the work is done: commit can be repeated, and the manifest may have been put
+            return
         try:
             discard(self._url, **self._place)
         except StoreError as second:

@@ -256,10 +256,12 @@ def _gcs(param: GCSConnectParam) -> Bucket:
 
 
 def _from_url(url: str) -> Bucket:
-    parts = urlsplit(url)
-    prefix = unquote(parts.path).strip("/")
-    if parts.scheme == "file":
-        return _folder(url, "/" + prefix)
+    if url.startswith("file://"):
+        return _folder(url, "/" + unquote(urlsplit(url).path).strip("/"))
+    # Keys stand in a URL as they are: a '#', '?' or '%' is part of them.
+    scheme, _, rest = url.partition("://")
+    place, _, key = rest.partition("/")
+    parts, prefix = urlsplit(f"{scheme}://{place}"), key.strip("/")
     if parts.scheme not in ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl") or not parts.netloc:
         raise ValueError(f"expected s3://bucket/prefix, gs://..., az://container/... or file:///folder, got {url!r}")
     name = parts.netloc.partition("@")[0]  # abfss://container@account...

@@ -164,6 +164,11 @@ class ObjectSink:
     def _soon(self) -> Callable[[Callable[[Any], Any]], Any]:
         return partial(self._objects.reached, until=time.monotonic() + _REACH_SECONDS)
 
+    def put_manifest(self, text: str) -> None:
+        """Put the manifest where none is, with all the patience of a transfer. Raises StoreError."""
+        with self._putting:
+            self._put_manifest(text, {"mode": "create"}, lambda call: call(self._objects.store))
+
     def replace_manifest(self, text: str) -> None:
         """Replace the manifest if it is still the one that this writer knows."""
         with self._putting:
@@ -180,6 +185,7 @@ class ObjectSink:
 
         objects, before = self._objects, self._manifest
         key, data = objects.key(MANIFEST_NAME), text.encode()
+        refused = StoreError("could not be put", path=objects.name(MANIFEST_NAME))
         for attempt in range(_MANIFEST_ATTEMPTS):
             try:
                 put = partial(obstore.put, path=key, file=data, use_multipart=False, **options)
@@ -210,6 +216,7 @@ class ObjectSink:
                 raise refused
             if options and options["mode"] != "create":
                 options = {"mode": self._version}  # of what was just read: some stores give an old one a new version
+        raise refused
 
     def check_is_mine(self) -> None:
         """Raise StoreError if another writer has taken over: its objects may have the keys that are to be written now.
@@ -242,7 +249,7 @@ class ObjectSink:
 
     def hold(self, n_bytes: int) -> bool:
         """Hold back what is appended to open objects that cannot have gaps, if there are any and it is not too much."""
-        streams = [stream for stream in self.streams if stream.must_hold]
+        streams = [stream for stream in list(self.streams) if stream.must_hold]
         if streams and n_bytes > self.hold_bytes:
             return False
         for stream in streams:
@@ -300,4 +307,6 @@ class ObjectSink:
     def end(self, *, is_empty: bool) -> None:
         """Delete the manifest if it lists nothing, for sure."""
         if is_empty and self._manifest is not None and not self.is_unsure:
-            self._objects.delete([MANIFEST_NAME])
+            with self._putting:
+                if self._is_as_known():  # else another writer goes on here
+                    self._objects.delete([MANIFEST_NAME])

@@ -78,8 +78,7 @@ class Objects:
             except Exception as error:
                 if not (self._checksum and knows_no_checksum(error)):
                     raise
-                log.info("%s: %s; sending without checksums", self.where, self.refusal(error, "").reason)
-                self._checksum = False
+                self._forget_checksum(self.refusal(error, ""))
 
     def put(self, path: str, data: Any, **options: Any) -> dict[str, Any]:
         """Put an object as a whole. Returns its e_tag and version."""
@@ -101,7 +100,8 @@ class Objects:
     def put_again(self, path: str, data: Any, n_bytes: int) -> None:
         """Put an object from memory; once more, if that fails in a way that may pass. Raises StoreError."""
         budget = self.budget(path)
-        for attempt in range(_PUT_ATTEMPTS):
+        attempt = 0
+        while True:
             try:
                 if n_bytes > self.part_bytes:
                     self.put(path, budget.parts(cut(data, self.part_bytes)))
@@ -113,9 +113,18 @@ class Objects:
                 refused = self.refusal(error, path)
                 if self.is_whole(path, n_bytes):
                     return
-                if is_final(error) or attempt == _PUT_ATTEMPTS - 1:
+                if self._checksum and knows_no_checksum(error):
+                    self._forget_checksum(refused)
+                    continue
+                attempt += 1
+                if is_final(error) or attempt == _PUT_ATTEMPTS:
                     raise refused from None
                 budget.check()
+
+    def _forget_checksum(self, refused: StoreError) -> None:
+        log.info("%s: %s; sending without checksums", self.where, refused.reason)
+        with self._lock:
+            self._checksum, self._store = False, None
 
     def holds(self, path: str, n_bytes: int, checksum: str) -> bool:
         """Whether an object is there that was sent with this size and checksum. Raises StoreError."""

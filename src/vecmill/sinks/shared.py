@@ -258,7 +258,7 @@ class BucketFolder:
         if found != known:
             raise StoreError("another export has put it meanwhile", path=self.objects.name(MANIFEST_NAME))
         if found is None:
-            sink.begin(manifest)
+            sink.put_manifest(manifest)
         else:
             sink.replace_manifest(manifest)
 

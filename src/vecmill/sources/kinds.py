@@ -80,9 +80,9 @@ def kind_of(path: AnyPath) -> Kind:
     if found is None and (name := _kind_of_text(path)) is not None:
         found = kind_named(name)
     if found is None:
-        known = ", ".join(ending for kind in KINDS for ending in kind.endings)
         got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
-        raise DataError(file=str(path), expected=f"a file of a kind that can be read ({known})", got=got)
+        expected = f"a file of a kind that can be read, or its kind (--kind, kind=): {names_text(_NAMES, most=99)}"
+        raise DataError(file=str(path), expected=expected, got=got)
     return found
 
 
@@ -249,3 +249,5 @@ KINDS: tuple[Kind, ...] = (
     Kind("copy", _packed(".copy", ".pgcopy"), is_text=True),
 )
 """All kinds. Where two begin alike, the first one wins."""
+
+_NAMES = [kind.name for kind in KINDS]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import Place, names_text, natural_key, one_line
 from vecmill.sources.kinds import KINDS, Kind, by_ending, folder_kind, kind_named, kind_of
 from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path, objects_like
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Place]:
@@ -26,6 +30,10 @@ def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Place]
     whole = os.fspath(path)
     if is_url(whole):
         return _in_bucket(whole, given)
+    if whole.startswith("file://"):
+        whole = unquote(urlsplit(whole).path)
+    elif _SCHEME.match(whole) and not Path(whole).exists():
+        raise DataError(file=whole, expected="a path, or a URL of s3, gs, az or file", got="another URL")
     name, member = _split(whole)
     if Path(name).exists() or not glob.has_magic(name):
         return _files(Path(name), member, given)
@@ -57,7 +65,8 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _in_bucket(url: str, given: Kind | None) -> list[Place]:
-    found = sorted(objects_like(url), key=natural_key) if has_pattern(url) else [object_path(url).found()]
+    exact = object_path(url).exact() if has_pattern(url) else object_path(url).found()
+    found = [exact] if exact is not None else sorted(objects_like(url), key=natural_key)
     if not found:
         raise StoreError("no object fits the pattern", path=url)
     places = [place for one in found for place in _files(one, "", given)]

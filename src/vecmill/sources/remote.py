@@ -46,7 +46,7 @@ class ObjectPath:
     """An object, or a folder of objects, by its URL: so much of `pathlib.Path` as sources ask for.
 
     ``size`` is None for a folder. ``version`` changes when the object does;
-    ``modified`` is when that was, in seconds since 1970.
+    ``modified`` is when that was, in seconds since 1970. Reads are refused once it is not the ``e_tag`` that was found.
     """
 
     url: str
@@ -56,6 +56,7 @@ class ObjectPath:
     size: int | None = None
     version: str = ""
     modified: float = 0.0
+    e_tag: str | None = None
 
     def __str__(self) -> str:
         return self.url
@@ -81,7 +82,7 @@ class ObjectPath:
     def open(self, mode: str = "rb") -> AheadFile:
         """Open the object for reading."""
         assert mode == "rb"
-        return AheadFile(BucketBlob(self.bucket, self.key, self.size or 0, self.store))
+        return AheadFile(BucketBlob(self.bucket, self.key, self.size or 0, self.store, self.e_tag))
 
     def iterdir(self) -> list[ObjectPath]:
         """Return the objects right in the folder. Raises StoreError."""
@@ -97,9 +98,13 @@ class ObjectPath:
         """Return the object ``name`` in this folder; None if there is none. Raises StoreError."""
         return self._object(f"{self.key}/{name}" if self.key else name)
 
+    def exact(self) -> ObjectPath | None:
+        """Return the object of this very URL; None if there is none. Raises StoreError."""
+        return self._object(self.key) if self.key else None
+
     def found(self) -> ObjectPath:
         """Return the object of this URL, or the folder. Raises StoreError where neither is."""
-        found = self._object(self.key) if self.key else None
+        found = self.exact()
         if found is None and not self.walk(first_page=True):
             raise StoreError("nothing of this name in the bucket", path=self.url)
         return self if found is None else found
@@ -127,7 +132,9 @@ class ObjectPath:
     def _known(self, meta: Any) -> ObjectPath:
         url, changed = f"{self.bucket.url}/{meta['path']}", meta["last_modified"]
         version = str(meta["e_tag"] or changed)
-        return ObjectPath(url, self.bucket, self.store, meta["path"], int(meta["size"]), version, changed.timestamp())
+        return ObjectPath(
+            url, self.bucket, self.store, meta["path"], int(meta["size"]), version, changed.timestamp(), meta["e_tag"]
+        )
 
 
 AnyPath = Path | ObjectPath
@@ -203,7 +210,7 @@ class AheadFile(BlobFile):
             return 0
         in_order = start == self._end
         if not in_order and stop - start <= _SMALL_BYTES and start // _BLOCK_BYTES not in self._blocks:
-            view[: stop - start] = self._object.read(start, stop)
+            view[: stop - start] = self._whole(self._object.read(start, stop), stop - start)
         else:
             at = start
             while at < stop:
@@ -224,10 +231,13 @@ class AheadFile(BlobFile):
         self._blocks.move_to_end(number)
         while len(self._blocks) > _BLOCKS_KEPT:
             self._blocks.popitem(last=False)[1].cancel()
-        block = self._blocks[number].result()
-        if len(block) < min(_BLOCK_BYTES, self._object.size - number * _BLOCK_BYTES):
+        n_bytes = min(_BLOCK_BYTES, self._object.size - number * _BLOCK_BYTES)
+        return self._whole(self._blocks[number].result(), n_bytes)
+
+    def _whole(self, data: bytes, n_bytes: int) -> bytes:
+        if len(data) != n_bytes:
             raise StoreError(f"is shorter than its {self._object.size} bytes", path=self._object.name)
-        return block
+        return data
 
     def close(self) -> None:
         """Let go of the blocks."""

@@ -147,7 +147,20 @@ def _leaves(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, A
 
 def _is_column(value: Any) -> bool:
     kinds = {type(one) for one in value} if isinstance(value, list) else set()
-    return len(kinds) == 1 and kinds <= {str, int, float, bool}
+    return bool(kinds) and kinds <= {str, int, float, bool, type(None)}
+
+
+def _values(place: str, values: list[Any]) -> np.ndarray[Any, Any]:
+    """Return a list as an array. Raises DataError for values of several types, nulls and integers beyond 64 bits."""
+    kinds = {type(one) for one in values}
+    if len(kinds) > 1 and kinds != {int, float}:
+        row = next(i for i, one in enumerate(values) if type(one) is not type(values[0]))
+        got = f"a {type(values[row]).__name__}"
+        raise DataError(file=place, row=row, expected=f"a {type(values[0]).__name__}, as in row 0", got=got)
+    try:
+        return np.array(values, object if kinds == {str} else np.int64 if kinds == {int} else None)
+    except OverflowError as err:
+        raise DataError(file=place, expected="integers of 64 bits", got="a larger one") from err
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -157,8 +170,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _array(path: Path, archive: zipfile.ZipFile, root: str, name: str, value: Any) -> Array:
     place = f"{path}:{name}"
     if not isinstance(value, _Tensor):
-        kind = object if isinstance(value[0], str) else None
-        return _Listed(place, np.array(value, kind))
+        return _Listed(place, _values(place, value))
     info = archive.getinfo(f"{root}data/{value.storage.key}")
     size = value.storage.size * value.storage.dtype.itemsize
     if info.compress_type != zipfile.ZIP_STORED or info.file_size < size:
@@ -166,6 +178,8 @@ def _array(path: Path, archive: zipfile.ZipFile, root: str, name: str, value: An
         raise DataError(file=place, expected=f"{size} bytes, not compressed", got=got)
     itemsize = value.storage.dtype.itemsize
     offset = member_offset(path, info) + value.offset * itemsize
+    if value.shape[0] > 1 and value.strides[0] == 0:
+        raise DataError(file=place, expected="rows of their own", got="one row that was expanded")
     if len(value.shape) == 1:
         return MappedArray(
             path, "torch", value.storage.dtype, value.shape, offset, value.strides[0] * itemsize, member=name
