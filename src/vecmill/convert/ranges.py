@@ -50,7 +50,8 @@ _FILL = 0.97  # of segments: rows differ, and a range should not end with a sliv
 class RangeJob:
     """Rows ``start`` to ``stop`` (None: all) of a planned conversion; can be pickled.
 
-    ``flags``: a bit a row, set for repeated keys. ``inputs`` tells the files that were planned with, and their sizes.
+    ``flags``: a bit a row, set for repeated keys. ``inputs`` tells the files that were planned with, and their sizes;
+    None: they are not compared.
     """
 
     number: int
@@ -63,7 +64,7 @@ class RangeJob:
     connect_param: Any = None
     transfer: Transfer | None = None
     flags: bytes | None = None
-    inputs: str = ""
+    inputs: str | None = None
 
     @property
     def task_id(self) -> str:
@@ -119,7 +120,7 @@ def run_range(job: RangeJob) -> RangeResult:
 
 def _check_inputs(job: RangeJob, plan: Plan) -> None:
     """Raise StoreError if the inputs are not those that the ranges were cut from."""
-    if file_sizes(plan.inputs, job.settings.kind) != job.inputs:
+    if job.inputs is not None and file_sizes(plan.inputs, job.settings.kind) != job.inputs:
         raise StoreError("the inputs have changed since the conversion was planned", path=str(job.src))
 
 
