@@ -159,7 +159,7 @@ def n_open_files() -> int:
 
 
 def writer_threads() -> list[str]:
-    """Return the threads of writers. A source of text reads ahead in one of its own as long as it is held."""
+    """Return the threads of writers. A source of text reads ahead in one that ends by itself."""
     names = [one.name for one in threading.enumerate() if one.name.startswith("vecmill")]
     return [name for name in names if not name.startswith("vecmill-text")]
 

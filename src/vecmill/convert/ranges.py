@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ class RangeResult:
     folder: str
 
 
-Spread = Callable[[Sequence[RangeJob]], Iterable[RangeResult]]
+Spread = Callable[[Sequence[RangeJob]], Generator[RangeResult, None, None]]
 """Runs `run_range` for every job, in any order, anywhere; gives the results as they come."""
 
 
@@ -185,10 +185,12 @@ def run_ranges(
     resumed, resumed_bytes = _written(done.values())
     left = [job for job in jobs if job.number not in done]
     try:
-        for result in spread(left) if left else ():
-            done[result.number] = result
-            if progress is not None:
-                progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
+        # Closed here: a pool that the garbage collector comes to must not be waited for.
+        with closing(spread(left)) as coming:
+            for result in coming if left else ():
+                done[result.number] = result
+                if progress is not None:
+                    progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
     except BaseException as err:
         _end_early(place, len(jobs), err)
         raise

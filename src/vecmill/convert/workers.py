@@ -7,7 +7,7 @@ process does one at a time: then each range has a process of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 
 from vecmill.convert.destination import PathLike
@@ -25,7 +25,7 @@ def convert_with_workers(
     Raises as `run_ranges` does: what is under way is finished before an error is raised, and kept for a resume.
     """
 
-    def spread(jobs: Sequence[RangeJob]) -> Iterator[RangeResult]:
+    def spread(jobs: Sequence[RangeJob]) -> Generator[RangeResult, None, None]:
         with _pool(plan, min(n_workers, len(jobs))) as pool:
             try:
                 for done in as_completed([pool.submit(run_range, job) for job in jobs]):

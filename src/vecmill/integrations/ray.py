@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,7 +222,7 @@ def convert_on_ray(plan: Plan, dst: Any, *, address: str | None = None, began: f
             ray.shutdown()
 
 
-def _spread(jobs: Sequence[RangeJob]) -> Iterator[RangeResult]:
+def _spread(jobs: Sequence[RangeJob]) -> Generator[RangeResult, None, None]:
     # Ray runs one task, to see how large its result is, before it starts more: so the first has nothing to do.
     rows = [{"job": b""}, *({"job": pickle.dumps(job)} for job in jobs)]
     for row in ray.data.from_items(rows, override_num_blocks=len(rows)).map(_run).iter_rows():

@@ -165,9 +165,11 @@ class Blocks:
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=self._name != STDIN, cancel_futures=True)
-        if self._name != STDIN:
-            self._stream.close()
+        # Not waited for: reading that was broken off may end here out of the garbage collector, at any place, also one
+        # that holds a lock of `threading` which joining takes: a deadlock. The thread ends after its block.
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._coming.done() and self._name != STDIN:
+            self._stream.close()  # else with the last reference, which the thread has
 
     def next(self, tail: Bytes) -> tuple[Bytes, bool]:
         """Return ``tail`` with the next bytes behind it, and whether these are the last. Valid until the call after.
