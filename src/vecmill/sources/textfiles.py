@@ -20,9 +20,9 @@ from vecmill.sources.textstream import MAX_ROW_BYTES, Blocks, Bytes, Input
 from vecmill.sources.texttypes import declared, hinted, is_uuid, is_vector, type_of_texts, type_of_values, vector_type
 
 SAMPLE_ROWS = 1000
-"""Rows that are looked at to find columns and types; fewer if the first 2 MiB hold fewer."""
+"""Rows that are looked at to find columns and types; fewer if the first 512 KiB hold fewer."""
 
-_SAMPLE_BYTES = 2 << 20
+_SAMPLE_BYTES = 1 << 19
 _LOOK_BYTES = 1 << 16
 NOTHING = np.empty(0, np.uint8)
 

@@ -17,7 +17,7 @@ from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import one_line
 from vecmill.sources.remote import AnyPath, ObjectPath
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
 MAX_ROW_BYTES = 64 << 20
 """Text of one row: bounds the memory. The widest vector that Milvus takes has less than 1 MiB of it."""
 
