@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def small_objects() -> tuple[MemoryStore, Objects]:
     return store, objects
 
 
-def n_free(pool: PartPool) -> int:
+def n_free(pool: PartPool | spool.Memory) -> int:
     gc.collect()
     return pool._free.qsize()
 
@@ -93,6 +94,56 @@ def test_as_a_bytearray_would(steps: list[tuple[str, Any]], gaps: bool) -> None:
     assert file.finish() == (len(want), f"crc64nvme:{slow_crc64nvme(bytes(want)):016x}")
     assert bytes(store.get("x/1.bin").bytes()) == want
     assert n_free(objects.pool) == N_PARTS
+
+
+SIZES = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.lists(st.binary(max_size=3 * PART), max_size=3)),
+        st.tuples(st.just("both"), st.tuples(*[st.lists(st.binary(min_size=1, max_size=2 * PART), max_size=3)] * 2)),
+        st.sampled_from([("mark", None), ("rollback", None)]),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=SIZES, header=st.binary(max_size=PART), start=st.integers(0, 200), n=st.integers(0, 200))
+def test_a_file_in_memory_as_a_bytearray_would(steps: list[tuple[str, Any]], header: bytes, start: int, n: int) -> None:
+    """Its blocks come back once the last view of them is gone, and are used again, whatever is in them."""
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as helper:
+        patch.setattr(spool, "BLOCK_BYTES", PART)
+        memory = spool.Memory()
+        for _ in range(2):
+            file, want, mark = spool.MemoryFile(memory, len(header)), bytearray(), None
+            for step, views in steps:
+                if step == "append":
+                    file.append(*views)
+                    want += b"".join(views)
+                elif step == "both":
+                    first, second = (b"".join(run) for run in views)
+                    file.append_both(views[0], len(first), views[1], len(second), helper)
+                    want += first + second
+                elif step == "mark":
+                    mark = file.mark()
+                elif mark is not None:
+                    file.rollback(mark)
+                    del want[mark.n_bytes :]
+                    mark = None
+                assert file.n_bytes == len(want)
+            assert file.read(min(start, len(want)), min(n, max(0, len(want) - start))) == want[start : start + n]
+            whole = header + bytes(want)
+            assert file.complete(header) == (len(whole), f"crc64nvme:{slow_crc64nvme(whole):016x}")
+            views = file.views(len(whole))
+            file.close()
+            assert b"".join(views) == whole
+            most = len(views) + n_free(memory)
+            kept = memoryview(views[0]) if views else None
+            del views
+            assert n_free(memory) == most - (kept is not None)
+            del kept
+            assert n_free(memory) == most
+        memory.release()
+        assert n_free(memory) == 0
 
 
 def test_what_the_caller_gives_may_change_at_once() -> None:

@@ -225,8 +225,7 @@ def test_npy_waits_in_memory_or_in_tmpdir(
     ) as writer:
         writer.append_batch(columns_of(range(20_000)))
         links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]  # noqa: PTH115, PTH208
-        in_memory, on_disk = (any(word in link for link in links) for word in ("memfd:vecmill", str(folder)))
-        assert (in_memory, on_disk) == ((False, True) if spool_bytes == 0 else (True, False))
+        assert any(str(folder) in link for link in links) == (spool_bytes == 0)
         assert list(folder.iterdir()) == []
     assert check_bucket(juicefs, bucket, str(writer.data_path), tmp_path, checksums=False) == list(range(20_000))
 

@@ -11,15 +11,13 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import Executor, wait
+from collections.abc import Collection, Iterator
 from io import FileIO
 from pathlib import Path
-from typing import Any
 
-from vecmill._native.crc64 import crc64nvme, crc64nvme_combine
 from vecmill.errors import StoreError
-from vecmill.sinks.base import MANIFEST_NAME, Mark, undoing
+from vecmill.sinks.base import MANIFEST_NAME, undoing
+from vecmill.sinks.growing import GrowingFile
 
 # Room is asked for ahead of the writes in steps: 1.17x faster than letting each write extend the file (ext4).
 _RESERVE_MIN = 64 * 1024
@@ -37,85 +35,18 @@ def store_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise StoreError(error.strerror or str(error), path=os.fspath(path), errno=error.errno) from error
 
 
-class OutputFile:
-    """A file that grows at its end. ``header_bytes`` at its start are left free and written last, by ``finish``."""
+class OutputFile(GrowingFile):
+    """A file on disk."""
 
     def __init__(self, path: Path, header_bytes: int = 0, *, file: FileIO | None = None) -> None:
         """Make the file ``path``, or with ``file``, an empty one that has no name, write to that."""
+        super().__init__(header_bytes)
         self.path = path
-        self._header_bytes = header_bytes
-        self._n_bytes = 0
-        self._crc = 0
         self._reserved = 0
         with store_errors(path):
             # A file object, not a bare descriptor: of a writer that is never closed, it is closed with the object.
             self._file = path.open("x+b", buffering=0) if file is None else file
         self._fd = self._file.fileno()
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes so far, without the header."""
-        return self._n_bytes
-
-    def append(self, *views: Any) -> None:
-        """Write C-contiguous buffers one after another. Raises StoreError; what was there before stays."""
-        crc, size = self._crc, 0
-        parts = []
-        for view in views:
-            part = memoryview(view).cast("B") if len(view) else None
-            if part is not None:
-                crc = crc64nvme(part, crc)
-                size += part.nbytes
-                parts.append(part)
-        start = self._header_bytes + self._n_bytes
-        with store_errors(self.path):
-            self._reserve(start + size)
-            self._write(parts, start, size)
-        self._n_bytes += size
-        self._crc = crc
-
-    def append_lasting(self, view: Any) -> None:
-        """Write a buffer, as ``append``."""
-        self.append(view)
-
-    def append_both(
-        self, first: Iterable[Any], first_bytes: int, second: Iterable[Any], second_bytes: int, helper: Executor
-    ) -> None:
-        """Write two runs of buffers, one behind the other in the file, at the same time: ``second`` in the helper.
-
-        The sizes must be those of the runs. Making the buffers (checking, converting) is what gains: the kernel lets
-        one thread at a time into a file. If both fail, the error is that of ``first``.
-        """
-        start = self._header_bytes + self._n_bytes
-        with store_errors(self.path):
-            self._reserve(start + first_bytes + second_bytes)
-        other = helper.submit(self._write_run, second, start + first_bytes)
-        try:
-            first_crc = self._write_run(first, start)
-        finally:
-            wait([other])
-        crc = crc64nvme_combine(self._crc, first_crc, first_bytes)
-        self._crc = crc64nvme_combine(crc, other.result(), second_bytes)
-        self._n_bytes += first_bytes + second_bytes
-
-    def _write_run(self, views: Iterable[Any], at: int) -> int:
-        """Write buffers from ``at`` on. Return their checksum."""
-        crc = 0
-        for view in views:
-            part = memoryview(view).cast("B")
-            crc = crc64nvme(part, crc)
-            with store_errors(self.path):
-                self._write([part], at, part.nbytes)
-            at += part.nbytes
-        return crc
-
-    def mark(self) -> Mark:
-        """Return the end of the file as it is now."""
-        return Mark(self._n_bytes, self._crc)
-
-    def rollback(self, mark: Mark) -> None:
-        """Forget what was appended since ``mark``: it will be written over, or cut off by ``finish``."""
-        self._n_bytes, self._crc = mark.n_bytes, mark.crc
 
     def read(self, start: int, n_bytes: int) -> bytes:
         """Read back from the body of the file."""
@@ -135,17 +66,6 @@ class OutputFile:
             self.close()
         return done
 
-    def complete(self, header: bytes) -> tuple[int, str]:
-        """Do what ``finish`` does, but for closing."""
-        if len(header) != self._header_bytes:
-            raise ValueError(f"the header has {len(header)} bytes, {self._header_bytes} were left free")
-        with store_errors(self.path):
-            if header:
-                self._write([memoryview(header)], 0, len(header))
-            os.ftruncate(self._fd, len(header) + self._n_bytes)
-        crc = crc64nvme_combine(crc64nvme(header), self._crc, self._n_bytes) if header else self._crc
-        return len(header) + self._n_bytes, f"crc64nvme:{crc:016x}"
-
     def fileno(self) -> int:
         """Return the descriptor, for who maps the file."""
         return self._fd
@@ -160,23 +80,29 @@ class OutputFile:
             return
         step = min(max(self._reserved, _RESERVE_MIN), _RESERVE_MAX)
         target = max(end, self._reserved + step)
-        try:
-            os.posix_fallocate(self._fd, self._reserved, target - self._reserved)
-        except OSError as error:
-            # Not every file system can; and where room ends soon, there may still be some for what is really written.
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            return
+        with store_errors(self.path):
+            try:
+                os.posix_fallocate(self._fd, self._reserved, target - self._reserved)
+            except OSError as error:
+                # Not every file system can; and where room ends soon, there may still be some for what is written.
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise
+                return
         self._reserved = target
 
     def _write(self, parts: list[memoryview], start: int, size: int) -> None:
-        done = os.pwritev(self._fd, parts, start)
-        while done < size:  # a short write: a signal, or more than the kernel takes at once
-            rest = _after(parts, done)
-            got = os.pwritev(self._fd, rest, start + done)
-            if got == 0:
-                raise OSError(errno.EIO, "the file takes no more bytes")
-            done += got
+        with store_errors(self.path):
+            done = os.pwritev(self._fd, parts, start)
+            while done < size:  # a short write: a signal, or more than the kernel takes at once
+                rest = _after(parts, done)
+                got = os.pwritev(self._fd, rest, start + done)
+                if got == 0:
+                    raise OSError(errno.EIO, "the file takes no more bytes")
+                done += got
+
+    def _cut_off(self, size: int) -> None:
+        with store_errors(self.path):
+            os.ftruncate(self._fd, size)
 
 
 def _after(parts: list[memoryview], n_bytes: int) -> list[memoryview]:

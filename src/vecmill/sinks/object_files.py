@@ -13,10 +13,9 @@ import numpy as np
 
 from vecmill._native.crc64 import crc64nvme
 from vecmill.sinks.base import Mark
-from vecmill.sinks.local import OutputFile
 from vecmill.sinks.objects import Objects
 from vecmill.sinks.parts import Buffer, Part, PartStream
-from vecmill.sinks.spool import mapped
+from vecmill.sinks.spool import DiskFile, MemoryFile
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +151,7 @@ class StreamFile:
         self.release()
         self._check()
         if self._stream is None:
-            rest = b"" if self._part is None else self._part.view()
+            rest = [] if self._part is None else [self._part.view()]
             self._objects.put_again(self.path, rest, self._n_bytes)
         else:
             self._send()
@@ -186,7 +185,7 @@ class StreamFile:
 class SpooledFile:
     """An object that is gathered in memory or in TMPDIR, and sent when it is whole."""
 
-    def __init__(self, objects: Objects, path: str, body: OutputFile, check: Callable[[], None]) -> None:
+    def __init__(self, objects: Objects, path: str, body: MemoryFile | DiskFile, check: Callable[[], None]) -> None:
         self.path = path
         self.is_there = False  # whole, in the bucket
         self._objects = objects
@@ -205,11 +204,10 @@ class SpooledFile:
         return self._body.n_bytes
 
     def finish(self, header: bytes = b"") -> tuple[int, str]:
-        """Write the header, send the object from a mapping."""
+        """Write the header, send the object."""
         n_bytes, checksum = self._body.complete(header)
         self._check()
-        view = mapped(self._body, n_bytes) if n_bytes else b""
-        self._objects.put_again(self.path, view, n_bytes)
+        self._objects.put_again(self.path, self._body.views(n_bytes), n_bytes)
         self.is_there = True
         self.close()
         return n_bytes, checksum

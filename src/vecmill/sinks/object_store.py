@@ -16,12 +16,11 @@ from functools import partial
 from typing import Any
 
 from vecmill.errors import StoreError
-from vecmill.sinks.base import MANIFEST_NAME, SinkFile
-from vecmill.sinks.local import OutputFile
+from vecmill.sinks.base import MANIFEST_NAME, ScratchFile, SinkFile
 from vecmill.sinks.object_files import SpooledFile, StreamFile
 from vecmill.sinks.objects import Objects
 from vecmill.sinks.refusal import code_of, is_final, knows_no_conditions, status_of
-from vecmill.sinks.spool import spool_file
+from vecmill.sinks.spool import DiskFile, MemoryFile
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +76,11 @@ class ObjectFolder:
         self._sink.streams.add(file)
         return file
 
-    def scratch(self, name: str, n_bytes: int | None = None) -> OutputFile:
+    def scratch(self, name: str, n_bytes: int | None = None) -> ScratchFile:
         """Open a file that is never sent."""
         return self._spool(name, 0, n_bytes)
 
-    def _spool(self, name: str, header_bytes: int, n_bytes: int | None = None) -> OutputFile:
+    def _spool(self, name: str, header_bytes: int, n_bytes: int | None = None) -> MemoryFile | DiskFile:
         if n_bytes is not None:
             share = self._objects.room.take(n_bytes)
             self._shares.append(share)
@@ -89,7 +88,7 @@ class ObjectFolder:
             share = self._share = self._objects.room.take(self._objects.largest_bytes)
         else:
             share = self._share
-        return spool_file(name, header_bytes, in_memory=share > 0)
+        return MemoryFile(self._objects.memory, header_bytes) if share > 0 else DiskFile(name, header_bytes)
 
     def publish(self, number: int) -> str:
         """Do nothing: the objects are there, and the manifest is about to list them. Their number is the token's."""
@@ -305,7 +304,8 @@ class ObjectSink:
         self._objects.delete(left)
 
     def end(self, *, is_empty: bool) -> None:
-        """Delete the manifest if it lists nothing, for sure."""
+        """Delete the manifest if it lists nothing, for sure; keep no memory."""
+        self._objects.memory.release()
         if is_empty and self._manifest is not None and not self.is_unsure:
             with self._putting:
                 if self._is_as_known():  # else another writer goes on here

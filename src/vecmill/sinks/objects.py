@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import chain
 from typing import Any
 
 from vecmill.errors import StoreError
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.parts import Budget, PartPool, cut
 from vecmill.sinks.refusal import is_final, knows_no_checksum, refusal
-from vecmill.sinks.spool import Room, usual_room
+from vecmill.sinks.spool import Memory, Room, usual_room
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Objects:
         # Columns of NPY sets that leave while they are written: each may stand still with a part that is not full.
         self.slots = threading.BoundedSemaphore(transfer.n_parts // 2)
         self.room = Room(usual_room() if transfer.spool_bytes is None else transfer.spool_bytes)
+        self.memory = Memory()
         self.largest_bytes = largest_bytes
         self._checksum = bucket.takes_checksum and transfer.checksum is not None
         self._store: Any = None
@@ -97,17 +99,20 @@ class Objects:
         """Return the time that the store may take for an object."""
         return Budget(self.transfer.file_seconds, self.name(path))
 
-    def put_again(self, path: str, data: Any, n_bytes: int) -> None:
-        """Put an object from memory; once more, if that fails in a way that may pass. Raises StoreError."""
+    def put_again(self, path: str, views: Sequence[Any], n_bytes: int) -> None:
+        """Put an object from memory; once more, if that fails in a way that may pass. Raises StoreError.
+
+        ``views``: its ``n_bytes`` in pieces of any size.
+        """
         budget = self.budget(path)
         attempt = 0
         while True:
             try:
                 if n_bytes > self.part_bytes:
-                    self.put(path, budget.parts(cut(data, self.part_bytes)))
+                    self.put(path, budget.parts(chain.from_iterable(cut(view, self.part_bytes) for view in views)))
                 else:
                     with budget.spending():
-                        self.put(path, data)
+                        self.put(path, views[0] if len(views) == 1 else b"".join(views))
                 return
             except Exception as error:
                 refused = self.refusal(error, path)

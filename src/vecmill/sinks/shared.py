@@ -244,7 +244,7 @@ class BucketFolder:
     def put(self, path: str, text: str) -> None:
         """Put a text."""
         data = text.encode()
-        self.objects.put_again(path, data, len(data))
+        self.objects.put_again(path, [data], len(data))
 
     def claim(self, folder: str) -> None:
         """Do nothing: a writer begins with a manifest, on the condition that there is none."""
