@@ -52,6 +52,9 @@ class _Discard(http.server.BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._answer()
 
+    def do_GET(self) -> None:  # MinIO's client asks for the region
+        self._answer(b'<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>')
+
     def do_HEAD(self) -> None:
         self._answer(Last_Modified="Thu, 01 Jan 2026 00:00:00 GMT")
 
@@ -60,7 +63,9 @@ class _Discard(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         kind = "InitiateMultipartUpload" if "uploads" in self.path else "CompleteMultipartUpload"
-        self._answer(f'<{kind}Result><UploadId>1</UploadId><ETag>"0"</ETag></{kind}Result>'.encode())
+        body = '<UploadId>1</UploadId><ETag>"0"</ETag><Bucket>bench</Bucket><Key>key</Key><Location>/</Location>'
+        namespace = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+        self._answer(f"<{kind}Result {namespace}>{body}</{kind}Result>".encode())
 
 
 _NOWHERE = bytearray(MIB)  # of all threads: nobody reads it
@@ -194,9 +199,8 @@ def measure(name: str, n_rows: int, rounds: int, folder: Path) -> list[dict[str,
             "bare put": lambda: bare_put(server, bucket, views, columns),
             "vecmill parquet": lambda: vecmill_remote(server, bucket, columns, "parquet"),
             "local parquet": lambda: vecmill_local(folder, columns, "parquet"),
+            "pymilvus npy": lambda: pymilvus_remote(server, bucket, columns, "npy", folder),
         }
-        if name != "sink":
-            ways["pymilvus npy"] = lambda: pymilvus_remote(server, bucket, columns, "npy", folder)
         if name != "sink":  # every value, once
             for file_type in ("npy", "parquet"):
                 vecmill_remote(
