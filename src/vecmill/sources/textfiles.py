@@ -14,8 +14,9 @@ from vecmill.sources.base import names_text
 from vecmill.sources.pgcopy import SIGNATURE, CopyBinary, type_of_binary
 from vecmill.sources.remote import AnyPath
 from vecmill.sources.textcolumns import Unfit, Values, decode
+from vecmill.sources.textfields import Delimited, first_record
 from vecmill.sources.textoptions import TextOptions
-from vecmill.sources.textrows import Delimited, JsonElements, JsonLines, Problem, Spans, Splitter, first_record
+from vecmill.sources.textrows import JsonElements, JsonLines, Problem, Spans, Splitter
 from vecmill.sources.textstream import MAX_ROW_BYTES, Blocks, Bytes, Input
 from vecmill.sources.texttypes import declared, hinted, is_uuid, is_vector, type_of_texts, type_of_values, vector_type
 
