@@ -307,7 +307,10 @@ def check_row_size(file: str, row: int, tail: Bytes) -> None:
 def located(file: str, row: int, line: int | None, problem: Problem) -> DataError:
     """Return the error for a row; ``line`` is that of the problem, None where there are no lines."""
     where = "" if line is None else f" (line {line})"
-    return DataError(file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}")
+    return DataError(
+        file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}",
+        value=problem.value,
+    )  # fmt: skip
 
 
 class Lines:
