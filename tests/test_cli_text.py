@@ -38,6 +38,23 @@ def test_separator_and_null(tmp_path, separator, char):
     assert [field["name"] for field in schema["fields"]] == ["id", "text", "vector"]
 
 
+@pytest.mark.parametrize(
+    ("name", "char", "hint"), [("a.csv", ";", "';'"), ("a.csv", "\t", "tab"), ("a.csv", "|", "'|'"), ("a.tsv", ",", "','")]
+)
+def test_another_separator_is_hinted_at(tmp_path, name, char, hint):
+    lines = [char.join(("id", "vector")), *(char.join((str(i), f'"{vector}"')) for i, _, vector in ROWS)]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    done = run("convert", str(tmp_path / name), str(tmp_path / "out"), code=1)
+    assert f"got one column {char.join(('id', 'vector'))!r}; --separator {hint} (separator=) cuts it" in done.stderr
+    run("convert", str(tmp_path / name), str(tmp_path / "out"), "--separator", hint.strip("'"))
+
+
+def test_a_name_with_a_separator_in_it_can_be_insisted_on(tmp_path):
+    (tmp_path / "a.csv").write_text('"x;y"\n"[1.5, 2.5]"\n')
+    done = run("convert", str(tmp_path / "a.csv"), str(tmp_path / "out"), "--separator", ",", "--map", "v=x;y", "--json")
+    assert [field["name"] for field in json.loads(done.stdout)["schema"]["fields"]] == ["id", "v"]
+
+
 def test_names_and_types(tmp_path):
     (tmp_path / "a.csv").write_text("".join(f'{i},{text or ""},"{vector}"\n' for i, text, vector in ROWS))
     options = ("--no-header", "--names", "id,text,vector", "--type", "vector=vector(2)", "--type", "id=bigint")

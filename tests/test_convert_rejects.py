@@ -19,7 +19,7 @@ from vecmill.convert.rejects import REJECTS_NAME, Rejects, take_around, value_te
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema import create_schema
-from vecmill.sources import open_source
+from vecmill.sources import TextOptions, open_source
 from vecmill.sources.base import Column
 
 
@@ -284,7 +284,8 @@ def test_values_of_text_that_its_own_reader_refuses_are_shown(tmp_path, name, li
     schema = create_schema()
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
-    report = convert(tmp_path / name, tmp_path / "out", schema=schema, on_error="skip")
+    types = TextOptions(types={"id": "bigint"})
+    report = convert(tmp_path / name, tmp_path / "out", schema=schema, on_error="skip", text=types)
     assert [(line["row"], line["field"], line["value"]) for line in rejects_of(report)] == [
         (1, "vector", "[1.5, 2.5, 3.5]"),
         (2, "id", 'x"y'),
