@@ -22,6 +22,7 @@ from vecmill.convert.opening import (
     manifest_of,
     open_inputs,
     pairs,
+    resolved,
     text_options,
     with_key,
 )
@@ -111,6 +112,8 @@ class Plan:
 
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
+    src = resolved(src)
+    settings = replace(settings, join=tuple(resolved(one) for one in settings.join))
     known = _known_schema(src, settings)
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
         check_target(known, parse_file_type(settings.file_type), settings.target)

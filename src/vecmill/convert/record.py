@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vecmill.convert.opening import folder_path
+from vecmill.convert.outputs import is_output_name
 from vecmill.sinks.shared import SharedFolder
 from vecmill.sources import Source
 from vecmill.sources.places import expand
 from vecmill.sources.remote import AnyPath, ObjectPath
 
 RECORD_NAME = "convert.json"
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # what a writer calls its folder
 FORMAT_VERSION = 1
 
 
@@ -63,7 +62,7 @@ def find_begun(dst: SharedFolder, asked: Mapping[str, Any]) -> tuple[str, Record
     wanted = json.loads(json.dumps(asked))
     found: list[tuple[float, str, Record]] = []
     for name in dst.folders():
-        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if _UUID.fullmatch(name) else None
+        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if is_output_name(name) else None
         if record is not None and record.asked == wanted:
             found.append((record.began, name, record))
     return max(found, key=lambda one: one[:2])[1:] if found else None
