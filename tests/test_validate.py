@@ -13,11 +13,13 @@ import pytest
 from pymilvus import CollectionSchema as TheirSchema
 from pymilvus.bulk_writer import BulkFileType as TheirFileType
 from pymilvus.bulk_writer import LocalBulkWriter as TheirWriter
+from typer.testing import CliRunner
 
 from remote import new_bucket, param
 from servers.s3 import KEY, SECRET
 from validating import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
 from vecmill import DataError, LocalBulkWriter, RemoteBulkWriter, SchemaError, StoreError, create_schema, validate
+from vecmill.cli import app
 from vecmill.targets import TARGETS
 
 LEVELS = ("headers", "sample", "full")
@@ -125,8 +127,14 @@ def test_what_is_no_place_is_an_error(tmp_path):
     for wrong in ({"target": "2.7"}, {"level": "half"}, {"sample_rows": 0}, {"sep": ""}):
         with pytest.raises(ValueError):
             validate(npy()(tmp_path), schema(), **wrong)
-    report = validate(tmp_path / "none.parquet", schema())
+    for given in (tmp_path / "none.parquet", str(tmp_path / "none"), [tmp_path / "none.npy"], tmp_path / "no" / "out"):
+        for used in (schema(), None):
+            with pytest.raises(StoreError, match=r"no(ne.*|/out): no such file or directory$"):
+                validate(given, used)
+    report = validate([[tmp_path / "none.parquet"]], schema())
     assert [one.rule for one in report.errors] == ["file-missing"]
+    done = CliRunner().invoke(app, ["validate", str(tmp_path / "none")])
+    assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path / 'none'}: no such file or directory\n")
 
 
 @pytest.mark.parametrize("form", FORMATS)
