@@ -139,9 +139,10 @@ def reopen(src: Input, settings: Settings, schema: CollectionSchema) -> Plan:
 def _opened(src: Input, settings: Settings, known: CollectionSchema | None) -> tuple[Source, str | None]:
     """Return the rows that are wanted, and the column that is named as their key, if one is."""
     again = settings.on_error == "skip" or settings.check_duplicates
+    makes_key = settings.id_from is not None and not settings.id_from.startswith("column")
     source = open_inputs(
         src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
-        text=text_options(settings.text, known, settings.columns, again=again),
+        text=text_options(settings.text, known, settings.columns, again=again, makes_key=makes_key),
     )  # fmt: skip
     primary = settings.primary
     if settings.id_from is not None:

@@ -35,17 +35,24 @@ def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
 
 
 def text_options(
-    given: TextOptions | None, schema: CollectionSchema | None, columns: Columns, *, again: bool = False
+    given: TextOptions | None,
+    schema: CollectionSchema | None,
+    columns: Columns,
+    *,
+    again: bool = False,
+    makes_key: bool = False,
 ) -> TextOptions:
     """Return ``given`` with what the fields of ``schema`` say about the columns that they are read from.
 
-    ``again``: the rows may be read more than once, though nothing has to be inferred.
+    ``again``: the rows may be read more than once, though nothing has to be inferred. ``makes_key``: no column is read
+    for the primary field.
     """
     options = given or TextOptions()
     if schema is None:
         return options
     wanted = dict(pairs(columns))
-    types = {wanted.get(field.name, field.name): _type_of(field) for field in schema.written_fields()}
+    read = [field for field in schema.written_fields() if not (makes_key and field.is_primary)]
+    types = {wanted.get(field.name, field.name): _type_of(field) for field in read}
     # Else reading once is enough: standard input need not be put aside.
     return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=again)
 
