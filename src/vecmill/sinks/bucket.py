@@ -75,8 +75,8 @@ class Bucket:
     def store(self, transfer: Transfer, *, checksum: bool = True) -> ObjectStore:
         """Return the store for sending data. Here, and nowhere else, it is said what is tried again and how often.
 
-        Where only the machine can give credentials, it is asked first whether it does: most do not answer, which takes a
-        store that tries again a minute to find out. Raises StoreError, also for what no store can be made of.
+        Where only the machine can give credentials, it is asked first whether it does: most do not answer, for which a
+        store that tries again needs a minute. Raises StoreError, also for what no store can be made of.
         """
         if self.asks_machine:
             self._check_machine(transfer)
