@@ -110,7 +110,7 @@ static inline int vm_word(const uint8_t *p, const uint8_t *end, const char *word
     return 1;
 }
 
-/* NaN, Infinity as json.dumps writes them; lenient: also nan, inf in any case. p is behind the sign. */
+/* NaN, Infinity, -Infinity as json.dumps writes them; lenient: also -NaN, nan, inf in any case. p is behind the sign. */
 static __attribute__((noinline)) const uint8_t *vm_not_finite(const uint8_t *p, const uint8_t *end, int lenient, double *out)
 {
     static const uint64_t nan_bits = 0x7FF8000000000000u, inf_bits = 0x7FF0000000000000u;
@@ -143,8 +143,11 @@ static inline __attribute__((always_inline)) const uint8_t *vm_double(const uint
     Py_ssize_t digits = p - whole, fraction = 0;
     if (digits == 0 && !(lenient && p < end && *p == '.')) {
         p = vm_not_finite(p, end, lenient, out);
-        if (p != NULL && negative)
+        if (p != NULL && negative) {
+            if (!lenient && *out != *out)
+                return NULL;
             *out = -*out;
+        }
         return p;
     }
     if (!lenient && digits > 1 && *whole == '0')

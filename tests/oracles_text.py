@@ -7,14 +7,13 @@ import re
 import struct
 
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?Infinity|NaN")
-# "-NaN" is what no one writes, but both grammars have a sign before a word.
 LENIENT_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 def number_of(text: str, *, lenient: bool) -> float | None:
     """``float64s_into``: the number, None for none."""
     grammar = LENIENT_NUMBER if lenient else JSON_NUMBER
-    return float(text) if grammar.fullmatch(text) or (text == "-NaN" and not lenient) else None
+    return float(text) if grammar.fullmatch(text) else None
 
 
 def integer_of(text: str, *, lenient: bool) -> int | str | None:

@@ -19,6 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from vecmill.cli import app
+from vecmill.cli.convert import resume_command
 from vecmill.cli.options import parse_columns, parse_size, size_text
 from vecmill.schema_io import as_schema
 from vecmill.version import __version__
@@ -267,6 +268,14 @@ def test_an_interrupt_exits_130_and_says_what_is_safe(tmp_path):
     n_safe = int(line.split()[7])
     files = list(tmp_path.glob("out/*/*.parquet"))
     assert sum(pq.ParquetFile(path).metadata.num_rows for path in files) == n_safe
+    again = line.rpartition("; go on with: ")[2]
+    assert again == f"vecmill convert --resume {tmp_path / 'vector.npy'} {tmp_path / 'out'} --segment-size 8MB"
+
+
+def test_the_command_that_goes_on():
+    assert resume_command(["convert", "a b", "out", "--resume"]) == "vecmill convert 'a b' out --resume"
+    assert resume_command(["convert", "--", "-x", "out"]) == "vecmill convert --resume -- -x out"
+    assert resume_command(["convert", *(f"{i}.parquet" for i in range(99)), "out"]) == "the same command with --resume"
 
 
 def test_help_and_version():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +30,38 @@ def test_inspect_prints_tables_for_people(tmp_path):
     assert lines[8].split()[:6] == ["vector", "list<element:", "float>", "384", "0", "norm"]
     assert lines[9:12] == ["row 0", "  id: 1", "  name: boto3"]
     assert "\x1b" not in done.stdout
+
+
+def test_inspect_on_a_narrow_terminal_cuts_nothing_off(tmp_path):
+    wide = vecmill("inspect", SAMPLE, "-n", "0").stdout.splitlines()[3:]
+    code, shown = on_a_narrow_terminal("inspect", SAMPLE, "-n", "0")
+    assert code == 0
+    assert "…" not in shown
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    at = lines.index("vector  list<element: float>")
+    assert lines[at + 1] == "  dim 384, nulls 0, norm 1 to 1, mean 1"
+    assert [lines[at + 2].strip()] == wide[-1].split()[-1:]
+    assert "  nulls 0, bytes 2 to 44, mean 12.78" in lines
+    assert [line.split()[-1] for line in wide] == [line.strip() for line in lines if line.strip()[:1] in "▁▂▃▄▅▆▇█"]
+
+
+def on_a_narrow_terminal(*args) -> tuple[int, str]:
+    """Run the command with stdout on a pseudo terminal of 80 columns; return exit code and what that showed."""
+    master, slave = pty.openpty()
+    env = os.environ | {"TERM": "dumb", "COLUMNS": "80"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vecmill.cli", *map(str, args)], stdout=slave, stderr=subprocess.DEVNULL, env=env
+    )
+    os.close(slave)
+    shown = b""
+    try:
+        while chunk := os.read(master, 4096):
+            shown += chunk
+    except OSError:  # Linux says EIO when the other end is closed
+        pass
+    os.close(master)
+    return process.wait(timeout=60), shown.decode()
 
 
 def test_inspect_as_json(tmp_path):

@@ -194,6 +194,17 @@ def test_into_a_bucket_as_onto_a_disk(juicefs, bucket, tmp_path, file_type):
     assert inspect(remote.data_path).rows == N_ROWS
 
 
+def test_the_one_output_below_a_prefix_is_found(juicefs, bucket, tmp_path):
+    url = put(juicefs, bucket, "in/a.parquet", as_parquet(50))
+    first = convert(url, f"s3://{bucket}/out")
+    report = convert(f"s3://{bucket}/out", tmp_path)
+    assert report.rows == 50
+    assert report.schema == first.schema
+    convert(url, f"s3://{bucket}/out")
+    with pytest.raises(DataError, match=r"got 2 outputs, .*; name one"):
+        convert(f"s3://{bucket}/out", tmp_path)
+
+
 def test_rejects_are_told_in_the_bucket(juicefs, bucket, tmp_path):
     matrix = vectors(N_ROWS)
     bad = [3, 500, 999]

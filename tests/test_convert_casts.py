@@ -159,3 +159,36 @@ def test_a_policy_that_is_none(tmp_path):
     write(tmp_path / "t.parquet", 1)
     with pytest.raises(SchemaError, match="cast is"):
         convert(tmp_path / "t.parquet", tmp_path / "out", cast="wild")
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_vectors_that_are_all_of_another_length_stop_before_the_first_row(tmp_path, on_error):
+    np.save(tmp_path / "vector.npy", np.ones((500, 12), np.float32))
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path / "vector.npy", tmp_path / "out", schema=small_schema(), id_from="row", on_error=on_error)
+    err = caught.value
+    assert (err.file, err.field, err.row) == (str(tmp_path / "vector.npy"), "vector", None)
+    assert (err.expected, err.got.split(" (")[0]) == ("vectors of 8 values", "12 in every row")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype", "fits"),
+    [
+        (np.zeros((3, 16), np.uint8), DataType.FLOAT16_VECTOR, True),
+        (np.zeros((3, 16), np.float16), DataType.FLOAT16_VECTOR, False),
+        (np.zeros((3, 1), np.uint8), DataType.BINARY_VECTOR, True),
+        (np.zeros((3, 1), np.int64), DataType.BINARY_VECTOR, True),
+        (np.zeros((3, 1), bool), DataType.BINARY_VECTOR, False),
+        (np.zeros((3, 8), bool), DataType.BINARY_VECTOR, True),
+        (np.zeros((3, 16), np.int8), DataType.INT8_VECTOR, False),
+    ],
+)
+def test_which_lengths_fit_a_dim_of_8(tmp_path, array, dtype, fits):
+    np.save(tmp_path / "vector.npy", array)
+    schema = vector_schema(dtype)
+    if fits:
+        assert convert(tmp_path / "vector.npy", tmp_path / "out", schema=schema, id_from="row").rows == 3
+    else:
+        with pytest.raises(DataError, match="vectors of 8 values"):
+            convert(tmp_path / "vector.npy", tmp_path / "out", schema=schema, id_from="row", on_error="skip")

@@ -18,7 +18,8 @@ from vecmill.convert import convert
 from vecmill.convert.rejects import REJECTS_NAME, Rejects, take_around, value_text
 from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError
-from vecmill.sources import open_source
+from vecmill.schema import create_schema
+from vecmill.sources import TextOptions, open_source
 from vecmill.sources.base import Column
 
 
@@ -251,6 +252,44 @@ def test_values_are_shortened():
     assert value_text(pa.array(["a", None]), 1) is None
     assert value_text([b"\xff"], 0) == "b'\\xff'"
     assert all(len(value_text(pa.array([["y" * 999] * 99]), 0)) <= 250 for _ in range(1))
+
+
+def test_dates_beyond_what_python_has_are_shown_all_the_same():
+    assert value_text(pa.array([0, 10**7], pa.date32()), 1) == "29349-01-26"
+    assert value_text(pa.array([10**15], pa.timestamp("s")), 0) == "<value out of range: 1000000000000000>"
+    assert value_text(pa.array([[10**7]], pa.list_(pa.date32())), 0) == "[29349-01-26]"
+
+
+def test_a_time_that_has_no_text_is_refused_with_its_row(tmp_path):
+    when = pa.array([0, 10**15, 60], pa.timestamp("ms"))
+    write(tmp_path / "in.parquet", 3, when=when)
+    with pytest.raises(DataError, match=r"field 'when', row 1: expected a time in the years .* out of range: 10"):
+        convert(tmp_path / "in.parquet", tmp_path / "out")
+    report = convert(tmp_path / "in.parquet", tmp_path / "out", on_error="skip")
+    (line,) = rejects_of(report)
+    assert (line["row"], line["field"]) == (1, "when")
+    assert line["value"].startswith("<value out of range: 1000000")
+    assert read_parquet(report)["when"].to_pylist() == ["1970-01-01T00:00:00.000", "1970-01-01T00:00:00.060"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a.jsonl", ['{"id": 1, "vector": [1.5, 2.5]}', '{"id": 2, "vector": [1.5, 2.5, 3.5]}', '{"id": "x\\"y"}']),
+        ("a.csv", ["id,vector", '1,"[1.5, 2.5]"', '2,"[1.5, 2.5, 3.5]"', '"x""y","[1.5, 2.5]"']),
+    ],
+)
+def test_values_of_text_that_its_own_reader_refuses_are_shown(tmp_path, name, lines):
+    (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    schema = create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
+    types = TextOptions(types={"id": "bigint"})
+    report = convert(tmp_path / name, tmp_path / "out", schema=schema, on_error="skip", text=types)
+    assert [(line["row"], line["field"], line["value"]) for line in rejects_of(report)] == [
+        (1, "vector", "[1.5, 2.5, 3.5]"),
+        (2, "id", 'x"y'),
+    ]
 
 
 @settings(max_examples=100, deadline=None)

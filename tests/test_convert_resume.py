@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import datasets
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -176,6 +178,33 @@ def test_other_data_are_another_conversion(tmp_path):
     broken_off(src, tmp_path / "out")
     make_source(tmp_path, seed=1)
     assert convert(src, tmp_path / "out", resume=True).rows_resumed == 0
+
+
+@pytest.mark.parametrize("kind", ["pyarrow", "polars", "pandas", "datasets"])
+def test_tables_in_memory_are_told_apart(tmp_path, kind):
+    make = {
+        "pyarrow": lambda table: table,
+        "polars": pl.from_arrow,
+        "pandas": lambda table: table.to_pandas(),
+        "datasets": lambda table: datasets.Dataset(datasets.table.InMemoryTable(table)),
+    }[kind]
+
+    def table(id_type="int64", **changed):
+        rows = {"id": np.arange(300), "text": ["x"] * 300} | changed
+        vector = pa.array([[float(i), 1.0] for i in range(300)], pa.list_(pa.float32()))
+        return make(pa.table({"id": pa.array(rows["id"], id_type), "text": rows["text"], "vector": vector}))
+
+    first = convert(table(), tmp_path / "out", resume=True)
+    assert convert(table(), tmp_path / "out", resume=True).data_path == first.data_path
+    others = [
+        table(text=["y", *["x"] * 299]),
+        table(text=[*["x"] * 299, "y"]),
+        table(id=np.arange(300)[::-1].copy()),
+        table(id_type="int32"),
+    ]
+    found = [convert(other, tmp_path / "out", resume=True) for other in others]
+    assert len({first.data_path, *(report.data_path for report in found)}) == 5
+    assert all(report.rows_resumed == 0 for report in found)
 
 
 def test_a_stop_at_a_bad_row_can_be_resumed_with_skip(tmp_path):

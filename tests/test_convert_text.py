@@ -98,3 +98,10 @@ def test_a_file_of_many_unreadable_rows_is_read_once(tmp_path, monkeypatch, endi
     assert all(f"(line {line['row'] + first_line})" in line["reason"] for line in told)
     with pytest.raises(DataError, match=r"line [12]\)"):
         convert(path, tmp_path / "stop", schema=schema)
+
+
+def test_a_key_that_is_made_is_not_looked_for_in_the_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"vector": [i] * 8}) + "\n" for i in range(9)))
+    for id_from in ("row", "hash"):
+        report = convert(tmp_path / "a.jsonl", tmp_path / "out", schema=small_schema(), id_from=id_from)
+        assert len(set(read_parquet(report)["id"].to_pylist())) == 9

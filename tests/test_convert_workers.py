@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converting import as_list, read_npy, read_parquet, vectors, write
+from converting import as_list, read_npy, read_parquet, vectors, visible_data_files, write
 from vecmill import convert
 from vecmill.cli import app
 from vecmill.convert.job import Settings, prepare
@@ -86,7 +86,7 @@ def test_files_of_text_are_not_cut(tmp_path):
         (tmp_path / f"{i}.jsonl").write_text("\n".join(lines))
     report = convert(str(tmp_path / "*.jsonl"), tmp_path / "out", workers=2)
     assert read_parquet(report)["id"].to_pylist() == list(range(300))
-    with pytest.raises(SchemaError, match="only"):
+    with pytest.raises(SchemaError, match=r"there is only .*0\.jsonl; leave --workers or --engine \(workers=\) out"):
         convert(tmp_path / "0.jsonl", tmp_path / "out", workers=2)
     with pytest.raises(SchemaError, match="at least 1"):
         convert(tmp_path / "0.jsonl", tmp_path / "out", workers=0)
@@ -99,6 +99,45 @@ def test_on_the_command_line(tmp_path, source):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["rows"] == N_ROWS
     assert CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "out"), "-w", "0"]).exit_code == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"on_error": "skip", "id_from": "hash"}], ids=["threads", "processes"])
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_paths_are_told_as_they_were_given(tmp_path, monkeypatch, kind, options):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for i in range(3):
+        matrix = vectors(500, start=i)
+        matrix[7, 3] = np.inf if "on_error" in options and kind == "parquet" else 1
+        rows = {"number": np.arange(500), "vector": as_list(matrix)}
+        if kind == "parquet":
+            pq.write_table(pa.table(rows), f"in/{i}.parquet")
+        else:
+            lines = [json.dumps(row) for row in pa.table(rows).to_pylist()]
+            lines[7] = "{" if "on_error" in options else lines[7]
+            Path(f"in/{i}.jsonl").write_text("\n".join(lines))
+    reports = [convert("in", "out", workers=workers, segment_size=20_000, **options) for workers in (1, 2)]
+    for report in reports:
+        assert all(path.startswith(f"{report.data_path}/") for group in report.files for path in group)
+        assert report.data_path.startswith("out/")
+    if options:
+        one, two = ([json.loads(line) for line in Path(r.rejects).read_text().splitlines()] for r in reports)
+        assert one == two
+        assert {line["file"] for line in one} == {f"in/{i}.{kind}" for i in range(3)}
+
+
+def test_a_script_without_a_guard_is_told_of_it(tmp_path, source):
+    script = "from vecmill import convert\nconvert(%r, %r, workers=2, segment_size=%d, on_error='skip')"
+    (tmp_path / "script.py").write_text(script % (str(source), str(tmp_path / "out"), SIZE))
+    args = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(args, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    last = [line for line in done.stderr.splitlines() if line.startswith("vecmill.errors.StoreError")]
+    assert len(last) == 1
+    assert "has ended early" in last[0]
+    assert 'outside of `if __name__ == "__main__":`' in last[0]
+    assert "vecmill.errors.SchemaError: workers cannot be started" in done.stderr
+    assert visible_data_files(tmp_path / "out") == []
 
 
 SCRIPT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vecmill.datatypes import DataType
 from vecmill.errors import SchemaError
 from vecmill.infer import infer, infer_schema
 from vecmill.schema_io import as_schema
-from vecmill.sources import open_source
+from vecmill.sources import TextOptions, open_source
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
 VECTOR = pa.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], pa.list_(pa.float32()))
@@ -232,9 +233,23 @@ def test_a_key_that_cannot_be_one_is_refused(tmp_path, primary, match):
 
 def test_no_vector_no_schema(tmp_path):
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"id": [1]}), path)
-    with pytest.raises(SchemaError, match="no vector field"):
+    pq.write_table(pa.table({"id": [1], "text": ["a"]}), path)
+    with pytest.raises(SchemaError, match=r"no column becomes a vector field.*--map vector=emb\.npy") as caught:
         infer_schema(open_source(path))
+    assert "id (int64) -> INT64, text (string) -> VARCHAR;" in str(caught.value)
+
+
+def test_lists_of_whole_numbers_come_with_the_way_to_make_them_vectors(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "emb": [1, 2, 3]}\n')
+    with pytest.raises(SchemaError) as caught:
+        infer_schema(open_source(tmp_path / "a.jsonl"))
+    (way_out,) = re.findall(r"--type '(.+?)'", str(caught.value))
+    name, type_ = way_out.split("=")
+    made = infer_schema(open_source(tmp_path / "a.jsonl", text=TextOptions(types={name: type_})))
+    assert [(one.name, one.dtype) for one in made.fields][1:] == [("emb", DataType.FLOAT_VECTOR)]
+    pq.write_table(pa.table({f"c{i}": [[i]] for i in range(20)}), tmp_path / "many.parquet")
+    with pytest.raises(SchemaError, match=r"c11 \(list<.*> and 8 more|and 8 more; lists of whole numbers"):
+        infer_schema(open_source(tmp_path / "many.parquet"))
 
 
 def test_a_name_that_is_none_comes_with_a_way_out(tmp_path):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from converting import small_schema, vectors, write
+from vecmill.cli import app
 from vecmill.convert import convert
 from vecmill.convert.outputs import Stacked, open_output, read_manifest
 from vecmill.datatypes import DataType
@@ -135,6 +138,24 @@ def test_an_output_is_a_source_again(tmp_path):
     back = pa.concat_tables([pq.read_table(path) for (path,) in again.files])
     assert back["id"].to_pylist() == list(range(3000))
     assert np.asarray(back["v"].combine_chunks().flatten()).tobytes() == matrix.tobytes()
+
+
+def test_the_one_output_in_a_folder_is_found(tmp_path):
+    write(tmp_path / "in.parquet", 30)
+    first = convert(tmp_path / "in.parquet", tmp_path / "out")
+    (tmp_path / "out" / str(uuid.uuid4())).mkdir()  # one that was broken off
+    found = inspect(tmp_path / "out")
+    assert (found.path, found.kind, found.rows) == (first.data_path, "output", 30)
+    done = CliRunner().invoke(app, ["convert", str(tmp_path / "out"), str(tmp_path / "again"), "--json"])
+    assert json.loads(done.stdout)["rows"] == 30
+    assert done.stderr == f"reading {first.data_path}, the one output in {tmp_path / 'out'}\n"
+    second = convert(tmp_path / "in.parquet", tmp_path / "out")
+    names = [repr(name) for name in sorted(Path(one.data_path).name for one in (first, second))]
+    for call in (inspect, lambda src: convert(src, tmp_path / "again")):
+        with pytest.raises(DataError, match=f"got 2 outputs, {names[0]}, {names[1]}; name one"):
+            call(tmp_path / "out")
+    write(tmp_path / "out" / "own.parquet", 7)  # then it is a folder of files like any other
+    assert inspect(tmp_path / "out").rows == 7
 
 
 def test_stacked_sources_can_be_read_from_any_row(tmp_path):

@@ -84,6 +84,8 @@ def test_numbers_are_those_of_python(text):
 @given(st.text("+-.0123456789eEnaNiIfty, \t", max_size=12), st.booleans())
 @example("NaN", False)
 @example("-Infinity", False)
+@example("-NaN", False)
+@example("-NaN", True)
 @example("nan", False)
 @example("infinit", True)
 @example("", False)

@@ -35,9 +35,16 @@ def test_it_runs(tmp_path: Path, title: str) -> None:
     (tmp_path / "script.py").write_text(code[1])
     path = os.pathsep.join([str(SRC), os.environ.get("PYTHONPATH", "")])
     env = os.environ | {"PYTHONPATH": path, "PYSPARK_PYTHON": sys.executable}
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(check_folder(tmp_path / "out")) == list(range(N_FILES * N_ROWS))
-    validate(tmp_path / "out").raise_for_errors()
+    for _ in range(2 if title == "A pool of processes" else 1):  # it may be run again; the others commit alike
+        done = subprocess.run(
+            [sys.executable, "script.py"],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert sorted(check_folder(tmp_path / "out")) == list(range(N_FILES * N_ROWS))
+        validate(tmp_path / "out").raise_for_errors()

@@ -9,15 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pymilvus import CollectionSchema as TheirSchema
 from pymilvus.bulk_writer import BulkFileType as TheirFileType
 from pymilvus.bulk_writer import LocalBulkWriter as TheirWriter
+from typer.testing import CliRunner
 
 from remote import new_bucket, param
 from servers.s3 import KEY, SECRET
 from validating import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
-from vecmill import DataError, LocalBulkWriter, RemoteBulkWriter, SchemaError, StoreError, create_schema, validate
+from vecmill import (
+    DataError,
+    DataType,
+    LocalBulkWriter,
+    RemoteBulkWriter,
+    SchemaError,
+    StoreError,
+    create_schema,
+    validate,
+)
+from vecmill.cli import app
 from vecmill.targets import TARGETS
 
 LEVELS = ("headers", "sample", "full")
@@ -125,8 +138,44 @@ def test_what_is_no_place_is_an_error(tmp_path):
     for wrong in ({"target": "2.7"}, {"level": "half"}, {"sample_rows": 0}, {"sep": ""}):
         with pytest.raises(ValueError):
             validate(npy()(tmp_path), schema(), **wrong)
-    report = validate(tmp_path / "none.parquet", schema())
+    for given in (tmp_path / "none.parquet", str(tmp_path / "none"), [tmp_path / "none.npy"], tmp_path / "no" / "out"):
+        for used in (schema(), None):
+            with pytest.raises(StoreError, match=r"no(ne.*|/out): no such file or directory$"):
+                validate(given, used)
+    report = validate([[tmp_path / "none.parquet"]], schema())
     assert [one.rule for one in report.errors] == ["file-missing"]
+    done = CliRunner().invoke(app, ["validate", str(tmp_path / "none")])
+    assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path / 'none'}: no such file or directory\n")
+
+
+PEAK = """
+import resource, sys
+from vecmill import validate
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+validate(sys.argv[1], sys.argv[3])
+base = peak()
+report = validate(sys.argv[2], sys.argv[3])
+print(report.ok, report.rows, peak() - base)
+"""
+
+
+def test_memory_does_not_grow_with_a_row_group(tmp_path):
+    n_rows, dim = 50_000, 768
+    ours = create_schema()
+    ours.add_field("id", DataType.INT64, is_primary=True)
+    ours.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    (tmp_path / "schema.json").write_text(json.dumps(ours.to_dict()))
+    flat = np.random.default_rng(1).random(n_rows * dim, np.float32)
+    ends = np.arange(n_rows + 1, dtype=np.int32) * dim
+    table = pa.table({"id": np.arange(n_rows), "vector": pa.ListArray.from_arrays(ends, flat)})
+    pq.write_table(table.slice(0, 10), tmp_path / "small.parquet")
+    pq.write_table(table, tmp_path / "large.parquet", row_group_size=n_rows)
+    args = [tmp_path / name for name in ("small.parquet", "large.parquet", "schema.json")]
+    done = subprocess.run([sys.executable, "-c", PEAK, *args], capture_output=True, text=True, check=True, timeout=120)
+    ok, rows, grown = done.stdout.split()
+    assert (ok, rows) == ("True", str(n_rows))
+    assert int(grown) < 130  # MiB; the row group has 146
 
 
 @pytest.mark.parametrize("form", FORMATS)

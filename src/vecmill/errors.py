@@ -45,6 +45,7 @@ class DataError(VecmillError, ValueError):
         for a file, the row in that file. None when no single row is to blame.
     expected, got: what the schema asks for and what was found, in words.
     file: the file that was read, when the data came from one.
+    value: the refused value as it stands in a text file; None where it comes from elsewhere, or no value is to blame.
     refused: every refused row of one ``append_rows`` call as its own DataError (the first 1,000 of them).
     n_refused: how many rows that call refused.
     findings: what `vecmill.validate` found in files, each an error of its own; empty for all other errors.
@@ -58,6 +59,7 @@ class DataError(VecmillError, ValueError):
         field: str | None = None,
         row: int | None = None,
         file: str | None = None,
+        value: str | None = None,
         refused: Sequence[DataError] = (),
         n_refused: int | None = None,
         findings: Sequence[object] = (),
@@ -68,6 +70,7 @@ class DataError(VecmillError, ValueError):
         self.expected = expected
         self.got = got
         self.file = file
+        self.value = value
         self.refused = tuple(refused)
         self.n_refused = n_refused if n_refused is not None else max(1, len(self.refused))
         where = [
@@ -85,7 +88,7 @@ class DataError(VecmillError, ValueError):
         super().__init__(f"{', '.join(where)}: {text}" if where else text)
 
     def __reduce__(self) -> tuple[object, ...]:
-        names = ("expected", "got", "field", "row", "file", "refused", "findings")
+        names = ("expected", "got", "field", "row", "file", "value", "refused", "findings")
         facts = {name: getattr(self, name) for name in names}
         return (_rebuild, (type(self), {**facts, "n_refused": self.n_refused}))
 

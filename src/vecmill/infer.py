@@ -18,6 +18,7 @@ _INT64_MAX = (1 << 63) - 1
 _KEY_NAMES = ("id", "pk")
 NEW_KEY_NAMES = ("id", "pk", "auto_id", "vecmill_id")
 _PEEK_ROWS = 1024
+_MOST_SHOWN = 12
 _FLAG_WORDS = {"is_primary": "primary key", "nullable": "nullable"}
 _NEEDS_SCHEMA = "give a schema (--schema) that says what it is"
 
@@ -85,6 +86,8 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
         words += [_FLAG_WORDS[name] for name, value in params.items() if value is True]
         note = f" ({choice.note})" if choice.note else ""
         notes.append(f"{choice.column.name}: {choice.column.type} -> {' '.join(words)}{note}")
+    if not any(one.spec.is_vector for one in schema.fields):
+        raise _no_vector(source, choices)
     try:
         schema.verify()
     except SchemaError as err:
@@ -92,6 +95,31 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
             err.add_note(f"--map NAME={err.field} (columns=) gives it another name")
         raise
     return Inference(schema, tuple(notes))
+
+
+def _no_vector(source: Source, choices: list[_Choice]) -> SchemaError:
+    """Return the error for columns of which none becomes a vector: what they are, and how one of them would."""
+    shown = ", ".join(f"{one.column.name} ({one.column.type}) -> {one.dtype.name}" for one in choices[:_MOST_SHOWN])
+    more = f" and {len(choices) - _MOST_SHOWN} more" if len(choices) > _MOST_SHOWN else ""
+    lists = [one.column for one in choices if _holds_numbers(one.column.type)]
+    way_out = "--map vector=emb.npy or --join (columns=, join=) brings vectors from another file"
+    if lists:
+        name, kind = lists[0].name, lists[0].type
+        dim = getattr(kind, "list_size", 0) or _first_length(lists[0], source)
+        way_out = (
+            f"lists of whole numbers become vectors by --type '{name}=vector({dim})' (types=) where the file is text, "
+            "else by a schema (--schema) that says so"
+        )
+    return SchemaError(
+        f"no column becomes a vector field, the server asks for at least one: {shown or 'no columns'}{more}; {way_out}"
+    )
+
+
+def _holds_numbers(kind: Any) -> bool:
+    import pyarrow.types as t
+
+    is_list = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
+    return bool(is_list and t.is_integer(kind.value_type))
 
 
 def _choose(column: Column, source: Source) -> _Choice:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecmill.convert.opening import Input, folder_path, open_inputs
+from vecmill.convert.opening import Input, check_text_options, folder_path, open_inputs, resolved
 from vecmill.convert.outputs import open_output, read_manifest
 from vecmill.convert.rejects import value_text
 from vecmill.convert.reshape import length
@@ -108,8 +108,10 @@ def inspect(
     manifest: Manifest | None = None
     if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
         src = src[0]
+    src = resolved(src)
     if isinstance(src, str | Path) and (manifest := read_manifest(folder_path(src))) is not None:
-        source = open_output(folder_path(src), manifest)
+        check_text_options(text, (src,), kind)
+        source = open_output(folder_path(src), manifest, text)
     else:
         source = open_inputs(src, kind=kind, text=text)
     types = _field_types(manifest)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +37,8 @@ from vecmill.cli.validate import as_text
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast
     from vecmill.convert.report import Report
+
+_LONGEST_LINE = 500
 
 
 class Policy(StrEnum):
@@ -257,13 +261,8 @@ def convert_command(
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(scale)
     text = parse_text(separator, null, header, names, types)
-    if workers > 1 and engine is Engine.ray:
-        raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
-    if engine is Engine.ray and find_spec("ray") is None:
-        raise typer.BadParameter("needs the extra 'ray': pip install 'vecmill[ray]'", param_hint="--engine")
-    if address is not None and engine is not Engine.ray:
-        raise typer.BadParameter("is for --engine ray", param_hint="--address")
-    with exit_codes(as_json=as_json, debug=debug):
+    _check_engine(engine, workers, address)
+    with exit_codes(as_json=as_json, debug=debug, go_on="" if dry_run else resume_command(sys.argv[1:])):
         from vecmill.convert.forecast import forecast
         from vecmill.convert.job import Settings, prepare, run
         from vecmill.convert.workers import convert_with_workers
@@ -292,6 +291,8 @@ def convert_command(
             resume=resume,
         )
         plan = prepare(src or None, settings)
+        if src and plan.inputs[0] is not src and not quiet:
+            print(f"reading {plan.inputs[0]}, the one output in {src[0]}", file=sys.stderr)
         if dry_run:
             expected = forecast(plan)
             print(json.dumps(expected.to_dict(), ensure_ascii=False) if as_json else forecast_text(expected, dst))
@@ -313,6 +314,22 @@ def convert_command(
         if report.rows_read and not report.rows:
             print(f"error: none of {report.rows_read:,} rows was written", file=sys.stderr)
             raise typer.Exit(REFUSED)
+
+
+def _check_engine(engine: Engine, workers: int, address: str | None) -> None:
+    if workers > 1 and engine is Engine.ray:
+        raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
+    if engine is Engine.ray and find_spec("ray") is None:
+        raise typer.BadParameter("needs the extra 'ray': pip install 'vecmill[ray]'", param_hint="--engine")
+    if address is not None and engine is not Engine.ray:
+        raise typer.BadParameter("is for --engine ray", param_hint="--address")
+
+
+def resume_command(args: Sequence[str]) -> str:
+    """Return the command line that goes on where that of ``args`` is broken off, in words where it is very long."""
+    at = args.index("convert") + 1 if "convert" in args else len(args)
+    line = shlex.join(["vecmill", *args[:at], *([] if "--resume" in args else ["--resume"]), *args[at:]])
+    return line if len(line) <= _LONGEST_LINE else "the same command with --resume"
 
 
 def forecast_text(expected: Forecast, dst: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STEPS = "▁▂▃▄▅▆▇█"
 _PIPE_WIDTH = 160
+_UNBOUNDED = 10_000
 
 
 def inspect_command(
@@ -75,8 +76,12 @@ def _show(found: Inspection) -> None:
     for title in ("column", "type", "dim", "nulls", "measure", "least", "mean", "most", "histogram", ""):
         table.add_column(title, justify="right" if title in ("dim", "nulls", "least", "mean", "most") else "left")
     for column in found.columns:
-        table.add_row(*_cells(column))
-    console.print(table)
+        table.add_row(*(cell.replace("[", r"\[") for cell in _cells(column)))
+    if console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum <= console.width:
+        console.print(table)
+    else:  # a table that is cut off would hide what it was asked for
+        for column in found.columns:
+            console.print(_block(column), markup=False)
     for i, row in enumerate(found.first_rows):
         console.print(f"row {i}", markup=False)
         for name, value in row.items():
@@ -99,8 +104,19 @@ def _cells(column: ColumnFacts) -> list[str]:
     dims = "" if column.dims is None else "-".join(str(one) for one in dict.fromkeys(column.dims))
     numbers = ["" if one is None else f"{one:.6g}" for one in (column.least, column.mean, column.most)]
     odd = f"{column.odd} with NaN or Inf" if column.odd else ""
-    cells = [column.name, column.type, dims, str(column.nulls), column.measure, *numbers, bars(column.histogram), odd]
-    return [cell.replace("[", r"\[") for cell in cells]
+    return [column.name, column.type, dims, str(column.nulls), column.measure, *numbers, bars(column.histogram), odd]
+
+
+def _block(column: ColumnFacts) -> str:
+    """Return what a row of the table says in lines of their own."""
+    name, type_, dims, nulls, measure, least, mean, most, histogram, odd = _cells(column)
+    facts = [
+        f"dim {dims}" if dims else "",
+        f"nulls {nulls}",
+        f"{measure} {least} to {most}, mean {mean}" if least else "",
+    ]
+    lines = [f"{name}  {type_}", f"  {', '.join(filter(None, [*facts, odd]))}", f"  {histogram}" if histogram else ""]
+    return "\n".join(filter(None, lines))
 
 
 def bars(histogram: tuple[int, ...]) -> str:

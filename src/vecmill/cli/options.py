@@ -176,8 +176,10 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show where in the co
 
 
 @contextmanager
-def exit_codes(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
+def exit_codes(*, as_json: bool = False, debug: bool = False, go_on: str = "") -> Iterator[None]:
     """Word errors as one line on stderr, and leave with their exit code.
+
+    ``go_on``: the command that goes on after an interrupt.
 
     With ``as_json`` the facts also go to stdout as the one document there. With ``debug`` the traceback comes first.
     An error that nobody expected is a bug, and is worded as one; exit code 1.
@@ -189,14 +191,18 @@ def exit_codes(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
     except BaseException as err:
         if debug and not isinstance(err, BrokenPipeError):
             traceback.print_exc()
-        _leave(err, as_json=as_json)
+        _leave(err, as_json=as_json, go_on=go_on)
 
 
-def _leave(error: BaseException, *, as_json: bool) -> NoReturn:
+def _leave(error: BaseException, *, as_json: bool, go_on: str) -> NoReturn:
     if isinstance(error, BrokenPipeError) or not isinstance(error, Exception | KeyboardInterrupt):
         raise error  # whoever read stdout has seen enough, which typer knows how to end
     if isinstance(error, KeyboardInterrupt):
-        _fail(error, "interrupted", INTERRUPTED, as_json=as_json, default="nothing was published")
+        if not hasattr(error, "__notes__"):
+            error.add_note("nothing was published")
+        if go_on:
+            error.add_note(f"go on with: {go_on}")
+        _fail(error, "interrupted", INTERRUPTED, as_json=as_json)
     if isinstance(error, SchemaError):
         _fail(error, str(error), USAGE, as_json=as_json)
     if isinstance(error, VecmillError | OSError):
@@ -204,8 +210,8 @@ def _leave(error: BaseException, *, as_json: bool) -> NoReturn:
     _fail(error, f"unexpected {type(error).__name__}: {error}; --debug shows where", REFUSED, as_json=as_json)
 
 
-def _fail(err: BaseException, message: str, code: int, *, as_json: bool, default: str = "") -> NoReturn:
-    notes = list(getattr(err, "__notes__", ())) or ([default] if default else [])
+def _fail(err: BaseException, message: str, code: int, *, as_json: bool) -> NoReturn:
+    notes = list(getattr(err, "__notes__", ()))
     findings = getattr(err, "findings", ())
     shown = [message, *notes]
     if findings:  # of a validation: a line each, with its way out; then what is said of all of them

@@ -73,10 +73,10 @@ def infer_command(
         raise typer.BadParameter("give at least one file", param_hint="SRC")
     text = parse_text(separator, null, header, names, types)
     with exit_codes(debug=debug):
-        from vecmill.convert.opening import cut, open_inputs
+        from vecmill.convert.opening import cut, open_inputs, resolved
         from vecmill.infer import infer
 
-        source = cut(open_inputs(src or None, columns=columns, kind=kind, text=text), 0, limit)
+        source = cut(open_inputs(resolved(src or None), columns=columns, kind=kind, text=text), 0, limit)
         inference = infer(source, primary=primary)
         if not quiet:
             print("\n".join(inference.notes), file=sys.stderr)

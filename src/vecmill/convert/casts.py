@@ -96,6 +96,8 @@ def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], 
             raise DataError(
                 file=file, field=name, expected="a column for this field", got=f"columns {names_text(list(columns))}"
             )
+    for name, column in columns.items():
+        _check_dims(source.locate(0, name)[0], column, fields.get(name))
     extra = [name for name in columns if name not in fields]
     if extra and not schema.enable_dynamic_field:
         raise DataError(
@@ -103,6 +105,22 @@ def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], 
             expected="columns that are fields of the schema",
             got=f"{names_text(extra)}; select columns (columns=, --map), or give the schema a dynamic field",
         )
+
+
+def _check_dims(file: str, column: Column, field: FieldSchema | None) -> None:
+    """Raise DataError for vectors whose type tells another length than the field has: no row of them would fit."""
+    import pyarrow.types as t
+
+    if field is None or field.spec.group != "dense" or not t.is_fixed_size_list(column.type) or not field.dim:
+        return
+    fits = {field.dim}
+    if field.dtype is DataType.BINARY_VECTOR and t.is_integer(column.type.value_type):
+        fits.add(field.dim // 8)  # packed
+    elif field.dtype in (DataType.FLOAT16_VECTOR, DataType.BFLOAT16_VECTOR) and t.is_uint8(column.type.value_type):
+        fits.add(2 * field.dim)  # their bytes
+    if column.type.list_size not in fits:
+        got = f"{column.type.list_size} in every row (a column of type {column.type})"
+        raise DataError(file=file, field=field.name, expected=f"vectors of {field.dim} values", got=got)
 
 
 def _is_bfloat16(column: Column) -> bool:

@@ -22,6 +22,7 @@ from vecmill.convert.opening import (
     manifest_of,
     open_inputs,
     pairs,
+    resolved,
     text_options,
     with_key,
 )
@@ -111,6 +112,8 @@ class Plan:
 
 def prepare(src: Input, settings: Settings) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
+    src = resolved(src)
+    settings = replace(settings, join=tuple(resolved(one) for one in settings.join))
     known = _known_schema(src, settings)
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
         check_target(known, parse_file_type(settings.file_type), settings.target)
@@ -136,9 +139,10 @@ def reopen(src: Input, settings: Settings, schema: CollectionSchema) -> Plan:
 def _opened(src: Input, settings: Settings, known: CollectionSchema | None) -> tuple[Source, str | None]:
     """Return the rows that are wanted, and the column that is named as their key, if one is."""
     again = settings.on_error == "skip" or settings.check_duplicates
+    makes_key = settings.id_from is not None and not settings.id_from.startswith("column")
     source = open_inputs(
         src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
-        text=text_options(settings.text, known, settings.columns, again=again),
+        text=text_options(settings.text, known, settings.columns, again=again, makes_key=makes_key),
     )  # fmt: skip
     primary = settings.primary
     if settings.id_from is not None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vecmill.convert.outputs import open_output, read_manifest
+from vecmill.convert.outputs import open_output, outputs_in, read_manifest
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
 from vecmill.datatypes import TYPES, DataType
-from vecmill.errors import SchemaError
+from vecmill.errors import DataError, SchemaError
 from vecmill.fields import FieldSchema
 from vecmill.infer import NEW_KEY_NAMES
 from vecmill.manifest import Manifest
@@ -19,12 +19,14 @@ from vecmill.schema import CollectionSchema
 from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import names_text
 from vecmill.sources.joined import Joined
-from vecmill.sources.places import looks_like_arrays
-from vecmill.sources.remote import AnyPath, is_url, object_path
+from vecmill.sources.kinds import by_ending
+from vecmill.sources.places import expand, looks_like_arrays
+from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | Any | None
 Columns = Mapping[str, str] | Iterable[str] | None
+_STDIN = "-"
 
 
 def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
@@ -33,17 +35,24 @@ def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
 
 
 def text_options(
-    given: TextOptions | None, schema: CollectionSchema | None, columns: Columns, *, again: bool = False
+    given: TextOptions | None,
+    schema: CollectionSchema | None,
+    columns: Columns,
+    *,
+    again: bool = False,
+    makes_key: bool = False,
 ) -> TextOptions:
     """Return ``given`` with what the fields of ``schema`` say about the columns that they are read from.
 
-    ``again``: the rows may be read more than once, though nothing has to be inferred.
+    ``again``: the rows may be read more than once, though nothing has to be inferred. ``makes_key``: no column is read
+    for the primary field.
     """
     options = given or TextOptions()
     if schema is None:
         return options
     wanted = dict(pairs(columns))
-    types = {wanted.get(field.name, field.name): _type_of(field) for field in schema.written_fields()}
+    read = [field for field in schema.written_fields() if not (makes_key and field.is_primary)]
+    types = {wanted.get(field.name, field.name): _type_of(field) for field in read}
     # Else reading once is enough: standard input need not be put aside.
     return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=again)
 
@@ -76,6 +85,7 @@ def open_inputs(
     same name.
     """
     src = _only(src)
+    check_text_options(text, (src, *join), kind)
     for one in (src, *join):
         if isinstance(one, Mapping) or hasattr(one, "__array_interface__"):
             raise SchemaError(
@@ -97,6 +107,54 @@ def open_inputs(
     if twice:
         raise SchemaError(f"the inputs that are joined both have {names_text(twice)}; rename it in one of them")
     return mapped(parts[0] if len(parts) == 1 else Joined(parts), wanted, also=also)
+
+
+def resolved(src: Input) -> Input:
+    """Return the one output that was written into the folder ``src``; ``src`` where that is no such folder.
+
+    Raises DataError where there are several.
+    """
+    one = _only(src)
+    if not isinstance(one, str | os.PathLike) or (is_url(one) and (has_pattern(str(one)) or by_ending(Path(one)))):
+        return src
+    found = outputs_in(folder_path(one))
+    if len(found) > 1:
+        got = f"{len(found)} outputs, {names_text([path.name for path in found])}"
+        raise DataError(file=os.fspath(one), expected="a file, or the folder of one output", got=f"{got}; name one")
+    return str(found[0]) if found else src
+
+
+def check_text_options(text: TextOptions | None, inputs: Sequence[Input], kind: str | None) -> None:
+    """Raise SchemaError for what is said of text where no input is such text: it would change nothing.
+
+    ``kind`` is that of the first input.
+    """
+    if text is None or not text.unused_by(()):  # files are not looked at twice for nothing
+        return
+    kinds: dict[str, str] = {}
+    for i, one in enumerate(inputs):
+        kinds |= {found: name for name, found in _kinds(one, kind if i == 0 else None)}
+    unused = text.unused_by(kinds)
+    if unused:
+        what = ", ".join(f"{name!r} is {found}" for found, name in list(kinds.items())[:3]) or "there is no input"
+        raise SchemaError(f"{unused} would change nothing, for no input is text of that kind: {what}")
+
+
+def _kinds(one: Input, kind: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the names and the kinds of the files that an input stands for."""
+    if one is None:
+        return
+    if isinstance(one, Sequence) and not isinstance(one, str):
+        for inner in one:
+            yield from _kinds(inner, kind)
+    elif not isinstance(one, str | os.PathLike):
+        yield type(one).__name__, "in memory"
+    elif os.fspath(one) == _STDIN:
+        yield _STDIN, kind or "csv"  # it may be any kind of text
+    elif (manifest := manifest_of(one)) is not None:
+        yield os.fspath(one), manifest.file_type.lower()
+    else:
+        yield from ((str(place.path), place.kind) for place in expand(one, kind))
 
 
 def _only(src: Input) -> Input:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,10 @@ from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.spool import checksum_of, mapped_file
 from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import Column, one_line
-from vecmill.sources.remote import AnyPath, inside
+from vecmill.sources.kinds import by_ending
+from vecmill.sources.remote import AnyPath, inside, subfolders
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Stacked:
@@ -63,6 +67,26 @@ class Stacked:
 
 def _wrong_rows(part: Source, expected: int, got: int) -> DataError:
     return DataError(file=part.locate(0)[0], expected=f"{expected} rows, as in {MANIFEST_NAME}", got=f"{got}")
+
+
+def is_output_name(name: str) -> bool:
+    """Whether a folder is named as writers name theirs."""
+    return _UUID.fullmatch(name) is not None
+
+
+def outputs_in(folder: AnyPath) -> list[AnyPath]:
+    """Return the outputs that vecmill wrote into ``folder``, by name; none where it holds files to read of its own.
+
+    Raises StoreError.
+    """
+    if isinstance(folder, Path) and not folder.is_dir():
+        return []
+    if inside(folder, MANIFEST_NAME) is not None:
+        return []
+    below = [path for path in subfolders(folder) if is_output_name(path.name)]
+    found = [path for path in below if inside(path, MANIFEST_NAME) is not None]
+    has_files = bool(found) and any(by_ending(path) is not None and not path.is_dir() for path in folder.iterdir())
+    return [] if has_files else sorted(found, key=str)
 
 
 def read_manifest(folder: AnyPath) -> Manifest | None:

@@ -90,7 +90,7 @@ class Pump:
     def _append(self, batch: Batch, start: int, stop: int) -> None:
         """Cast and write rows ``start`` to ``stop`` of a batch. A DataError has the row in that batch."""
         try:
-            ready = {name: values if (c := self.casts[name]) is None else c(values) for name, values in batch.items()}
+            ready = {name: _changed(self.casts[name], name, values) for name, values in batch.items()}
             base = 0
         except DataError as err:
             raise _moved(err, start) from err
@@ -106,6 +106,16 @@ class Pump:
             return err
         file, row = self.source.locate(self.row + rows[err.row or 0], err.field)
         return _copy(err, file, row if err.row is not None else None)
+
+
+def _changed(cast: Cast | None, name: str, values: Any) -> Any:
+    """Return a column after its cast. A DataError names the field."""
+    try:
+        return values if cast is None else cast(values)
+    except DataError as err:
+        if err.field is not None:
+            raise
+        raise DataError(field=name, row=err.row, expected=err.expected, got=err.got) from err
 
 
 def _pieces(batch: Batch, most: int | None) -> Iterator[Batch]:

@@ -43,6 +43,7 @@ from vecmill.tasks import Finished, TaskWriter, commit, finished
 _LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
 _MOST_SEGMENTS = 8  # of a range: what a worker that is lost has done in vain
 _RANGES_PER_WORKER = 4
+_WAY_OUT = "leave --workers or --engine (workers=) out"
 _FILL = 0.97  # of segments: rows differ, and a range should not end with a sliver of a file
 
 
@@ -143,13 +144,15 @@ def run_ranges(
     n_workers: int,
     connect_param: Any = None,
     transfer: Transfer | None = None,
+    elsewhere: bool = True,
     progress: Progress | None = None,
     began: float | None = None,
 ) -> Report:
     """Write what was planned, in ranges that ``spread`` runs, ``n_workers`` of them at a time.
 
     ``dst``: a folder that all workers see, or one of a bucket; see `vecmill.tasks.write_task`. The files come into a
-    folder of their own inside it. With ``plan.settings.resume``, ranges that an earlier run of the same question has
+    folder of their own inside it. ``elsewhere``: relative paths mean something else where ranges are run, so they are
+    told absolute ones. With ``plan.settings.resume``, ranges that an earlier run of the same question has
     finished there are taken over.
 
     Inputs whose rows only reading can count (text, streams) are split between files, where there are several.
@@ -158,7 +161,7 @@ def run_ranges(
     several bad rows any may be the one that is raised.
     """
     began = time.perf_counter() if began is None else began
-    inputs, settings = _portable(plan)
+    inputs, settings = _portable(plan, elsewhere=elsewhere)
     files = _files(plan) if plan.source.n_rows is None else None
     root = open_shared(dst, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
     asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
@@ -166,8 +169,8 @@ def run_ranges(
     if name is None or record is None:
         size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
         name, record = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
-    url = _child(dst, name, connect_param)
-    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
+    here, url = _child(dst, name, connect_param, elsewhere=elsewhere)
+    place = open_shared(here, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
     text = place.read(MANIFEST_NAME)
     if text is not None:
         manifest = Manifest.from_json(text)
@@ -179,7 +182,11 @@ def run_ranges(
         0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer,
         inputs=file_sizes(plan.inputs, settings.kind),
     )  # fmt: skip
-    jobs = _row_jobs(job, plan, record.range_size, repeated) if files is None else _file_jobs(job, files, record)
+    jobs = (
+        _row_jobs(job, plan, record.range_size, repeated)
+        if files is None
+        else _file_jobs(job, files, record, elsewhere)
+    )
     place.put(RECORD_NAME, record.to_json())
     done = {int(task): _result(one) for task, one in finished(place).items()}
     resumed, resumed_bytes = _written(done.values())
@@ -223,53 +230,56 @@ def _files(plan: Plan) -> list[AnyPath]:
     settings = plan.settings
     words = "the rows of these inputs can only be counted by reading them (text, streams), so they are split at files; "
     if len(plan.inputs) > 1 or settings.skip or settings.limit is not None or settings.id_from == "row":
-        raise SchemaError(f"{words}with --join, --skip, --limit, --id-from row or columns from array files they cannot")
+        how = "with --join, --skip, --limit, --id-from row or columns from array files they cannot"
+        raise SchemaError(f"{words}{how}; {_WAY_OUT}")
     if settings.check_duplicates:
-        raise SchemaError(f"{words}rows with repeated keys cannot be told apart then")
+        raise SchemaError(f"{words}rows with repeated keys cannot be told apart then; {_WAY_OUT}")
     src: Any = plan.inputs[0]
     paths = [src] if isinstance(src, str | os.PathLike) else src
     if any(os.fspath(path) == "-" for path in paths):
-        raise SchemaError(f"{words}standard input is none")
+        raise SchemaError(f"{words}standard input is none; {_WAY_OUT}")
     files = [place.path for path in paths for place in expand(path, settings.kind)]
     if len(files) < 2:
-        raise SchemaError(f"{words}and there is only {files[0]}")
+        raise SchemaError(f"{words}and there is only {files[0]}; {_WAY_OUT}")
     return files
 
 
-def _portable(plan: Plan) -> tuple[Input, Settings]:
-    """Return the inputs and settings as another process can use them, wherever it was started."""
+def _portable(plan: Plan, *, elsewhere: bool) -> tuple[Input, Settings]:
+    """Return the inputs and settings as another process can use them, ``elsewhere`` or started where this one was."""
     settings = plan.settings
     columns = pairs(settings.columns)
-    files = {field: _absolute(name) if looks_like_arrays(name) else name for field, name in columns.items()}
-    return _absolute(plan.inputs[0]), dataclasses.replace(
+    files = {f: _portable_path(name, elsewhere) if looks_like_arrays(name) else name for f, name in columns.items()}
+    return _portable_path(plan.inputs[0], elsewhere), dataclasses.replace(
         settings,
         schema=as_schema(settings.schema).to_dict() if settings.schema is not None else None,
         columns=files if settings.columns is not None else None,
-        join=tuple(_absolute(one) for one in settings.join),
+        join=tuple(_portable_path(one, elsewhere) for one in settings.join),
         normalize=tuple(settings.normalize),
         resume=False,
     )
 
 
-def _absolute(one: Any) -> Any:
+def _portable_path(one: Any, elsewhere: bool) -> Any:
     if one is None:
         return None
     if isinstance(one, str) and is_url(one):
         return one
     if isinstance(one, str | os.PathLike):
-        return os.path.abspath(one)  # noqa: PTH100 - a pattern, or a part of a file
+        return os.path.abspath(one) if elsewhere else os.fspath(one)  # noqa: PTH100 - a pattern, or a part of a file
     if isinstance(one, Sequence):
-        return [_absolute(inner) for inner in one]
-    raise SchemaError(f"only files can be split among processes, not {type(one).__name__} in memory")
+        return [_portable_path(inner, elsewhere) for inner in one]
+    raise SchemaError(f"only files can be split among workers, not {type(one).__name__} in memory; {_WAY_OUT}")
 
 
-def _child(dst: Any, name: str, connect_param: Any) -> Any:
+def _child(dst: Any, name: str, connect_param: Any, *, elsewhere: bool) -> tuple[Any, Any]:
+    """Return the folder ``name`` in ``dst``, as the caller wrote it and as workers find it."""
     if not isinstance(dst, str | os.PathLike):
         raise SchemaError("the destination is a path or a URL, or a prefix with connect_param")
     if connect_param is not None:
-        return f"{os.fspath(dst).rstrip('/')}/{name}"
+        made: Any = f"{os.fspath(dst).rstrip('/')}/{name}"
+        return made, made
     made = child(dst, name)
-    return made.absolute() if isinstance(made, Path) else made  # workers may have been started elsewhere
+    return made, made.absolute() if isinstance(made, Path) and elsewhere else made
 
 
 def _range_rows(plan: Plan, n_workers: int) -> int:
@@ -304,7 +314,7 @@ def _row_jobs(first: RangeJob, plan: Plan, range_rows: int, repeated: Repeated |
     return jobs
 
 
-def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record) -> list[RangeJob]:
+def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record, elsewhere: bool) -> list[RangeJob]:
     """Return a job for every file, or for some small ones that follow one another.
 
     The schema that was found for all files says how the text of each is read.
@@ -316,7 +326,7 @@ def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record) -> lis
         if room <= 0:
             groups.append([])
             room = record.range_size
-        groups[-1].append(str(file.absolute() if isinstance(file, Path) else file))
+        groups[-1].append(str(file.absolute() if isinstance(file, Path) and elsewhere else file))
         room -= file.stat().st_size
     return [
         dataclasses.replace(first, number=i, src=group, settings=settings, inputs=file_sizes([group], settings.kind))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vecmill.convert.opening import folder_path
+from vecmill.convert.outputs import is_output_name
+from vecmill.convert.reshape import length, row_hashes
 from vecmill.sinks.shared import SharedFolder
-from vecmill.sources import Source
+from vecmill.sources import Source, open_source
 from vecmill.sources.places import expand
 from vecmill.sources.remote import AnyPath, ObjectPath
 
 RECORD_NAME = "convert.json"
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # what a writer calls its folder
 FORMAT_VERSION = 1
+_EDGE_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,14 @@ def find_begun(dst: SharedFolder, asked: Mapping[str, Any]) -> tuple[str, Record
     wanted = json.loads(json.dumps(asked))
     found: list[tuple[float, str, Record]] = []
     for name in dst.folders():
-        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if _UUID.fullmatch(name) else None
+        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if is_output_name(name) else None
         if record is not None and record.asked == wanted:
             found.append((record.began, name, record))
     return max(found, key=lambda one: one[:2])[1:] if found else None
 
 
 def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = None) -> dict[str, Any]:
-    """Return what tells whether data are the same as before: files with size and time, columns, number of rows."""
+    """Return what tells whether data are the same as before: files with size and time, tables, columns, rows."""
     return {
         "inputs": [_stamp(one, kind) for one in inputs],
         "columns": [[column.name, column.source, str(column.type)] for column in source.columns],
@@ -96,7 +98,7 @@ def _flat(stamps: Any) -> Iterator[Any]:
 
 
 def _stamp(one: Any, kind: str | None) -> Any:
-    """Return the files that a path stands for, as [path, bytes, time of change]; a word for what is no path."""
+    """Return the files that a path stands for, as [path, bytes, time of change]; words for what is no path."""
     if isinstance(one, str | os.PathLike):
         if os.fspath(one) == "-":
             return "-"
@@ -110,7 +112,40 @@ def _stamp(one: Any, kind: str | None) -> Any:
         return sorted(_file_stamp(file) for file in files if isinstance(file, ObjectPath) or file.is_file())
     if isinstance(one, Sequence):
         return [_stamp(inner, kind) for inner in one]
-    return type(one).__name__
+    return " ".join([type(one).__name__, *_edges(one)])
+
+
+def _edges(table: Any) -> Iterator[str]:
+    """Yield what tells a table in memory from another one, cheaply: its columns, rows, and hashes of the outermost.
+
+    What may be costly to read, or cannot be read twice (queries, streams), gives nothing.
+    """
+    if not hasattr(table, "__len__") or type(table).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
+        return
+    n_rows = len(table)
+    yield str(n_rows)
+    for start in sorted({0, max(0, n_rows - _EDGE_ROWS)}):
+        part = _rows_of(table, start, min(n_rows, start + _EDGE_ROWS))
+        if part is None:
+            return
+        for batch in open_source(part).batches():
+            names = sorted(batch)
+            columns = [batch[name] for name in names]
+            types = [str(values.type if hasattr(values, "type") else values.dtype) for values in columns]
+            state = hashlib.blake2b(repr((names, types)).encode(), digest_size=8)
+            state.update(b"".join(row_hashes(columns, length(batch))))
+            yield state.hexdigest()
+
+
+def _rows_of(table: Any, start: int, stop: int) -> Any:
+    """Return some rows of a table, as one of the same kind; None where there is no cheap way."""
+    if hasattr(table, "iloc"):  # pandas, which has its columns as attributes as well
+        return table.iloc[start:stop]
+    if hasattr(table, "slice"):  # pyarrow, Polars
+        return table.slice(start, stop - start)
+    if hasattr(table, "with_format") and hasattr(table, "select"):  # datasets
+        return table.select(range(start, stop))
+    return None
 
 
 def _file_stamp(file: AnyPath) -> list[Any]:

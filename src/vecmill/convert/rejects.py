@@ -96,7 +96,7 @@ class Rejects:
             "row": file_row,
             "field": err.field,
             "reason": f"expected {err.expected}, got {err.got}",
-            "value": value_text(batch[err.field], row) if err.field is not None and err.field in batch else None,
+            "value": _shown(err, batch, row),
             "source_row": self._first_row + number,
         }
         text = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
@@ -145,11 +145,31 @@ def opened_rejects(folder: SharedFolder, source: Source) -> Iterator[Rejects]:
         yield stack.enter_context(closing(rejects))
 
 
+def _shown(err: DataError, batch: Mapping[str, Any], row: int) -> str | None:
+    """Return the value to blame, shortened: of the batch, or of a file of text that gave none."""
+    if err.field is not None and err.field in batch:
+        return value_text(batch[err.field], row)
+    if err.value is None or not err.value.startswith("["):
+        return None if err.value is None else shortened(err.value)
+    try:
+        return shortened(json.loads(err.value))
+    except (ValueError, RecursionError):
+        return shortened(err.value)
+
+
 def value_text(values: Any, row: int) -> str | None:
     """Return one value of a column as text of at most 200 characters, None for null."""
     value = values[row]
-    value = value.as_py() if hasattr(value, "as_py") else value
-    value = value.tolist() if hasattr(value, "tolist") else value
+    if hasattr(value, "as_py"):
+        try:
+            value = value.as_py()
+        except (ValueError, OverflowError):  # a date beyond the year 9999
+            value = " ".join(values.slice(row, 1).to_string(skip_new_lines=True).split())[1:-1]
+    return shortened(value.tolist() if hasattr(value, "tolist") else value)
+
+
+def shortened(value: Any) -> str | None:
+    """Return a value as text of at most 200 characters, None for null."""
     if value is None:
         return None
     if isinstance(value, list) and len(value) > _VALUES_SHOWN:

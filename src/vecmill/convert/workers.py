@@ -7,14 +7,25 @@ process does one at a time: then each range has a process of its own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 
 from vecmill.convert.destination import PathLike
 from vecmill.convert.job import Plan
 from vecmill.convert.pump import Progress
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
+from vecmill.errors import SchemaError, StoreError
+
+_UNGUARDED = 'a script with convert(workers=) outside of `if __name__ == "__main__":`, which every worker runs anew'
 
 
 def convert_with_workers(
@@ -28,13 +39,28 @@ def convert_with_workers(
     def spread(jobs: Sequence[RangeJob]) -> Generator[RangeResult, None, None]:
         with _pool(plan, min(n_workers, len(jobs))) as pool:
             try:
-                for done in as_completed([pool.submit(run_range, job) for job in jobs]):
+                for done in as_completed(_submitted(pool, jobs)):
                     yield done.result()
+            except BrokenExecutor as err:
+                pool.shutdown(wait=False, cancel_futures=True)
+                reason = f"a process that converts a range has ended early: killed, out of memory, or {_UNGUARDED}"
+                raise StoreError(reason, path=os.fspath(dst)) from err
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    return run_ranges(plan, dst, spread, n_workers=n_workers, progress=progress, began=began)
+    # Threads and spawned processes have this folder for theirs.
+    return run_ranges(plan, dst, spread, n_workers=n_workers, elsewhere=False, progress=progress, began=began)
+
+
+def _submitted(pool: Executor, jobs: Sequence[RangeJob]) -> list[Future[RangeResult]]:
+    """Hand all jobs to a pool. Raises SchemaError where no process can be started yet."""
+    try:
+        return [pool.submit(run_range, job) for job in jobs]
+    except BrokenExecutor:
+        raise
+    except RuntimeError as err:  # of multiprocessing, in a process that imports the script which has started it
+        raise SchemaError(f"workers cannot be started: this is {_UNGUARDED}") from err
 
 
 def needs_python(plan: Plan) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from vecmill.sinks.refusal import lacks_credentials, refusal
+
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
@@ -68,9 +70,16 @@ class Bucket:
     hidden_prefix: str = ""
     keeps_attributes: bool = True
     keeps_buffers: bool = False  # what is put stays a view of the caller's memory
+    asks_machine: bool = False  # nothing gives credentials but the metadata service of the machine, if it has one
 
     def store(self, transfer: Transfer, *, checksum: bool = True) -> ObjectStore:
-        """Return the store for sending data. Here, and nowhere else, it is said what is tried again and how often."""
+        """Return the store for sending data. Here, and nowhere else, it is said what is tried again and how often.
+
+        Where only the machine can give credentials, it is asked first whether it does: most do not answer, for which a
+        store that tries again needs a minute. Raises StoreError, also for what no store can be made of.
+        """
+        if self.asks_machine:
+            self._check_machine(transfer)
         return self._open(
             transfer,
             checksum,
@@ -82,6 +91,13 @@ class Bucket:
     def hasty_store(self, transfer: Transfer, *, checksum: bool = True) -> ObjectStore:
         """Return a store that gives up after 5 s: to find out whether the bucket can be reached at all."""
         return self._open(transfer, checksum, seconds=4, retry_seconds=1, max_retries=5)
+
+    def _check_machine(self, transfer: Transfer) -> None:
+        try:
+            self.hasty_store(transfer).head("vecmill")
+        except Exception as error:  # whatever else it is, the first request will meet it again
+            if lacks_credentials(error):
+                raise refusal(error, self.url, self.secrets) from None
 
     def _open(
         self, transfer: Transfer, checksum: bool, *, seconds: float, retry_seconds: float, max_retries: int
@@ -97,4 +113,7 @@ class Bucket:
             options["unsigned_payload"] = transfer.unsigned_payload
             if checksum and transfer.checksum is not None:
                 options["checksum_algorithm"] = transfer.checksum
-        return self._make(options)
+        try:
+            return self._make(options)
+        except Exception as error:
+            raise refusal(error, self.url, self.secrets) from None

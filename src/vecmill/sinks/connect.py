@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from vecmill.sinks.bucket import MB, Bucket
 from vecmill.sinks.credentials import (
+    asks_machine,
     azure_chain,
     azure_provider,
     google_chain,
@@ -140,9 +141,10 @@ def _s3(param: S3ConnectParam) -> Bucket:
         if param.session_token is not None:
             config["session_token"] = param.session_token
     make = _s3_maker(param.bucket_name, config, allow_http)
+    asks = provider is None and param.access_key is None and asks_machine("s3")
     if host == _GOOGLE:
         return Bucket(f"gs://{param.bucket_name}", "", _without_checksum(make), secrets)
-    return Bucket(f"s3://{param.bucket_name}", "", make, secrets, takes_checksum=True)
+    return Bucket(f"s3://{param.bucket_name}", "", make, secrets, takes_checksum=True, asks_machine=asks)
 
 
 def _scheme_and_host(endpoint: str, secure: bool | None) -> tuple[str, str]:
@@ -276,7 +278,8 @@ def _from_url(url: str) -> Bucket:
             config = {**config, **provider.config, "credential_provider": provider}
             secrets = provider.secrets
         make = _s3_maker(name, config, endpoint.startswith("http://"))
-        return Bucket(f"s3://{name}", prefix, make, secrets, True)
+        asks = provider is None and asks_machine("s3")
+        return Bucket(f"s3://{name}", prefix, make, secrets, takes_checksum=True, asks_machine=asks)
     provider = google_chain() if parts.scheme == "gs" else azure_chain()
     config = {} if provider is None else {"credential_provider": provider}
 
@@ -292,7 +295,8 @@ def _from_url(url: str) -> Bucket:
 
     names = (f"AZURE_STORAGE_{key}" for key in ("ACCOUNT_KEY", "SAS_KEY", "SAS_TOKEN"))
     secrets = _from_environment(*names) if provider is None else provider.secrets
-    return Bucket(f"{parts.scheme}://{parts.netloc}", prefix, make_other, secrets)
+    asks = provider is None and asks_machine("gs" if parts.scheme == "gs" else "az")
+    return Bucket(f"{parts.scheme}://{parts.netloc}", prefix, make_other, secrets, asks_machine=asks)
 
 
 def _from_environment(*names: str) -> tuple[str, ...]:

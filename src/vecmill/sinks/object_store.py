@@ -204,7 +204,9 @@ class ObjectSink:
                 found = reached(self._get)
             except Exception as error:
                 self.is_unsure = True
-                refused.add_note(f"and it cannot be read back: {objects.refusal(error, MANIFEST_NAME).reason}")
+                second = objects.refusal(error, MANIFEST_NAME).reason
+                if second != refused.reason:
+                    refused.add_note(f"and it cannot be read back: {second}")
                 raise refused from None
             if found == text:
                 return

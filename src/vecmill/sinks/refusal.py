@@ -44,6 +44,26 @@ _CODE_HINTS = {
 }
 
 
+_NO_CREDENTIALS = re.compile(
+    r"/latest/(api/token|meta-data)|/computeMetadata/|/metadata/identity/"  # of Amazon's, Google's and Azure's machines
+    r"|DefaultCredentialsError|DefaultAzureCredential failed|source: MissingAccount"
+)
+_BUCKET_URL = re.compile(r"(\w+)://[^/]*")
+_WANTED = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_REGION, AWS_ENDPOINT_URL), or "
+    "AWS_SKIP_SIGNATURE=true for a public bucket; profiles, SSO and roles need vecmill[s3]",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the path of a key, or GOOGLE_SKIP_SIGNATURE=true for a public bucket; "
+    "a login of gcloud needs vecmill[gcs]",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or "
+    "AZURE_SKIP_SIGNATURE=true for a public container; a login of az needs vecmill[azure]",
+}
+
+
+def lacks_credentials(error: BaseException) -> bool:
+    """Whether the client has found no credentials: the last that it asks is the machine's own metadata service."""
+    return _NO_CREDENTIALS.search(str(error)) is not None
+
+
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status that the store has answered with, if it has."""
     found = _STATUS.search(str(error))
@@ -65,6 +85,8 @@ def knows_no_conditions(error: BaseException) -> bool:
 
 def is_final(error: BaseException) -> bool:
     """Whether the same request would be refused again: rights, names, the wrong place. Not a broken condition."""
+    if lacks_credentials(error):
+        return True
     if code_of(error) in ("NoSuchBucket", "ContainerNotFound"):
         return True
     status = status_of(error)
@@ -85,6 +107,9 @@ def refusal(error: BaseException, path: str, secrets: Collection[str] = ()) -> S
         return error
     if not (type(error).__module__.startswith("obstore") or isinstance(error, OSError | NotImplementedError)):
         raise error  # no word of a store
+    if lacks_credentials(error) and (place := _BUCKET_URL.match(path)):
+        wanted = _WANTED["s3" if place[1].startswith("s3") else "gs" if place[1] == "gs" else "az"]
+        return StoreError(f"no credentials were found; {wanted}", path=place[0])
     code, status = code_of(error), status_of(error)
     said = _MESSAGE.search(str(error))
     hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__) or (_HINTS[_REFUSED] if status == 403 else None)

@@ -36,16 +36,26 @@ def cast_for(type_: Any, dtype: DataType | None, name: str) -> Cast | None:
 
 
 def as_iso_text(values: Any) -> Any:
-    """Return dates, times or timestamps (a pyarrow Array) as text: ``2024-05-01``, ``2024-05-01T12:00:00.000Z``."""
+    """Return dates, times or timestamps (a pyarrow Array) as text: ``2024-05-01``, ``2024-05-01T12:00:00.000Z``.
+
+    Raises DataError with the row, and no field, for a year that has no such text.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as t
 
+    plain = values
+    if t.is_timestamp(values.type):
+        # The instants are UTC already. Formatting them with their zone would need a zone database on every machine.
+        plain = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
+    text = plain.cast(pa.string())
+    odd = pc.starts_with(text, "<")  # "<value out of range: ...>"
+    if pc.any(odd).as_py():
+        row = pc.index(odd, True).as_py()
+        raise DataError(row=row, expected="a time in the years -32767 to 32767", got=text[row].as_py().strip("<>"))
     if not t.is_timestamp(values.type):
-        return values.cast(pa.string())
-    # The instants are UTC already. Formatting them with their zone would need a zone database on every machine.
-    utc = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
-    text = pc.replace_substring(utc.cast(pa.string()), " ", "T", max_replacements=1)
+        return text
+    text = pc.replace_substring(text, " ", "T", max_replacements=1)
     return text if values.type.tz is None else pc.binary_join_element_wise(text, "Z", "")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,6 +89,15 @@ class ObjectPath:
         folder = f"{self.key}/" if self.key else ""
         return [one for one in self.walk() if "/" not in one.key.removeprefix(folder)]
 
+    def folders(self) -> list[ObjectPath]:
+        """Return the folders right in this one. Raises StoreError."""
+        try:
+            prefixes = self.store.list_with_delimiter(self.key or None)["common_prefixes"]
+        except Exception as err:
+            raise refusal(err, self.url, self.bucket.secrets) from None
+        keys = [prefix.rstrip("/") for prefix in prefixes]
+        return [ObjectPath(f"{self.bucket.url}/{key}", self.bucket, self.store, key) for key in keys]
+
     def matching(self, pattern: str) -> list[ObjectPath]:
         """Return the objects whose keys fit a glob pattern that begins with this folder. Raises StoreError."""
         fits = re.compile(_pattern(pattern))
@@ -161,6 +170,16 @@ def inside(folder: AnyPath, name: str) -> AnyPath | None:
         path = folder / name
         return path if path.is_file() else None
     return folder.child(name)
+
+
+def subfolders(folder: AnyPath) -> Sequence[AnyPath]:
+    """Return the folders right in a folder. Raises StoreError."""
+    if not isinstance(folder, Path):
+        return folder.folders()
+    try:
+        return [path for path in folder.iterdir() if path.is_dir()]
+    except OSError as err:
+        raise StoreError((err.strerror or "cannot be read").lower(), path=str(folder), errno=err.errno) from err
 
 
 def objects_like(url: str) -> list[ObjectPath]:

@@ -161,7 +161,8 @@ class TextSource:
                 except Unfit as unfit:
                     at = int(values.starts[unfit.row])
                     at = at if at >= 0 else int(spans.row_starts[unfit.row])
-                    worst = unfit.row, Problem(at, unfit.expected, unfit.got, column.name)
+                    shown = None if function is decode_binary else values.text(unfit.row)
+                    worst = unfit.row, Problem(at, unfit.expected, unfit.got, column.name, shown)
             if worst is None:
                 return made, problem, spans.n_rows
             spans, problem = spans.first(worst[0]), worst[1]

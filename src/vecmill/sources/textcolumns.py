@@ -64,6 +64,19 @@ class Values:
         shown = shown if self.ends[row] - self.starts[row] <= 40 else f"{shown[:37]}..."
         return shown if self.is_json else repr(shown)
 
+    def text(self, row: int) -> str | None:
+        """Return one value whole, without quotes and escapes where it is text; None for null."""
+        if not self.kinds[row]:
+            return None
+        alone = slice(row, row + 1)
+        value = Values(self.data, self.starts[alone], self.ends[alone], self.kinds[alone], self.style)
+        is_text = not self.is_json or self.kinds[row] in (jsonrows.STRING, jsonrows.ESCAPED)
+        try:
+            found: str = (_strings(value, None) if is_text else _json_texts_plain(value))[0].as_py()
+        except Unfit:  # it has no form in Unicode
+            return self.raw(row)
+        return found
+
     def only(self, expected: str, *kinds: int) -> None:
         """Raise Unfit if JSON values of other kinds are among them."""
         if self.is_json:

@@ -25,6 +25,7 @@ SAMPLE_ROWS = 1000
 
 _SAMPLE_BYTES = 1 << 19
 _LOOK_BYTES = 1 << 16
+_SEPARATORS = ";\t|,"
 NOTHING = np.empty(0, np.uint8)
 
 
@@ -162,9 +163,19 @@ class TextFiles:
         # pandas leaves the name of its index out.
         names = tuple(name or f"unnamed_{i}" for i, name in enumerate(found))
         twice = sorted({name for name in names if names.count(name) > 1})
+        self._check_separator(source, names, dialect["separator"])
         if twice:
             raise DataError(file=source.name, expected="columns of different names", got=f"more than one {twice[0]!r}")
         return names
+
+    def _check_separator(self, source: Input, names: Sequence[str], separator: str) -> None:
+        """Raise DataError for a header of one name that another separator would cut, unless this one was asked for."""
+        other = next((char for char in _SEPARATORS if char != separator and char in names[0]), None)
+        if other is None or len(names) > 1 or self.options.separator is not None:
+            return
+        word = "tab" if other == "\t" else f"'{other}'"
+        got = f"one column {names[0][:60]!r}; --separator {word} (separator=) cuts it"
+        raise DataError(file=source.name, expected=f"columns with {separator!r} between them", got=got)
 
     def _given(self, source: Input, width: int) -> tuple[str, ...]:
         names = tuple(self.options.names) or tuple(f"column{i + 1}" for i in range(width))
@@ -308,7 +319,10 @@ def check_row_size(file: str, row: int, tail: Bytes) -> None:
 def located(file: str, row: int, line: int | None, problem: Problem) -> DataError:
     """Return the error for a row; ``line`` is that of the problem, None where there are no lines."""
     where = "" if line is None else f" (line {line})"
-    return DataError(file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}")
+    return DataError(
+        file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}",
+        value=problem.value,
+    )  # fmt: skip
 
 
 class Lines:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from vecmill.errors import DataError
 
+_DELIMITED = ("csv", "tsv", "copy")
 KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary")
 
 
@@ -38,6 +39,22 @@ class TextOptions:
     types: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, Any] = field(default_factory=dict)
     spool: bool = True
+
+    def unused_by(self, kinds: Collection[str]) -> str:
+        """Return the options, in words, that would change nothing of files of these kinds; "" where all have a use."""
+        given = {
+            "separator (--separator)": self.separator is not None,
+            "null (--null)": self.null is not None,
+            "header (--header)": self.header is not None,
+            "names (--names)": bool(self.names),
+            "types (--type)": bool(self.types),
+        }
+        read_by = {"names (--names)": (*_DELIMITED, "copy-binary"), "types (--type)": KINDS}
+        return ", ".join(
+            name
+            for name, is_given in given.items()
+            if is_given and set(kinds).isdisjoint(read_by.get(name, _DELIMITED))
+        )
 
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:

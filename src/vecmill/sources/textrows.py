@@ -29,12 +29,13 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a row, and at which byte of the block."""
+    """What is wrong with a row, and at which byte of the block. ``value``: the one to blame, as it stands there."""
 
     position: int
     expected: str
     got: str
     field: str | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

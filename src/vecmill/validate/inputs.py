@@ -123,7 +123,8 @@ def open_inputs(given: Any) -> Inputs:
 
     Taken are a path or a URL (s3://, gs://, az://) of a file, of a folder of files or sets, of an output of a writer or
     its manifest; a list of them; a list of lists, as ``bulk_import(files=...)`` takes it. Several NPY files in one list
-    are one set. Raises StoreError where nothing is, SchemaError for a URL of no known kind.
+    are one set. Raises StoreError where nothing is (but what an inner list names may be missing), SchemaError for a URL
+    of no known kind.
     """
     inputs = Inputs()
     if isinstance(given, str | os.PathLike):
@@ -138,7 +139,7 @@ def open_inputs(given: Any) -> Inputs:
         else:
             raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
     arrays = [one for one in flat if os.fspath(one).lower().endswith(".npy")]
-    inputs.files += _sets([_entry(path) for path in arrays])
+    inputs.files += _sets([_named(path) for path in arrays])
     for one in flat:
         if one not in arrays:
             _expand(one, inputs)
@@ -164,6 +165,16 @@ def _entry(path: Any) -> Entry:
         bucket, store = _open(path)
         return Entry(path, _object(bucket, store, bucket.prefix))
     return local_entry(Path(path))
+
+
+def _named(path: Any) -> Entry:
+    """Look up what was named alone. Raises StoreError if it is nowhere: that is no finding about data."""
+    entry = _entry(path)
+    if entry.blob is None:
+        if _is_url(path):
+            raise StoreError("no such object", path=entry.name)
+        raise StoreError("is no file" if Path(path).exists() else "no such file or directory", path=entry.name)
+    return entry
 
 
 def local_entry(path: Path) -> Entry:
@@ -214,7 +225,7 @@ def _expand(path: Any, inputs: Inputs) -> None:
         _from_manifest_at(here, inputs)
         return
     if not here.is_dir():
-        inputs.files.append(ImportFile((_entry(path),)))
+        inputs.files.append(ImportFile((_named(path),)))
         return
     names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
     manifests = _outermost([name for name in names if PurePosixPath(name).name == MANIFEST_NAME])
@@ -262,7 +273,7 @@ def _expand_url(url: str, inputs: Inputs) -> None:
     name = PurePosixPath(bucket.prefix)
 
     def take_as_file() -> None:
-        inputs.files.append(ImportFile((Entry(url, _object(bucket, store, bucket.prefix)),)))
+        inputs.files.append(ImportFile((_named(url),)))
 
     if name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME:
         take_as_file()

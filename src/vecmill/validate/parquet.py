@@ -29,6 +29,7 @@ MAX_FOOTER_BYTES = 64 * 1024 * 1024
 MAX_GROUP_BYTES = 1 << 30
 # Unpacked: Arrow holds a page in memory, whatever it was packed into.
 MAX_PAGE_BYTES = 256 * 1024 * 1024
+_BUFFER_BYTES = 4 * 1024 * 1024  # a request to a bucket should be worth its round trip
 _PAGE_HEADER_GUESS = 512
 _CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD")
 # arrow-go reads these as bytes, whatever Arrow makes of them.
@@ -80,7 +81,8 @@ def _open(entry: Entry, blob: Blob, findings: Findings) -> tuple[Footer, Any] | 
             pa.PythonFile(BlobFile(blob), mode="r"),
             thrift_container_size_limit=MAX_ITEMS,
             thrift_string_size_limit=MAX_FOOTER_BYTES,
-            buffer_size=1 << 20,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,  # else a column of a row group is held whole, however large it is
         )
     except (pa.ArrowException, OSError, ValueError, OverflowError, UnicodeDecodeError) as err:
         broken("a footer that can be read", _one_line(err), start)

@@ -18,7 +18,7 @@ from vecmill.validate.texts import TextChecks, check_texts
 
 Array = NDArray[Any]
 PaArray = Any
-_BATCH_BYTES = 8 * 1024 * 1024
+_BATCH_BYTES = 2 * 1024 * 1024
 _MAX_BATCH_ROWS = 65_536
 _BYTE_WIDTH = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
 
