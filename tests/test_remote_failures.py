@@ -22,7 +22,7 @@ from victims import victims
 
 # Short, so that what does not answer is given up soon.
 HASTY = RemoteBulkWriter.Transfer(part_bytes=5 * MIB, part_seconds=1, retry_seconds=4, max_retries=3)
-STEPS = ((0, 2_000), (2_000, 8_000), (8_000, 9_000))
+STEPS = ((0, 1_000), (1_000, 6_500), (6_500, 7_000))
 N_ROWS = STEPS[-1][1]
 
 
@@ -109,7 +109,7 @@ def test_the_store_goes_away(juicefs: S3Server, proxy: FaultProxy, tmp_path: Pat
     writer.commit()
     proxy.set(act, 1, stays=True)
     began = time.monotonic()
-    with pytest.raises(StoreError, match=r"2000 rows in . files are published and safe") as error, writer:
+    with pytest.raises(StoreError, match=r"1000 rows in . files are published and safe") as error, writer:
         writer.append_batch(wide(*STEPS[1]))
         writer.commit()
     assert time.monotonic() - began < 40

@@ -18,8 +18,9 @@ from faults import SRC
 _END = "ended with"
 # Forks for every line of arguments. The child tells its number before it begins, so that nobody can kill it earlier.
 _PARENT = f"""
-import importlib, json, os, sys, traceback
+import gc, importlib, json, os, sys, traceback
 work = getattr(importlib.import_module(sys.argv[1]), sys.argv[2])
+gc.freeze()  # what is imported is no concern of theirs
 for line in sys.stdin:
     child = os.fork()
     if not child:
