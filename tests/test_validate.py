@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pymilvus import CollectionSchema as TheirSchema
 from pymilvus.bulk_writer import BulkFileType as TheirFileType
 from pymilvus.bulk_writer import LocalBulkWriter as TheirWriter
 
+from commands import run_vecmill
 from remote import new_bucket, param
 from servers.s3 import KEY, SECRET
 from validating import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
@@ -186,9 +186,7 @@ def test_severity_is_the_targets(tmp_path):
 
 
 def command(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vecmill.cli", "validate", *map(str, args)], capture_output=True, text=True, check=False
-    )
+    return run_vecmill("validate", *args)
 
 
 def test_the_command(tmp_path):

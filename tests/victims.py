@@ -29,9 +29,13 @@ for line in sys.stdin:
             print(os.getpid(), flush=True)
             work(*json.loads(line))
             status = 0
+        except SystemExit as end:
+            status = end.code or 0
         except BaseException:
             traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print("{_END}", status, flush=True)
