@@ -14,6 +14,7 @@ from servers.s3 import S3Server, running_juicefs, running_seaweed
 _SERVERS = ("milvus", "postgres", "azure", "gcs")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers (make test has four: many tests wait) the tests of a module with one server run in one."""
     for item in items:
