@@ -18,6 +18,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from commands import run_vecmill
 from vecmill.cli import app
 from vecmill.cli.convert import resume_command
 from vecmill.cli.options import parse_columns, parse_size, size_text
@@ -25,17 +26,6 @@ from vecmill.schema_io import as_schema
 from vecmill.version import __version__
 
 SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
-
-
-def vecmill(*args, **kwargs) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vecmill.cli", *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        **kwargs,
-    )
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -55,7 +45,7 @@ KINDS = {
 
 @pytest.mark.parametrize("to", ["npy", "parquet", "json", "jsonl", "csv"])
 def test_convert_prints_a_summary_and_no_bar_without_a_terminal(tmp_path, to):
-    done = vecmill("convert", SAMPLE, tmp_path / "out", "--to", to)
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out", "--to", to)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == "schema, inferred from the data:"
@@ -66,7 +56,7 @@ def test_convert_prints_a_summary_and_no_bar_without_a_terminal(tmp_path, to):
 
 @pytest.mark.parametrize("to", ["npy", "parquet"])
 def test_json_is_the_only_document_on_stdout(tmp_path, to):
-    done = vecmill("convert", SAMPLE, tmp_path / "out", "--to", to, "--json", "--segment-size", "1MB")
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out", "--to", to, "--json", "--segment-size", "1MB")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert report["rows"] == 2000
@@ -81,13 +71,13 @@ def test_json_is_the_only_document_on_stdout(tmp_path, to):
 
 
 def test_quiet_prints_nothing(tmp_path):
-    done = vecmill("convert", SAMPLE, tmp_path / "out", "--quiet")
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_columns_schema_and_primary(tmp_path):
     np.save(tmp_path / "emb.npy", np.ones((2000, 4), np.float32))
-    done = vecmill(
+    done = run_vecmill(
         "convert", SAMPLE, tmp_path / "out", "--json", "--primary", "title",
         "--map", "title=name", "--map", "summary", "-m", f"vector={tmp_path / 'emb.npy'}",
     )  # fmt: skip
@@ -99,19 +89,19 @@ def test_columns_schema_and_primary(tmp_path):
 
 def test_one_matrix_needs_no_source(tmp_path):
     np.save(tmp_path / "emb.npy", np.ones((10, 4), np.float32))
-    done = vecmill("convert", tmp_path / "out", "--map", f"vector={tmp_path / 'emb.npy'}", "--json")
+    done = run_vecmill("convert", tmp_path / "out", "--map", f"vector={tmp_path / 'emb.npy'}", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == 10
 
 
 def test_a_schema_that_was_printed_and_changed_is_taken(tmp_path):
-    printed = vecmill("schema", "infer", SAMPLE)
+    printed = run_vecmill("schema", "infer", SAMPLE)
     assert printed.returncode == 0
     assert "vector: list<element: float> -> FLOAT_VECTOR dim 384" in printed.stderr
     raw = json.loads(printed.stdout)
     raw["fields"][1]["params"]["max_length"] = 99
     (tmp_path / "schema.json").write_text(json.dumps(raw))
-    done = vecmill("convert", SAMPLE, tmp_path / "out", "--schema", tmp_path / "schema.json", "--json")
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out", "--schema", tmp_path / "schema.json", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["schema"]["fields"][1]["params"] == {"max_length": 99}
@@ -131,7 +121,7 @@ def bad_dim(folder: Path) -> Path:
 
 
 def test_bad_data_exit_1_with_file_and_row(tmp_path):
-    done = vecmill("convert", bad_dim(tmp_path / "in"), tmp_path / "out")
+    done = run_vecmill("convert", bad_dim(tmp_path / "in"), tmp_path / "out")
     assert done.returncode == 1
     assert done.stdout == ""
     line = error_line(done)
@@ -140,7 +130,7 @@ def test_bad_data_exit_1_with_file_and_row(tmp_path):
 
 
 def test_errors_as_json(tmp_path):
-    done = vecmill("convert", bad_dim(tmp_path / "in"), tmp_path / "out", "--json")
+    done = run_vecmill("convert", bad_dim(tmp_path / "in"), tmp_path / "out", "--json")
     assert done.returncode == 1
     error_line(done)
     error = json.loads(done.stdout)["error"]
@@ -150,21 +140,21 @@ def test_errors_as_json(tmp_path):
 
 
 def test_a_missing_source_exits_1(tmp_path):
-    done = vecmill("convert", tmp_path / "nowhere.parquet", tmp_path / "out")
+    done = run_vecmill("convert", tmp_path / "nowhere.parquet", tmp_path / "out")
     assert done.returncode == 1
     assert error_line(done) == f"error: {tmp_path / 'nowhere.parquet'}: no such file or directory"
 
 
 def test_a_corrupt_source_exits_1(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(SAMPLE.read_bytes()[:5000])
-    done = vecmill("schema", "infer", tmp_path / "bad.parquet")
+    done = run_vecmill("schema", "infer", tmp_path / "bad.parquet")
     assert done.returncode == 1
     assert "bad.parquet" in error_line(done)
 
 
 def test_a_folder_that_cannot_be_written_exits_1(tmp_path):
     (tmp_path / "out").write_text("in the way")
-    done = vecmill("convert", SAMPLE, tmp_path / "out")
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out")
     assert done.returncode == 1
     error_line(done)
 
@@ -172,14 +162,14 @@ def test_a_folder_that_cannot_be_written_exits_1(tmp_path):
 def test_a_bad_schema_exits_2(tmp_path):
     (tmp_path / "schema.json").write_text('{"fields": [{"name": "id", "type": "Int65"}]}')
     for path in (tmp_path / "schema.json", tmp_path / "nowhere.json"):
-        done = vecmill("convert", SAMPLE, tmp_path / "out", "--schema", path)
+        done = run_vecmill("convert", SAMPLE, tmp_path / "out", "--schema", path)
         assert done.returncode == 2
         error_line(done)
 
 
 def test_data_that_no_schema_can_be_inferred_from_exit_2(tmp_path):
     np.save(tmp_path / "v.npy", np.full((3, 8), 7, np.uint8))
-    done = vecmill("convert", tmp_path / "v.npy", tmp_path / "out")
+    done = run_vecmill("convert", tmp_path / "v.npy", tmp_path / "out")
     assert done.returncode == 2
     assert "--schema" in error_line(done)
 
@@ -203,7 +193,7 @@ def test_data_that_no_schema_can_be_inferred_from_exit_2(tmp_path):
     ids=lambda args: " ".join(map(str, args[:1] + args[2:])),
 )
 def test_usage_errors_exit_2(tmp_path, args):
-    done = vecmill(*args, cwd=tmp_path)
+    done = run_vecmill(*args, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

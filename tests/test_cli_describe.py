@@ -15,13 +15,14 @@ import pytest
 from pymilvus import DataType as PymilvusType
 from pymilvus import MilvusClient
 
-from test_cli import SAMPLE, error_line, vecmill
+from commands import run_vecmill
+from test_cli import SAMPLE, error_line
 from vecmill.cli.inspect import bars
 from vecmill.schema_io import as_schema
 
 
 def test_inspect_prints_tables_for_people(tmp_path):
-    done = vecmill("inspect", SAMPLE, "-n", "1")
+    done = run_vecmill("inspect", SAMPLE, "-n", "1")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[:2] == [str(SAMPLE), f"2,000 rows, 6 columns, {SAMPLE.stat().st_size / 1e6:.1f} MB"]
@@ -33,7 +34,7 @@ def test_inspect_prints_tables_for_people(tmp_path):
 
 
 def test_inspect_on_a_narrow_terminal_cuts_nothing_off(tmp_path):
-    wide = vecmill("inspect", SAMPLE, "-n", "0").stdout.splitlines()[3:]
+    wide = run_vecmill("inspect", SAMPLE, "-n", "0").stdout.splitlines()[3:]
     code, shown = on_a_narrow_terminal("inspect", SAMPLE, "-n", "0")
     assert code == 0
     assert "…" not in shown
@@ -66,7 +67,7 @@ def on_a_narrow_terminal(*args) -> tuple[int, str]:
 
 def test_inspect_as_json(tmp_path):
     np.save(tmp_path / "emb.npy", np.eye(4, dtype=np.float32))
-    done = vecmill("inspect", tmp_path / "emb.npy", "--json", "--limit", "2")
+    done = run_vecmill("inspect", tmp_path / "emb.npy", "--json", "--limit", "2")
     found = json.loads(done.stdout)
     assert (found["rows"], found["rows_read"]) == (4, 2)
     assert found["columns"][0]["mean"] == 1.0
@@ -74,7 +75,7 @@ def test_inspect_as_json(tmp_path):
 
 def test_markup_in_names_is_shown_as_it_is(tmp_path):
     pq.write_table(pa.table({"[bold]x": ["[red]y"]}), tmp_path / "t.parquet")
-    done = vecmill("inspect", tmp_path / "t.parquet")
+    done = run_vecmill("inspect", tmp_path / "t.parquet")
     assert "[bold]x" in done.stdout
     assert "[bold]x: [red]y" in done.stdout
 
@@ -85,8 +86,8 @@ def test_bars():
 
 
 def test_inspect_of_nothing_and_of_something_else(tmp_path):
-    assert vecmill("inspect").returncode == 2
-    done = vecmill("inspect", tmp_path / "nowhere.parquet")
+    assert run_vecmill("inspect").returncode == 2
+    done = run_vecmill("inspect", tmp_path / "nowhere.parquet")
     assert done.returncode == 1
     assert "no such file" in error_line(done)
 
@@ -94,17 +95,17 @@ def test_inspect_of_nothing_and_of_something_else(tmp_path):
 def test_schema_infer_checks_key_candidates(tmp_path):
     table = pa.table({"id": [1, 2, 1], "doc": ["a", "b", "c"], "note": [None, "x", "y"], "v": [[1.0], [2.0], [3.0]]})
     pq.write_table(table, tmp_path / "t.parquet")
-    done = vecmill("schema", "infer", tmp_path / "t.parquet")
+    done = run_vecmill("schema", "infer", tmp_path / "t.parquet")
     assert done.returncode == 0
     lines = done.stderr.splitlines()
     assert lines[-2:] == [
         "key candidate id (the primary key): 1 rows repeat a value, the first is row 2, as row 0",
         "key candidate doc: no value comes twice",
     ]
-    again = vecmill("schema", "infer", tmp_path / "t.parquet", "--limit", "2", "--primary", "doc")
+    again = run_vecmill("schema", "infer", tmp_path / "t.parquet", "--limit", "2", "--primary", "doc")
     assert "key candidate id: no value comes twice" in again.stderr
     assert json.loads(again.stdout)["fields"][1]["is_primary"]
-    quiet = vecmill("schema", "infer", tmp_path / "t.parquet", "-q")
+    quiet = run_vecmill("schema", "infer", tmp_path / "t.parquet", "-q")
     assert quiet.stderr == ""
     assert json.loads(quiet.stdout) == json.loads(done.stdout)
 
@@ -119,19 +120,19 @@ def test_schema_show(tmp_path):
         "enable_dynamic_field": True,
     }
     (tmp_path / "schema.json").write_text(json.dumps(raw))
-    done = vecmill("schema", "show", tmp_path / "schema.json")
+    done = run_vecmill("schema", "show", tmp_path / "schema.json")
     assert done.stdout.splitlines() == [
         "id    INT64                        primary",
         "text  VARCHAR       max_length=99  nullable",
         "v     FLOAT_VECTOR  dim=8",
         "with a dynamic field",
     ]
-    as_json = vecmill("schema", "show", tmp_path / "schema.json", "--json")
+    as_json = run_vecmill("schema", "show", tmp_path / "schema.json", "--json")
     assert as_schema(json.loads(as_json.stdout)) == as_schema(raw)
-    report = json.loads(vecmill("convert", SAMPLE, tmp_path / "out", "--json").stdout)
+    report = json.loads(run_vecmill("convert", SAMPLE, tmp_path / "out", "--json").stdout)
     for path in (report["data_path"], f"{report['data_path']}/manifest.json"):
-        assert "FLOAT_VECTOR  dim=384" in vecmill("schema", "show", path).stdout
-    assert vecmill("schema", "show", tmp_path / "nowhere.json").returncode == 2
+        assert "FLOAT_VECTOR  dim=384" in run_vecmill("schema", "show", path).stdout
+    assert run_vecmill("schema", "show", tmp_path / "nowhere.json").returncode == 2
 
 
 def test_schema_fetch_reads_a_live_collection(milvus, tmp_path):
@@ -142,13 +143,13 @@ def test_schema_fetch_reads_a_live_collection(milvus, tmp_path):
     schema.add_field("bits", PymilvusType.JSON)
     client.create_collection("fetched", schema=schema)
     try:
-        done = vecmill("schema", "fetch", "--uri", milvus.uri, "fetched")
+        done = run_vecmill("schema", "fetch", "--uri", milvus.uri, "fetched")
         assert done.returncode == 0, done.stderr
         (tmp_path / "schema.json").write_text(done.stdout)
         got = as_schema(str(tmp_path / "schema.json"))
         assert got == as_schema(schema)
         assert got.enable_dynamic_field
-        missing = vecmill("schema", "fetch", "--uri", milvus.uri, "nowhere")
+        missing = run_vecmill("schema", "fetch", "--uri", milvus.uri, "nowhere")
         assert missing.returncode == 1
         assert "nowhere" in error_line(missing)
     finally:
@@ -157,13 +158,13 @@ def test_schema_fetch_reads_a_live_collection(milvus, tmp_path):
 
 
 def test_schema_fetch_from_no_server():
-    done = vecmill("schema", "fetch", "--uri", "http://127.0.0.1:9", "x")
+    done = run_vecmill("schema", "fetch", "--uri", "http://127.0.0.1:9", "x")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("args", [["schema"], ["schema", "fetch", "x"], ["inspect", "x", "--limit", "0"]])
 def test_usage_errors(args):
-    done = vecmill(*args, env={name: value for name, value in os.environ.items() if "MILVUS" not in name})
+    done = run_vecmill(*args, env={name: value for name, value in os.environ.items() if "MILVUS" not in name})
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

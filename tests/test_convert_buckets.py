@@ -5,11 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from itertools import chain
 from pathlib import Path
@@ -28,6 +24,7 @@ from vecmill.errors import DataError, StoreError
 from vecmill.inspection import inspect
 from vecmill.sources import open_source
 from vecmill.sources.remote import AheadFile, object_path
+from victims import victims
 
 N_ROWS = 1000
 
@@ -221,40 +218,34 @@ def test_rejects_are_told_in_the_bucket(juicefs, bucket, tmp_path):
     assert juicefs.keys(bucket, "stopped/") == []
 
 
-SCRIPT = """
-import sys
-from vecmill import convert
-convert(
-    sys.argv[1], sys.argv[2], file_type=sys.argv[3], segment_size=400_000, on_error="skip", resume=True, id_from="row"
-)
-"""
+def convert_on(src: str, url: str, file_type: str) -> None:
+    convert(src, url, file_type=file_type, segment_size=400_000, on_error="skip", resume=True, id_from="row")
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("file_type", ["npy", "parquet"])
 def test_killed_and_resumed_every_row_is_there_once(juicefs, bucket, tmp_path, file_type):
-    n_rows = 100_000
+    n_rows = 40_000  # 26 segments
     matrix = vectors(n_rows, 64)
     bad = sorted(random.Random(3).sample(range(n_rows), 20))
     matrix[bad, 5] = np.inf
     pq.write_table(pa.table({"vector": as_list(matrix)}), tmp_path / "a.parquet", row_group_size=2000)
     url = f"s3://{bucket}/out"
-    args = [sys.executable, "-c", SCRIPT, str(tmp_path / "a.parquet"), url, file_type]
+    args = (tmp_path / "a.parquet", url, file_type)
     chance, struck = random.Random(7), 0
-    for _ in range(4):
-        process = subprocess.Popen(args, env=dict(os.environ), stderr=subprocess.PIPE, text=True)
-        before = len(juicefs.keys(bucket))
-        deadline = time.monotonic() + 60
-        while process.poll() is None and len(juicefs.keys(bucket)) < before + 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.1))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            struck += 1
-        process.wait(timeout=60)
+    with victims(convert_on) as start:  # with the environment that leads to the bucket
+        for _ in range(4):
+            before = len(juicefs.keys(bucket))
+            victim = start(*args)
+            deadline = time.monotonic() + 60
+            while victim.runs and len(juicefs.keys(bucket)) < before + 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.1))
+            struck += victim.runs
+            victim.kill()
+            victim.wait()
+        assert start(*args).wait() == 0
     assert struck
-    done = subprocess.run(args, env=dict(os.environ), capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
     (folder,) = {key.split("/")[1] for key in juicefs.keys(bucket, "out/")}
     manifest = json.loads(juicefs.read(bucket, f"out/{folder}/manifest.json"))
     ids: list[int] = []

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,18 +18,11 @@ from converting import read_parquet, vectors, write
 from vecmill.convert import convert
 from vecmill.convert.record import parse_record
 from vecmill.errors import DataError, StoreError
+from victims import victims
 
 DIM = 64
 N_ROWS = 60_000
 SEGMENT = 1 << 20
-SCRIPT = """
-import sys
-from vecmill import convert
-convert(
-    [sys.argv[1]], sys.argv[2], file_type=sys.argv[3], segment_size=int(sys.argv[4]), on_error="skip", resume=True,
-    id_from="row", limit=59_990,
-)
-"""
 
 
 def source_with_bad_rows(folder: Path) -> list[int]:
@@ -48,9 +38,9 @@ def source_with_bad_rows(folder: Path) -> list[int]:
     return sorted(set(range(N_ROWS - 10)) - set(bad))
 
 
-def start(*args) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *map(str, args)], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+def convert_on(src: str, dst: str, file_type: str) -> None:
+    convert(
+        [src], dst, file_type=file_type, segment_size=SEGMENT, on_error="skip", resume=True, id_from="row", limit=59_990
     )
 
 
@@ -73,38 +63,38 @@ def ids_in(folder: Path, file_type: str) -> list[int]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("file_type", ["npy", "parquet"])
 def test_killed_at_a_random_moment_and_resumed_every_row_is_there_once(tmp_path, file_type):
-    good = source_with_bad_rows(tmp_path / "in")
-    args = (tmp_path / "in", file_type, SEGMENT)
-    whole = start(args[0], tmp_path / "whole", *args[1:])
-    assert whole.wait(timeout=120) == 0, whole.stderr.read()
-    n_segments = segments_in(tmp_path / "whole")
+    src = tmp_path / "in"
+    good = source_with_bad_rows(src)
     moments = random.Random(5)
     struck = 0
-    for turn in range(10):
-        out = tmp_path / f"out{turn}"
-        for part in (0.5, 0.9):  # a resume is killed as well
-            process = start(args[0], out, *args[1:])
-            wanted = moments.randrange(int(part * n_segments))
-            while process.poll() is None and segments_in(out) < wanted:
-                time.sleep(0.001)
-            more = time.monotonic() + moments.uniform(0, 0.03)  # anywhere within a segment or two
-            while process.poll() is None and time.monotonic() < more:
-                pass
-            struck += process.poll() is None
-            process.kill()
-            process.wait()
-            process.stderr.close()
-        last = start(args[0], out, *args[1:])
-        assert last.wait(timeout=120) == 0, last.stderr.read()
-        last.stderr.close()
-        records = {folder: parse_record((folder / "convert.json").read_text()) for folder in out.iterdir()}
-        (folder,) = [folder for folder, record in records.items() if record is not None and record.complete]
-        assert ids_in(folder, file_type) == good
-        told = [json.loads(line)["source_row"] for line in (folder / "rejects.jsonl").read_text().splitlines()]
-        assert sorted([*told, *good]) == list(range(N_ROWS - 10))
-        assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    with victims(convert_on) as start:
+        assert start(src, tmp_path / "whole", file_type).wait() == 0
+        n_segments = segments_in(tmp_path / "whole")
+        for turn in range(10):
+            out = tmp_path / f"out{turn}"
+            for part in (0.5, 0.9):  # a resume is killed as well
+                victim = start(src, out, file_type)
+                wanted = moments.randrange(int(part * n_segments))
+                while victim.runs and segments_in(out) < wanted:
+                    time.sleep(0.003)
+                more = time.monotonic() + moments.uniform(0, 0.03)  # anywhere within a segment or two
+                while victim.runs and time.monotonic() < more:
+                    pass
+                struck += victim.runs
+                victim.kill()
+                victim.wait()
+            assert start(src, out, file_type).wait() == 0
+            check_converted(out, file_type, good)
     assert struck >= 15
-    whole.stderr.close()
+
+
+def check_converted(out: Path, file_type: str, good: list[int]) -> None:
+    records = {folder: parse_record((folder / "convert.json").read_text()) for folder in out.iterdir()}
+    (folder,) = [folder for folder, record in records.items() if record is not None and record.complete]
+    assert ids_in(folder, file_type) == good
+    told = [json.loads(line)["source_row"] for line in (folder / "rejects.jsonl").read_text().splitlines()]
+    assert sorted([*told, *good]) == list(range(N_ROWS - 10))
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 # -- in one process ---------------------------------------------------------------------------------------------------

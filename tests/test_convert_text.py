@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from commands import run_vecmill
 from converting import read_parquet, small_schema
 from vecmill.convert import convert
 from vecmill.errors import DataError
@@ -52,9 +51,9 @@ def test_standard_input(tmp_path, options, given):
     if not options:
         text = "\n".join(line for i, line in enumerate(text.splitlines()) if i not in BAD)
     (tmp_path / "schema.json").write_text(json.dumps(small_schema().to_dict()))
-    command = [sys.executable, "-m", "vecmill.cli", "convert", "-", str(tmp_path / "out"), "--kind", "jsonl", "--json"]
-    command += ["--schema", str(tmp_path / "schema.json")] if given else []
-    done = subprocess.run([*command, *options], input=text, capture_output=True, text=True, check=False, timeout=120)
+    words = ["convert", "-", tmp_path / "out", "--kind", "jsonl", "--json", *options]
+    words += ["--schema", tmp_path / "schema.json"] if given else []
+    done = run_vecmill(*words, stdin=text)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["rows"], report["rows_rejected"]) == (len(good), 3 if options else 0)

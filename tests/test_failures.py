@@ -93,7 +93,7 @@ def run(folder: Path, file_type: str, scenario: Scenario, faults: Faults) -> Fau
         assert error is not None and error.safe == ""
         return faults
     # Where the disk stays dead, a segment that could not be recorded cannot be taken back either.
-    visible = check_folder(writer.data_path, exact=not faults.stays, checksums=faults.k % 8 == 0)
+    visible = check_folder(writer.data_path, exact=not faults.stays)
     published = visible[: writer.manifest.n_rows]
     assert visible == offered[: len(visible)]
     if len(published) < len(visible):
@@ -134,9 +134,12 @@ def check_failed(writer: LocalBulkWriter, error: StoreError) -> None:
 def test_every_call_fails(tmp_path, file_type, scenario, stays):
     n_calls = run(tmp_path / "none", file_type, scenario, Faults(EIO)).n_calls
     assert n_calls > 25
-    # Every call of one kind in a row is no news: of the long runs of writes in the middle, every third will do.
+    # Every call of one kind in a row is no news: of the long runs of writes in the middle, every third will do. The
+    # formats of text make the same calls, and a disk that stays dead fails where one that failed once did.
+    every_third = stays or file_type in ("jsonl", "csv")
     for k in range(1, n_calls + 1):
-        if k < 60 or k > n_calls - 30 or k % 3 == 0:
+        is_end = k < 60 or k > n_calls - 30
+        if (k + FORMATS.index(file_type)) % 3 == 0 or (is_end and not every_third):
             run(tmp_path / str(k), file_type, scenario, Faults(ENOSPC if k % 2 else EIO, k, stays=stays))
     assert run(tmp_path / "again", file_type, scenario, Faults(EIO)).failed == ""
 

@@ -27,6 +27,8 @@ def test_manifest_on_disk_is_the_one_in_memory(tmp_path, file_type):
     assert (raw["uuid"], raw["file_type"]) == (writer.uuid, "NUMPY" if file_type == "npy" else file_type.upper())
     assert raw["import_options"] == ({"sep": ",", "nullkey": ""} if file_type == "csv" else {})
     assert raw["rows"] == read.n_rows == 1000
+    for one in read.files:
+        assert one.checksum == f"crc64nvme:{slow_crc64nvme((writer.data_path / one.path).read_bytes()):016x}"
     assert raw["bytes"] == read.n_bytes == sum((writer.data_path / one.path).stat().st_size for one in read.files)
     assert [one["name"] for one in raw["schema"]["fields"]] == ["id", "text", "vector"]
     assert len(read.segments) > 2

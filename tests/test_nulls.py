@@ -75,6 +75,8 @@ ARROW = {
 @pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: dtype.name)
 def test_the_table_of_nulls_and_defaults(tmp_path: Path, dtype: DataType, rows: list[int], file_type: str) -> None:
     params, default, value = TYPES[dtype]
+    # Of the ways in, this test takes every other one; its neighbours in type, place and format take the others.
+    turn = list(TYPES).index(dtype) + list(PATTERNS.values()).index(rows) + FORMATS.index(file_type)
     for nullable in (False, True):
         for has_default in (False, True):
             more = {"nullable": nullable, **({"default_value": default} if has_default else {})}
@@ -83,7 +85,7 @@ def test_the_table_of_nulls_and_defaults(tmp_path: Path, dtype: DataType, rows: 
             stands_for_null = default if has_default else None
             is_taken = has_default or (nullable and file_type != "npy")
             expected = [stands_for_null if i in rows else value for i in range(4)]
-            for way, put in feeds([value] * 4, rows, ARROW[dtype]).items():
+            for way, put in list(feeds([value] * 4, rows, ARROW[dtype]).items())[turn % 2 :: 2]:
                 folder = tmp_path / f"{nullable}{has_default}{way}"
                 if is_taken:
                     writer = write(folder, schema, put, file_type=file_type)

@@ -179,7 +179,7 @@ def check(folder: Any, table: Table) -> None:
 
 
 def test_any_table_is_read_alike_by_every_reader(tmp_path):
-    @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(tables())
     def run(table):
         check(tmp_path, table)

@@ -23,7 +23,7 @@ from vecmill import DataType, LocalBulkWriter
 
 DIM = 8
 F32_MAX = float(np.finfo(np.float32).max)
-EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=36, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)
@@ -217,15 +217,10 @@ def test_edge_values_survive_in_every_reader(tmp_path, file_type, case, way):
 @pytest.mark.parametrize("file_type", FORMATS)
 def test_any_values_survive_by_every_way_in(tmp_path, file_type, case):
     @EXAMPLES
-    @given(st.lists(case.more, min_size=1, max_size=6))
-    def check(values):
+    @given(st.lists(case.more, min_size=1, max_size=6), st.sampled_from(WAYS))
+    def check(values, way):
         table = table_for(case, values)
-        for way in WAYS:
-            assert_same(
-                case,
-                write(tmp_path, schema_for(case), put(way, case, table), file_type=file_type),
-                table,
-            )
+        assert_same(case, write(tmp_path, schema_for(case), put(way, case, table), file_type=file_type), table)
 
     check()
 

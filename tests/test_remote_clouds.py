@@ -57,8 +57,13 @@ def sas() -> str:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("file_type", FORMATS)
-@pytest.mark.parametrize("way", ["conn_str", "key", "dict", "named key", "sas", "sas object", "sas conn_str"])
+@pytest.mark.parametrize(
+    ("way", "file_type"),
+    [
+        *(("conn_str", file_type) for file_type in FORMATS),
+        *((way, "npy") for way in ("key", "dict", "named key", "sas", "sas object", "sas conn_str")),
+    ],
+)
 def test_azure(azure: AzureServer, tmp_path: Path, way: str, file_type: str) -> None:
     connect = {
         "conn_str": lambda: AzureConnectParam("box", azure.conn_str),

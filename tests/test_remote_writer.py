@@ -102,10 +102,10 @@ def test_a_large_batch_is_refused_whole(juicefs: S3Server, tmp_path: Path, file_
     bucket = new_bucket(juicefs)
     transfer = RemoteBulkWriter.Transfer(part_bytes=5 * MIB)
     with RemoteBulkWriter(
-        wide_schema(), "", param(juicefs, bucket), chunk_size=60 * MIB, file_type=file_type, transfer=transfer
+        wide_schema(), "", param(juicefs, bucket), chunk_size=24 * MIB, file_type=file_type, transfer=transfer
     ) as writer:
         writer.append_batch(wide(0, 3_000))
-        for n in (50_000, 150_000):  # within the open segment, and over several
+        for n in (20_000, 60_000):  # within the open segment, and over several
             bad = wide(3_000, 3_000 + n)
             bad["vector"][-1, 3] = np.nan
             with pytest.raises(DataError) as error:
@@ -115,8 +115,8 @@ def test_a_large_batch_is_refused_whole(juicefs: S3Server, tmp_path: Path, file_
             gc.collect()
         writer.append_batch(wide(3_000, 6_000))
         assert writer.total_row_count == 6_000
-        writer.append_batch(wide(6_000, 60_000))
-    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(60_000))
+        writer.append_batch(wide(6_000, 40_000))
+    assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(40_000))
     keys = {key for group in writer.batch_files for key in group}
     assert set(juicefs.keys(bucket)) == keys | {f"{writer.uuid}/manifest.json"}
     assert juicefs.uploads(bucket) == []
@@ -429,7 +429,7 @@ print(peak() - before, written() - disk)
 def test_a_manifest_of_its_own_is_nobody_elses(juicefs: S3Server, tmp_path: Path) -> None:
     """Segments are completed in one thread while another replaces the manifest that they look at."""
     bucket = new_bucket(juicefs)
-    n_rows = 40_000
+    n_rows = 20_000
     for i in range(2):
         with RemoteBulkWriter(
             small_schema(), f"run-{i}", param(juicefs, bucket), chunk_size=20_000, file_type="npy"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from faults import FORMATS, SRC, check_folder, columns_of, hidden_in, small_schema
+from faults import FORMATS, check_folder, columns_of, hidden_in, small_schema
 from vecmill import DataError, DataType, LocalBulkWriter, StoreError
+from victims import victims
 
 CHUNK = 4_000
 
@@ -96,17 +94,11 @@ def test_files_of_others_are_not_removed(tmp_path: Path) -> None:
     assert mine.read_bytes() == b"precious"
 
 
-VICTIM = """
-import sys
-import numpy as np
-from faults import columns_of, small_schema
-from vecmill import LocalBulkWriter
-root, file_type = sys.argv[1:]
-with LocalBulkWriter(small_schema(), root, chunk_size=4_000, file_type=file_type, resume=True) as writer:
-    for start in range(writer.manifest.n_rows, 3_000, 50):
-        writer.append_batch(columns_of(np.arange(start, start + min(50, 3_000 - start))))
-        print(start, flush=True)
-"""
+def fill(root: str, file_type: str) -> None:
+    with LocalBulkWriter(small_schema(), root, chunk_size=CHUNK, file_type=file_type, resume=True) as writer:
+        for start in range(writer.manifest.n_rows, 3_000, 50):
+            writer.append_batch(columns_of(np.arange(start, start + min(50, 3_000 - start))))
+            print(start, flush=True)
 
 
 @pytest.mark.parametrize("file_type", FORMATS)
@@ -114,18 +106,13 @@ def test_killed_ten_times_then_finished(tmp_path: Path, file_type: str) -> None:
     """Killed at random moments, resumed each time: every row once."""
     rng = np.random.default_rng(5)
     root = tmp_path / "0f9b7a1c-0000-4000-8000-000000000001"
-    path = os.pathsep.join([str(SRC), str(Path(__file__).parent)])
-    for kill in range(11):
-        process = subprocess.Popen(
-            [sys.executable, "-c", VICTIM, str(root), file_type],
-            env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        if kill < 10:
+    with victims(fill) as start:
+        for _ in range(10):
+            victim = start(root, file_type)
             for _ in range(int(rng.integers(1, 7))):
-                process.stdout.readline()
-            process.send_signal(signal.SIGKILL)
-        process.stdout.read()
-        assert process.wait() in (0, -signal.SIGKILL)
+                victim.read_line()
+            victim.kill()
+            assert victim.wait() in (0, -signal.SIGKILL)
+        assert start(root, file_type).wait() == 0
     assert check_folder(root, checksums=False) == list(range(3_000))
     assert hidden_in(root) == []

@@ -858,9 +858,14 @@ def places(raw, path=()):
 @pytest.mark.parametrize("name", ["full_describe", "full_describe_raw", "rest_create", "rest_describe"])
 def test_only_schema_errors_for_damaged_descriptions(name):
     whole = load(name)
-    for *parents, last in places(whole):
-        for junk in JUNK:
-            damaged = json.loads(json.dumps(whole))
+    text, seen = json.dumps(whole), set()
+    for number, (*parents, last) in enumerate(places(whole)):
+        # Places that differ in the number of the field alone share the junk, each its part.
+        kind = tuple("" if isinstance(step, int) else step for step in (*parents, last))
+        found = JUNK if kind not in seen else JUNK[number % 4 :: 4]
+        seen.add(kind)
+        for junk in found:
+            damaged = json.loads(text)
             inner = damaged
             for step in parents:
                 inner = inner[step]

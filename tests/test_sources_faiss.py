@@ -83,7 +83,7 @@ def test_small_and_empty_indexes(tmp_path):
 
 
 def test_indexes_that_lose_bits_are_refused(tmp_path):
-    for spec in ("PQ4", "SQ8", "IVF4,SQ8", "PCA8,Flat"):
+    for spec in ("PQ4x4", "SQ8", "IVF4,SQ8", "PCA8,Flat"):
         index = faiss.index_factory(16, spec)
         index.train(X)
         index.add(X)

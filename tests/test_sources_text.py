@@ -380,11 +380,14 @@ print(n, source.locate(3))
 """
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize(
-    ("how", "wanted"), [("spool", "390"), ("once", "-: standard input can be read only once\n200")]
-)
-def test_standard_input(packing, how, wanted):
+    ("how", "wanted", "packing"),
+    [
+        ("spool", "390", ""), ("spool", "390", ".zst"),
+        *(("once", "-: standard input can be read only once\n200", packing) for packing in PACKINGS),
+    ],
+)  # fmt: skip
+def test_standard_input(how, wanted, packing):
     data = PACKINGS[packing](lines(MADE))
     done = subprocess.run([sys.executable, "-c", READ, how], input=data, capture_output=True, check=True)
     assert done.stdout.decode() == f"{wanted} ('-', 3)\n"

@@ -17,6 +17,7 @@ from pymilvus.bulk_writer import BulkFileType as TheirFileType
 from pymilvus.bulk_writer import LocalBulkWriter as TheirWriter
 from typer.testing import CliRunner
 
+from commands import run_vecmill
 from remote import new_bucket, param
 from servers.s3 import KEY, SECRET
 from validating import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
@@ -235,9 +236,7 @@ def test_severity_is_the_targets(tmp_path):
 
 
 def command(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vecmill.cli", "validate", *map(str, args)], capture_output=True, text=True, check=False
-    )
+    return run_vecmill("validate", *args)
 
 
 def test_the_command(tmp_path):

@@ -56,10 +56,13 @@ def running_gcs() -> Iterator[tuple[str, S3Server]]:
                     if lower not in _NOT_PASSED:
                         self.send_header(name, value)
                 self.send_header("Content-Length", length)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
                 connection.close()
+                try:
+                    self.end_headers()
+                    if self.command != "HEAD":
+                        self.wfile.write(data)
+                except (BrokenPipeError, ConnectionResetError):  # the client has hung up
+                    self.close_connection = True
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
 
