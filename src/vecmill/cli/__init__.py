@@ -1,7 +1,7 @@
 """The command ``vecmill``: a shell over the library. Only here are typer and rich imported.
 
-Exit codes: 0 done, 1 the data or the store refused, 2 the command or the schema is wrong, 130 interrupted.
-Reports go to stdout, everything else to stderr.
+Exit codes are those of the table in docs/convert.md, for every command. Reports go to stdout, everything else to
+stderr.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vecmill.sources import TextOptions
 
 REFUSED, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit codes besides 0: docs/convert.md has the table. What typer finds wrong is USAGE as well."""
 
 _UNITS = {"": 1, "B": 1} | {
     f"{prefix}{end}": base ** (i + 1)
@@ -102,10 +103,23 @@ PrimaryOption = Annotated[
 ]
 
 
+def _known_kind(kind: str | None) -> str | None:
+    if kind is not None:
+        from vecmill.errors import DataError
+        from vecmill.sources.kinds import kind_named
+
+        try:
+            kind_named(kind)
+        except DataError as err:
+            raise typer.BadParameter(str(err)) from err
+    return kind
+
+
 KindOption = Annotated[
     str | None,
     typer.Option(
         "--kind",
+        callback=_known_kind,
         metavar="KIND",
         help="What the files are, where neither their first bytes nor their names tell: csv, fvecs, fbin, ...",
         show_default=False,
@@ -160,6 +174,7 @@ def parse_text(
         column, sign, word = pair.partition("=")
         if not column or not sign or not word:
             raise typer.BadParameter(f"expected COLUMN=TYPE, got {pair!r}", param_hint="--type")
+        _check_type(column, word)
         declared[column] = word
     if (separator, null, header, names) == (None, None, None, None) and not declared:
         return None
@@ -170,6 +185,16 @@ def parse_text(
         )
     except DataError as err:
         raise typer.BadParameter(str(err), param_hint="--separator") from err
+
+
+def _check_type(column: str, word: str) -> None:
+    from vecmill.errors import DataError
+    from vecmill.sources.texttypes import declared
+
+    try:
+        declared(column, word)
+    except DataError as err:
+        raise typer.BadParameter(str(err), param_hint="--type") from err
 
 
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show where in the code an error comes from.")]
