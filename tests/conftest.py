@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,18 +12,29 @@ from servers.milvus import Milvus, running_milvus
 from servers.postgres import Postgres, running_postgres
 from servers.s3 import S3Server, running_juicefs, running_seaweed
 
-# What takes seconds to start. The servers of S3 are up in one, so that every worker has its own.
-_SERVERS = ("milvus", "postgres", "azure", "gcs")
+# Their servers take seconds to start, or their fixtures do the work of all their tests at once.
+_TOGETHER = {
+    "test_real_milvus", "test_importer_grpc", "test_importer_cli", "test_validate_milvus", "test_pgcopy",
+    "test_remote_clouds",
+}  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (make test has four: many tests wait) the tests of a module with one server run in one."""
-    for item in items:
-        for server in _SERVERS:
-            if server in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {server}"))
-                break
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let the tests of some modules run in one worker, all others anywhere (make test has four: many tests wait).
+
+    The marks of pytest-xdist 3.8 for this do nothing with pytest 9.2: it sets the name of an item, which is not read.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = Path(nodeid.partition("::")[0]).stem
+            return module if module in _TOGETHER else nodeid
+
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="module")
