@@ -242,7 +242,9 @@ def test_an_exception_leaves_nothing(server: S3Server) -> None:
         RemoteBulkWriter(wide_schema(), "x", param(server, bucket), transfer=transfer) as writer,
     ):
         writer.append_batch(wide(0, 40_000))
-        assert server.uploads(bucket) != []
+        stop = time.monotonic() + 30  # parts are sent by a thread
+        while server.uploads(bucket) == []:
+            assert time.monotonic() < stop
         raise RuntimeError("of the caller")
     assert server.keys(bucket) == server.uploads(bucket) == []
 
