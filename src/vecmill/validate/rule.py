@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 Line = tuple[int, int]
 """A release line of the server: (2, 5)."""
@@ -21,9 +22,11 @@ class Severity(StrEnum):
 _ORDER = (None, Severity.ADVICE, Severity.REFUSED, Severity.SILENT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule. ``severities`` by format ("npy", "parquet", "json" for JSON Lines too, "csv", "*" for all)."""
+    """One rule, one object.
+
+    ``severities`` by format ("npy", "parquet", "json" for JSON Lines too, "csv", "*" for all)."""
 
     id: str
     holds: str
@@ -33,12 +36,17 @@ class Rule:
 
     def severity(self, form: str, lines: tuple[Line, ...]) -> Severity | None:
         """Return the worst that breaking it does on servers of these lines, None where it is no rule."""
-        spans = self.severities.get(form, self.severities.get("*", ()))
-        found: list[Severity | None] = [None]
-        for line in lines:
-            held = [severity for since, severity in spans if since <= line]
-            found.append(held[-1] if held else None)
-        return max(found, key=_ORDER.index)
+        return _severity(self, form, lines)
+
+
+@cache  # a file may break a rule a million times
+def _severity(rule: Rule, form: str, lines: tuple[Line, ...]) -> Severity | None:
+    known = rule.severities.get(form, rule.severities.get("*", ()))
+    found: list[Severity | None] = [None]
+    for line in lines:
+        held = [severity for since, severity in known if since <= line]
+        found.append(held[-1] if held else None)
+    return max(found, key=_ORDER.index)
 
 
 def spans(text: str) -> tuple[tuple[Line, Severity | None], ...]:
