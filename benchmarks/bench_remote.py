@@ -275,26 +275,26 @@ def main() -> None:
     args = parser.parse_args()
     console, results = Console(), []
     n_rows = int(args.gb * 1e9 / (DIM * 4))
-    with work_folder(None) as folder:
-        for name in args.servers:
+    for name in args.servers:
+        with work_folder(None) as folder:
             rows = measure(name, n_rows, args.rounds, folder)
-            results += rows
-            rates = {row["way"]: row for row in rows}
-            table = Table(title=f"{args.gb} GB to {name}", title_justify="left")
-            for heading in ("way", "rows/s", "MB/s", "ratio"):
-                table.add_column(heading, justify="left" if heading in ("way", "ratio") else "right")
-            told = {
-                "vecmill npy": [("bare put", 0.7), ("pymilvus npy", 25)],
-                "vecmill parquet": [("local parquet", 0.8)],
-            }
-            for row in rows:
-                ratios = []
-                for rival, least in told.get(row["way"], []):
-                    if rival in rates:
-                        middle, best = (row[key] / rates[rival][key] for key in ("rows_per_s", "best_rows_per_s"))
-                        ratios.append(f"{middle:.2f}x {rival}, best against best {best:.2f}x (wanted {least})")
-                table.add_row(row["way"], f"{row['rows_per_s']:,.0f}", f"{row['mb_per_s']:,.0f}", "\n".join(ratios))
-            console.print(table)
+        results += rows
+        rates = {row["way"]: row for row in rows}
+        table = Table(title=f"{args.gb} GB to {name}", title_justify="left")
+        for heading in ("way", "rows/s", "MB/s", "ratio"):
+            table.add_column(heading, justify="left" if heading in ("way", "ratio") else "right")
+        told = {
+            "vecmill npy": [("bare put", 0.7), ("pymilvus npy", 25)],
+            "vecmill parquet": [("local parquet", 0.8)],
+        }
+        for row in rows:
+            ratios = []
+            for rival, least in told.get(row["way"], []):
+                if rival in rates:
+                    middle, best = (row[key] / rates[rival][key] for key in ("rows_per_s", "best_rows_per_s"))
+                    ratios.append(f"{middle:.2f}x {rival}, best against best {best:.2f}x (wanted {least})")
+            table.add_row(row["way"], f"{row['rows_per_s']:,.0f}", f"{row['mb_per_s']:,.0f}", "\n".join(ratios))
+        console.print(table)
     if args.memory_gb:
         found = measure_memory(args.memory_gb, "parquet")
         results.append(found)
