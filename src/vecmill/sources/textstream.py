@@ -17,7 +17,7 @@ from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import one_line
 from vecmill.sources.remote import AnyPath, ObjectPath
 
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 16 << 20
 MAX_ROW_BYTES = 64 << 20
 """Text of one row: bounds the memory. The widest vector that Milvus takes has less than 1 MiB of it."""
 
@@ -156,7 +156,9 @@ class Blocks:
         self._headroom = min(_HEADROOM, block_bytes)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="vecmill-text")
         self._buffers = [np.empty(self._headroom + block_bytes, np.uint8) for _ in range(2)]
-        self._coming: Future[int] = self._pool.submit(self._fill, self._buffers[0])
+        # The first is smaller, so that whoever parses need not wait for long.
+        self._asked = block_bytes if look else -(-block_bytes // 8)
+        self._coming: Future[int] = self._pool.submit(self._fill, self._buffers[0], self._asked)
         self._first = True
 
     def __enter__(self) -> Blocks:
@@ -184,17 +186,18 @@ class Blocks:
         else:
             buffer[low - len(tail) : low] = tail
             data = buffer[low - len(tail) : low + n]
-        final = n < self._size
+        final = n < self._asked
         self._buffers.reverse()
         if not final:
-            self._coming = self._pool.submit(self._fill, self._buffers[0])
+            self._asked = self._size
+            self._coming = self._pool.submit(self._fill, self._buffers[0], self._asked)
         if self._first:
             self._first = False
             data = self._without_mark(data)
         return data, final
 
-    def _fill(self, buffer: Bytes) -> int:
-        body = buffer[self._headroom :]
+    def _fill(self, buffer: Bytes, n_bytes: int) -> int:
+        body = buffer[self._headroom : self._headroom + n_bytes]
         n = 0
         while n < len(body):
             more = self._stream.readinto(body[n:])
