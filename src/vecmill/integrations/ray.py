@@ -37,7 +37,6 @@ _TEXT_GROWTH = 2.5  # of float32 as text
 _BUNDLE = 0.75  # of a segment: whole blocks come, so it is more, and a little over a segment would make two files
 _TEXT_BATCH_BYTES = 8 << 20
 _STORE_BYTES = 200 << 20  # only jobs and results pass through it
-_FIRST_TASKS = 4  # 2 workers, 1.5 GB of JSON Lines: 2.8 s, with one 3.3 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +223,8 @@ def convert_on_ray(plan: Plan, dst: Any, *, address: str | None = None, began: f
 
 
 def _spread(jobs: Sequence[RangeJob]) -> Generator[RangeResult, None, None]:
-    # Ray runs few tasks, to see how large their results are, before it starts more: so the first have nothing to do.
-    rows = [*[{"job": b""}] * _FIRST_TASKS, *({"job": pickle.dumps(job)} for job in jobs)]
+    # Ray runs one task, to see how large its result is, before it starts more: so the first has nothing to do.
+    rows = [{"job": b""}, *({"job": pickle.dumps(job)} for job in jobs)]
     for row in ray.data.from_items(rows, override_num_blocks=len(rows)).map(_run).iter_rows():
         result = pickle.loads(row["result"])
         if isinstance(result, VecmillError):
