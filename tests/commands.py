@@ -7,6 +7,7 @@ import contextlib
 import functools
 import importlib
 import os
+import pty
 import subprocess
 import sys
 import tempfile
@@ -50,3 +51,24 @@ def run_vecmill(
         process = _starter()([str(word) for word in words], streams, dict(env), cwd or Path.cwd())
         code = process.wait()
         return subprocess.CompletedProcess(words, code, streams[1].read_text(), streams[2].read_text())
+
+
+def on_a_terminal(stream: str, columns: int, *words: object, term: str = "xterm") -> tuple[int, str, str]:
+    """Run the command, in a process of its own, with "stdout" or "stderr" on a pseudo terminal of so many columns.
+
+    Return exit code, what came on stdout if that was no terminal, and what the terminal showed.
+    """
+    master, slave = pty.openpty()
+    streams: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, stream: slave}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vecmill.cli", *map(str, words)],
+        text=True, env=os.environ | {"TERM": term, "COLUMNS": str(columns)}, **streams,
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says EIO when the other end is closed
+        while chunk := os.read(master, 4096):
+            shown += chunk
+    os.close(master)
+    stdout, _ = process.communicate(timeout=60)
+    return process.returncode, stdout or "", shown.decode()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
 import sys
@@ -18,7 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from commands import run_vecmill
+from commands import on_a_terminal, run_vecmill
 from vecmill.cli import app
 from vecmill.cli.convert import resume_command
 from vecmill.cli.options import parse_columns, parse_size, size_text
@@ -210,33 +208,14 @@ def test_usage_errors_exit_2(tmp_path, args):
 # -- terminal, help, interrupts ---------------------------------------------------------------------------------------
 
 
-def on_a_terminal(*args) -> tuple[int, str, str]:
-    """Run the command with stderr on a pseudo terminal; return exit code, stdout, and what the terminal showed."""
-    master, slave = pty.openpty()
-    env = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vecmill.cli", *map(str, args)], stdout=subprocess.PIPE, stderr=slave, text=True, env=env
-    )
-    os.close(slave)
-    shown = b""
-    try:
-        while chunk := os.read(master, 4096):
-            shown += chunk
-    except OSError:  # Linux says EIO when the other end is closed
-        pass
-    os.close(master)
-    stdout, _ = process.communicate(timeout=60)
-    return process.returncode, stdout, shown.decode()
-
-
 def test_the_bar_is_on_stderr_and_only_on_a_terminal(tmp_path):
-    code, stdout, shown = on_a_terminal("convert", SAMPLE, tmp_path / "out", "--json")
+    code, stdout, shown = on_a_terminal("stderr", 100, "convert", SAMPLE, tmp_path / "out", "--json")
     assert code == 0
     assert "2,000 of 2,000 rows" in shown
     assert "rows/s" in shown
     assert "MB/s" in shown
     assert json.loads(stdout)["rows"] == 2000
-    code, stdout, shown = on_a_terminal("convert", SAMPLE, tmp_path / "out", "--quiet")
+    code, stdout, shown = on_a_terminal("stderr", 100, "convert", SAMPLE, tmp_path / "out", "--quiet")
     assert (code, stdout, shown) == (0, "", "")
 
 

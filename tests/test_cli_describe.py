@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +12,7 @@ import pytest
 from pymilvus import DataType as PymilvusType
 from pymilvus import MilvusClient
 
-from commands import run_vecmill
+from commands import on_a_terminal, run_vecmill
 from test_cli import SAMPLE, error_line
 from vecmill.cli.inspect import bars
 from vecmill.schema_io import as_schema
@@ -35,7 +32,7 @@ def test_inspect_prints_tables_for_people(tmp_path):
 
 def test_inspect_on_a_narrow_terminal_cuts_nothing_off(tmp_path):
     wide = run_vecmill("inspect", SAMPLE, "-n", "0").stdout.splitlines()[3:]
-    code, shown = on_a_narrow_terminal("inspect", SAMPLE, "-n", "0")
+    code, _, shown = on_a_terminal("stdout", 80, "inspect", SAMPLE, "-n", "0", term="dumb")
     assert code == 0
     assert "…" not in shown
     lines = shown.splitlines()
@@ -45,24 +42,6 @@ def test_inspect_on_a_narrow_terminal_cuts_nothing_off(tmp_path):
     assert [lines[at + 2].strip()] == wide[-1].split()[-1:]
     assert "  nulls 0, bytes 2 to 44, mean 12.78" in lines
     assert [line.split()[-1] for line in wide] == [line.strip() for line in lines if line.strip()[:1] in "▁▂▃▄▅▆▇█"]
-
-
-def on_a_narrow_terminal(*args) -> tuple[int, str]:
-    """Run the command with stdout on a pseudo terminal of 80 columns; return exit code and what that showed."""
-    master, slave = pty.openpty()
-    env = os.environ | {"TERM": "dumb", "COLUMNS": "80"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vecmill.cli", *map(str, args)], stdout=slave, stderr=subprocess.DEVNULL, env=env
-    )
-    os.close(slave)
-    shown = b""
-    try:
-        while chunk := os.read(master, 4096):
-            shown += chunk
-    except OSError:  # Linux says EIO when the other end is closed
-        pass
-    os.close(master)
-    return process.wait(timeout=60), shown.decode()
 
 
 def test_inspect_as_json(tmp_path):
