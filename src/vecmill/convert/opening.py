@@ -22,11 +22,11 @@ from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path
+from vecmill.sources.textstream import STDIN
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | Any | None
 Columns = Mapping[str, str] | Iterable[str] | None
-_STDIN = "-"
 
 
 def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
@@ -149,8 +149,8 @@ def _kinds(one: Input, kind: str | None) -> Iterator[tuple[str, str]]:
             yield from _kinds(inner, kind)
     elif not isinstance(one, str | os.PathLike):
         yield type(one).__name__, "in memory"
-    elif os.fspath(one) == _STDIN:
-        yield _STDIN, kind or "csv"  # it may be any kind of text
+    elif os.fspath(one) == STDIN:
+        yield STDIN, kind or "csv"  # it may be any kind of text
     elif (manifest := manifest_of(one)) is not None:
         yield os.fspath(one), manifest.file_type.lower()
     else:
