@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from vecmill.blobs import closing
@@ -14,6 +14,7 @@ from vecmill.plan import ColumnPlan
 from vecmill.validate.cells import cell_problems, json_text_problem, text_problem
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
+from vecmill.validate.fine import FineRows
 from vecmill.validate.inputs import Entry
 from vecmill.validate.sparse_form import Problem
 from vecmill.validate.texts import value_problem
@@ -38,10 +39,10 @@ class WrongFile(Exception):  # noqa: N818  a signal to the caller, which words a
 
 
 class Records:
-    """The records of a file; ``blank_lines`` counts what was passed over."""
+    """The records of a file, but those that ``pass_over`` goes behind; ``blank_lines`` counts what nobody looks at."""
 
-    def __init__(self, window: Window, sep: bytes) -> None:
-        self._window, self._sep = window, sep
+    def __init__(self, window: Window, sep: bytes, pass_over: Callable[[Window], int]) -> None:
+        self._window, self._sep, self._pass_over = window, sep, pass_over
         self.blank_lines = 0
 
     def __iter__(self) -> Iterator[tuple[list[bytes], int]]:
@@ -54,6 +55,8 @@ class Records:
             if blank is not None:
                 self.blank_lines += blank.end() - blank.start()
                 window.at = blank.end()
+                continue
+            if self._pass_over(window):
                 continue
             offset = window.offset
             found = self._record()
@@ -148,7 +151,8 @@ def check_csv(entry: Entry, context: Context, findings: Findings) -> int | None:
         if window.peek(3) == b"\xef\xbb\xbf":
             findings.add("csv-bom", file=entry.name, offset=0, expected="the header", got="a byte order mark")
             window.take(3)
-        return _Check(entry.name, context, findings).run(Records(window, context.sep.encode()))
+        check = _Check(entry.name, context, findings)
+        return check.run(Records(window, context.sep.encode(), check.pass_over))
 
 
 class _Check:
@@ -156,22 +160,28 @@ class _Check:
         self._file, self._context, self._findings = file, context, findings
         self._null = context.nullkey.encode()
         self._columns: list[ColumnPlan | None] = []
+        self._limit = {"headers": 1, "sample": context.sample_rows, "full": None}[context.level]
+        self._n = -1
+        self._fine: FineRows | None = None
 
     def run(self, records: Records) -> int | None:
-        limit = {"headers": 1, "sample": self._context.sample_rows, "full": None}[self._context.level]
-        n = -1
         try:
             for cells, offset in records:
-                if n < 0:
+                if self._n < 0:
                     self._header(cells)
-                elif n == limit:
+                elif self._n == self._limit:
                     return None
                 else:
-                    self._row(cells, n, offset)
-                n += 1
+                    self._row(cells, self._n, offset)
+                self._n += 1
         except WrongFile as wrong:
             self._findings.add(
-                wrong.rule, file=self._file, row=max(n, 0), offset=wrong.offset, expected=wrong.expected, got=wrong.got
+                wrong.rule,
+                file=self._file,
+                row=max(self._n, 0),
+                offset=wrong.offset,
+                expected=wrong.expected,
+                got=wrong.got,
             )
             return None
         if records.blank_lines:
@@ -181,9 +191,20 @@ class _Check:
                 expected="rows without gaps",
                 got=f"{records.blank_lines} blank lines",
             )
-        if n < 1:
+        if self._n < 1:
             self._findings.add("file-no-rows", file=self._file, expected="rows", got="none")
-        return max(n, 0)
+        return max(self._n, 0)
+
+    def pass_over(self, window: Window) -> int:
+        """Go behind rows that are surely fine; return how many were passed."""
+        if self._fine is None:
+            return 0
+        passed, later = self._fine.csv_rows(window, self._limit, self._n)
+        for row, plan, cell in later:
+            for rule, expected, got in self._problems(plan, cell):
+                self._add(rule, plan.name, row, expected, got)
+        self._n += passed
+        return passed
 
     def _header(self, cells: list[bytes]) -> None:
         names = [cell.decode(errors="replace") for cell in cells]
@@ -194,6 +215,7 @@ class _Check:
         plans = self._context.plans
         self._columns = [plans[name] if good else None for name, good in zip(names, known, strict=True)]
         self._context.require(names, self._file, self._findings)
+        self._fine = FineRows(self._context, "csv", self._columns)
 
     def _row(self, cells: list[bytes], row: int, offset: int) -> None:
         if len(cells) != len(self._columns):

@@ -13,6 +13,7 @@ from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.validate.cells import cell_problems, json_nbytes, size_problem
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
+from vecmill.validate.fine import FineRows
 from vecmill.validate.inputs import Entry
 from vecmill.validate.window import Window
 
@@ -38,41 +39,48 @@ def check_json(entry: Entry, context: Context, findings: Findings, *, lines: boo
         findings.add("file-empty", file=entry.name, expected="rows", got="0 bytes")
         return None
     limit = {"headers": 1, "sample": context.sample_rows, "full": None}[context.level]
-    rows = RowCheck(entry.name, context, findings)
-    n = 0
+    rows = RowCheck(entry.name, context, findings, limit)
     with closing(blob):
         try:
-            for row, offset in _rows(blob, lines):
-                if n == limit:
+            for row, offset in _rows(blob, lines, rows):
+                if rows.n == limit:
                     return None
-                rows.check(row, n, offset)
-                n += 1
+                rows.check(row, rows.n, offset)
+                rows.n += 1
         except WrongFile as wrong:
-            at = n if wrong.rule == "json-row" else None
+            at = rows.n if wrong.rule == "json-row" else None
             findings.add(
                 wrong.rule, file=entry.name, row=at, offset=wrong.offset, expected=wrong.expected, got=wrong.got
             )
             return None
-    if n == 0:
+    if rows.n == 0:
         findings.add("file-no-rows", file=entry.name, expected="rows", got="none")
-    return n
+    return rows.n
 
 
-def _rows(blob: Blob, lines: bool) -> Iterator[tuple[bytes, int]]:
-    """Yield (text, place) of every row. Raises WrongFile."""
+def _rows(blob: Blob, lines: bool, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
+    """Yield (text, place) of every row that is to be looked at closely. Raises WrongFile."""
     window = Window(blob)
     if window.peek(3) == b"\xef\xbb\xbf":
         raise WrongFile("json-syntax", "JSON", "a byte order mark", 0)
-    if lines:
-        while window.skip_blanks():
+    yield from _of_lines(window, rows) if lines else _of_list(window, rows)
+
+
+def _of_lines(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
+    while window.skip_blanks():
+        if not rows.pass_over(window, comma=False):
             yield _value(window)
-        return
+
+
+def _of_list(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
     wrapped = _open_list(window)
     _blanks(window)
     if window.peek(1) == b"]":
         window.take(1)
     else:
         while True:
+            while rows.pass_over(window, comma=True):
+                pass
             yield _value(window)
             _blanks(window)
             mark = window.take(1)
@@ -164,15 +172,31 @@ def _long_int(text: str) -> int | float:
 
 
 class RowCheck:
-    """Rows of one file against the schema."""
+    """Rows of one file against the schema. ``n``: how many were looked at; ``limit``: how many are to be."""
 
-    def __init__(self, file: str, context: Context, findings: Findings) -> None:
+    def __init__(self, file: str, context: Context, findings: Findings, limit: int | None) -> None:
         self._file, self._context, self._findings = file, context, findings
+        self.n, self._limit = 0, limit
+        self._fine = FineRows(context, "json")
         self._twice = _Duplicates()
         self._decode = json.JSONDecoder(object_pairs_hook=self._twice, parse_constant=_no_constant).decode
         # Python refuses to read an integer of more than 4,300 digits.
         self._decode_long = json.JSONDecoder(object_pairs_hook=self._twice, parse_int=_long_int).decode
         self._required = [name for name in context.plans if context.is_required(name)]
+
+    def pass_over(self, window: Window, *, comma: bool) -> int:
+        """Go behind rows that are surely fine, in a list each with its comma; return how many were passed."""
+        passed, later = self._fine.json_rows(window, self._limit, self.n, comma=comma)
+        for row, plan, raw in later:
+            self._value(plan, self._decoded(raw.decode()), row, may_be_long=False)
+        self.n += passed
+        return passed
+
+    def _decoded(self, text: str) -> Any:
+        try:
+            return self._decode(text)
+        except ValueError:
+            return self._decode_long(text)
 
     def check(self, raw: bytes, row: int, offset: int) -> None:
         """Look at one row, which is known to be JSON."""
@@ -185,10 +209,7 @@ class RowCheck:
             self._add("value-text-utf8", None, row, "UTF-8", f"the byte {raw[error.start]:02X}", offset + error.start)
             text = raw.decode(errors="replace")
         try:
-            try:
-                value = self._decode(text)
-            except ValueError:
-                value = self._decode_long(text)
+            value = self._decoded(text)
         except RecursionError:
             self._add("json-row", None, row, "values nested less than 900 deep", "deeper ones", offset)
             return

@@ -1,0 +1,292 @@
+/* Is a value of a text file surely fine for its field? "No" means only that somebody has to look closer.
+ *
+ * Every function takes the bytes p..end and returns the place behind the value, or NULL where it is not surely fine, or
+ * not whole. A number is fine if its digits say so: it is not converted. */
+#ifndef VECMILL_FINEROWS_H
+#define VECMILL_FINEROWS_H
+
+#include "jsonrows.h"
+#include "scan.h"
+#include "text.h"
+
+/* LATER: well-formed JSON is all that is looked at here. ANY: nothing is asked of it. */
+enum { VM_F_ANY, VM_F_BOOL, VM_F_INT, VM_F_FLOAT, VM_F_TEXT, VM_F_JSON, VM_F_META, VM_F_SPARSE, VM_F_LIST, VM_F_LATER };
+
+#define VM_F_DEPTH 64
+#define VM_F_SCRATCH 65536
+
+typedef struct {
+    int kind;
+    int item;             /* the kind of the elements of a LIST; its limits are those below */
+    int exact;            /* a LIST has `count` elements, not at most so many */
+    int optional;         /* there may be a null, or nothing */
+    int digits;           /* FLOAT: every number with so many digits before its point is within the range */
+    int64_t low, top;     /* INT */
+    Py_ssize_t count;     /* LIST */
+    Py_ssize_t max_bytes; /* TEXT; of JSON the most that it may have as it stands */
+} vm_fine;
+
+/* Up to the first byte that is no digit. */
+static inline const uint8_t *vm_fine_digits(const uint8_t *p, const uint8_t *end)
+{
+    uint64_t word;
+    while (end - p >= 8) {
+        memcpy(&word, p, 8);
+        if ((word & 0xF0F0F0F0F0F0F0F0ULL) != 0x3030303030303030ULL ||
+            ((word + 0x0606060606060606ULL) & 0xF0F0F0F0F0F0F0F0ULL) != 0x3030303030303030ULL)
+            break;
+        p += 8;
+    }
+    while (p < end && (uint8_t)(*p - '0') < 10)
+        p++;
+    return p;
+}
+
+static inline const uint8_t *vm_fine_int(const uint8_t *p, const uint8_t *end, int64_t low, int64_t top)
+{
+    int negative = p < end && *p == '-';
+    p += negative;
+    const uint8_t *first = p;
+    uint64_t value = 0;
+    while (p < end && p - first < 19 && (uint8_t)(*p - '0') < 10)
+        value = value * 10 + (uint64_t)(*p++ - '0');
+    if (p == first || (*first == '0' && p - first > 1) || p == end || (uint8_t)(*p - '0') < 10)
+        return NULL;
+    if (*p == '.' || (*p | 0x20) == 'e')
+        return NULL;
+    return value <= (negative ? -(uint64_t)low : (uint64_t)top) ? p : NULL;
+}
+
+static inline const uint8_t *vm_fine_float(const uint8_t *p, const uint8_t *end, int digits)
+{
+    if (p < end && *p == '-')
+        p++;
+    const uint8_t *first = p;
+    p = vm_fine_digits(p, end);
+    Py_ssize_t n = p - first;
+    if (n == 0 || (*first == '0' && n > 1))
+        return NULL;
+    if (p < end && *p == '.') {
+        const uint8_t *point = ++p;
+        p = vm_fine_digits(p, end);
+        if (p == point)
+            return NULL;
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        int power = 0, negative = 0;
+        if (++p < end && (*p == '-' || *p == '+'))
+            negative = *p++ == '-';
+        const uint8_t *start = p;
+        while (p < end && p - start < 4 && (uint8_t)(*p - '0') < 10)
+            power = power * 10 + (*p++ - '0');
+        if (p == start || (p < end && (uint8_t)(*p - '0') < 10))
+            return NULL;
+        n += negative ? 0 : power;
+    }
+    return p < end && n <= digits ? p : NULL;
+}
+
+static inline const uint8_t *vm_fine_word(const uint8_t *p, const uint8_t *end, const char *word, Py_ssize_t n)
+{
+    return end - p >= n && memcmp(p, word, (size_t)n) == 0 ? p + n : NULL;
+}
+
+static inline const uint8_t *vm_fine_bool(const uint8_t *p, const uint8_t *end)
+{
+    return p < end && *p == 't' ? vm_fine_word(p, end, "true", 4) : vm_fine_word(p, end, "false", 5);
+}
+
+/* Is there an escape of a surrogate, of half a pair or of a whole one? */
+static inline int vm_fine_has_surrogate(const uint8_t *p, const uint8_t *end)
+{
+    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        if (p[1] == 'u' && (p[2] | 0x20) == 'd' && p[3] >= '8')
+            return 1;
+        p += 2;
+    }
+    return 0;
+}
+
+/* A string of UTF-8. Escapes only make it longer than what they stand for. */
+static inline const uint8_t *vm_fine_string(const uint8_t *p, const uint8_t *end, Py_ssize_t max_bytes)
+{
+    int escaped = 0, why;
+    if (p == end || *p != '"')
+        return NULL;
+    const uint8_t *q = vm_string_end(++p, end, &escaped, &why);
+    if (q == NULL || q - p > max_bytes || !vm_utf8_valid(p, q - p) || (escaped && vm_fine_has_surrogate(p, q)))
+        return NULL;
+    return q + 1;
+}
+
+/* Any JSON value of UTF-8, not nested deep. */
+static inline const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end)
+{
+    uint8_t open[VM_F_DEPTH / 8] = {0};
+    Py_ssize_t bad, n = vm_json_end(p, 0, end - p, open, VM_F_DEPTH, &bad);
+    return n > 0 && vm_utf8_valid(p, n) ? p + n : NULL;
+}
+
+/* All of p..end is JSON text. */
+static inline int vm_fine_json_text(const uint8_t *p, const uint8_t *end)
+{
+    p = vm_fine_json(p, end);
+    return p != NULL && vm_white(p, end) == end;
+}
+
+/* An object of ascending decimal indices and numbers. */
+static inline const uint8_t *vm_fine_sparse(const uint8_t *p, const uint8_t *end)
+{
+    int64_t last = -1;
+    if (p == end || *p != '{')
+        return NULL;
+    p = vm_white(p + 1, end);
+    if (p < end && *p == '}')
+        return p + 1;
+    for (;;) {
+        int64_t index = 0;
+        if (p == end || *p != '"')
+            return NULL;
+        const uint8_t *first = ++p;
+        while (p < end && p - first < 10 && (uint8_t)(*p - '0') < 10)
+            index = index * 10 + (*p++ - '0');
+        if (p == first || p == end || *p != '"' || (*first == '0' && p - first > 1) || index <= last ||
+            index > 4294967294)
+            return NULL;
+        last = index;
+        p = vm_white(p + 1, end);
+        if (p == end || *p != ':')
+            return NULL;
+        p = vm_white(p + 1, end);
+        if (p == end || *p == '-' || (p = vm_fine_float(p, end, 38)) == NULL)
+            return NULL;
+        p = vm_white(p, end);
+        if (p == end)
+            return NULL;
+        if (*p == '}')
+            return p + 1;
+        if (*p != ',')
+            return NULL;
+        p = vm_white(p + 1, end);
+    }
+}
+
+static inline __attribute__((always_inline)) const uint8_t *vm_fine_items(const vm_fine *f, const int item,
+                                                                          const uint8_t *p, const uint8_t *end)
+{
+    Py_ssize_t n = 0;
+    if (p == end || *p != '[')
+        return NULL;
+    p = vm_white(p + 1, end);
+    if (p == end || *p != ']') {
+        for (;;) {
+            p = item == VM_F_FLOAT  ? vm_fine_float(p, end, f->digits)
+                : item == VM_F_INT  ? vm_fine_int(p, end, f->low, f->top)
+                : item == VM_F_TEXT ? vm_fine_string(p, end, f->max_bytes)
+                                    : vm_fine_bool(p, end);
+            if (p == NULL)
+                return NULL;
+            n++;
+            p = vm_white(p, end);
+            if (p == end)
+                return NULL;
+            if (*p == ']')
+                break;
+            if (*p != ',')
+                return NULL;
+            p = vm_white(p + 1, end);
+        }
+    }
+    return p < end && (f->exact ? n == f->count : n <= f->count) ? p + 1 : NULL;
+}
+
+static const uint8_t *vm_fine_list(const vm_fine *f, const uint8_t *p, const uint8_t *end)
+{
+    switch (f->item) {
+    case VM_F_FLOAT:
+        return vm_fine_items(f, VM_F_FLOAT, p, end);
+    case VM_F_INT:
+        return vm_fine_items(f, VM_F_INT, p, end);
+    case VM_F_TEXT:
+        return vm_fine_items(f, VM_F_TEXT, p, end);
+    default:
+        return vm_fine_items(f, VM_F_BOOL, p, end);
+    }
+}
+
+/* A string of JSON text, or an object. */
+static const uint8_t *vm_fine_json_field(const vm_fine *f, const uint8_t *p, const uint8_t *end, uint8_t *scratch)
+{
+    if (p == end)
+        return NULL;
+    if (*p == '{') {
+        const uint8_t *q = vm_fine_json(p, end);
+        return q != NULL && q - p <= f->max_bytes ? q : NULL;
+    }
+    const uint8_t *q = vm_fine_string(p, end, VM_F_SCRATCH);
+    if (q == NULL)
+        return NULL;
+    Py_ssize_t n = vm_json_unescape(p + 1, q - p - 2, scratch);
+    return n >= 0 && vm_fine_json_text(scratch, scratch + n) ? q : NULL;
+}
+
+/* A value of a row of JSON. A null of an optional field is fine; LATER and ANY take any JSON. */
+static const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end, uint8_t *scratch)
+{
+    if (p < end && *p == 'n')
+        return f->optional ? vm_fine_word(p, end, "null", 4) : NULL;
+    switch (f->kind) {
+    case VM_F_BOOL:
+        return vm_fine_bool(p, end);
+    case VM_F_INT:
+        return vm_fine_int(p, end, f->low, f->top);
+    case VM_F_FLOAT:
+        return vm_fine_float(p, end, f->digits);
+    case VM_F_TEXT:
+        return vm_fine_string(p, end, f->max_bytes);
+    case VM_F_JSON:
+        return vm_fine_json_field(f, p, end, scratch);
+    case VM_F_META:
+        return p < end && *p == '{' ? vm_fine_json_field(f, p, end, scratch) : NULL;
+    case VM_F_LIST:
+        return vm_fine_list(f, p, end);
+    default:
+        return vm_fine_json(p, end);
+    }
+}
+
+/* A cell of CSV, all of p..end, without the quotes around it. A cell that is the null of the file is not given. */
+static int vm_fine_cell(const vm_fine *f, const uint8_t *p, const uint8_t *end)
+{
+    static const char *const bools[] = {"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"};
+    const uint8_t *q = NULL;
+    switch (f->kind) {
+    case VM_F_BOOL:
+        for (int i = 0; i < 12; i++)
+            if ((Py_ssize_t)strlen(bools[i]) == end - p && memcmp(bools[i], p, (size_t)(end - p)) == 0)
+                return 1;
+        return 0;
+    case VM_F_INT: /* the byte behind a cell is there, and belongs to no number */
+        return vm_fine_int(p, end + 1, f->low, f->top) == end;
+    case VM_F_FLOAT:
+        return end - p <= 400 && vm_fine_float(p, end + 1, f->digits) == end;
+    case VM_F_TEXT:
+        return end - p <= f->max_bytes && vm_utf8_valid(p, end - p);
+    case VM_F_META:
+        q = vm_white(p, end);
+        return q < end && *q == '{' && end - p <= f->max_bytes && vm_fine_json_text(p, end);
+    case VM_F_JSON:
+        return end - p <= f->max_bytes && vm_fine_json_text(p, end);
+    case VM_F_SPARSE:
+        q = vm_fine_sparse(p, end);
+        break;
+    case VM_F_LIST:
+        q = vm_fine_list(f, p, end);
+        break;
+    default:
+        return 1;
+    }
+    return q != NULL && vm_white(q, end) == end;
+}
+
+#endif
