@@ -17,12 +17,13 @@ cdef extern from "finerows.h" nogil:
         int kind, item, exact, optional, digits
         int64_t low, top
         Py_ssize_t count, max_bytes
+        uint8_t *scratch
     const uint8_t *vm_white(const uint8_t *p, const uint8_t *end) noexcept
     const uint8_t *vm_string_end(const uint8_t *p, const uint8_t *end, int *escaped, int *why) noexcept
     bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
     const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end) noexcept
     const uint8_t *vm_fine_sparse(const uint8_t *p, const uint8_t *end) noexcept
-    const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end, uint8_t *scratch) noexcept
+    const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end) noexcept
     bint vm_fine_cell(const vm_fine *f, const uint8_t *p, const uint8_t *end) noexcept
 
 cdef extern from "delimited.h" nogil:
@@ -66,10 +67,10 @@ cdef inline bint same(const Key *a, const Key *b) noexcept nogil:
 cdef class FineRows:
     """The fields of one file.
 
-    ``fields``: (name, kind, item, exact, optional, digits, low, top, count, max_bytes), as in ``finerows.h``; of CSV one a
-    column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has room for
-    values that Python looks at: row from the first one on, field, first byte, byte behind it, whether quotes in it are
-    doubled. Names are UTF-8.
+    ``fields``: (name, kind, item, exact, optional, digits, low, top, count, max_bytes), as in ``finerows.h``; of CSV
+    one a column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has
+    room for values that Python looks at: row from the first one on, field, first byte, byte behind it, whether quotes
+    in it are doubled. Names are UTF-8.
     """
 
     cdef readonly tuple names
@@ -95,11 +96,12 @@ cdef class FineRows:
         self.keys = <Key *>calloc(self.n + 1, sizeof(Key))
         self.banned = <Key *>calloc(len(self.forbidden) + 1, sizeof(Key))
         self.seen = <uint8_t *>malloc(self.n + 1)
-        self.scratch = <uint8_t *>malloc(VM_F_SCRATCH + 1)
+        self.scratch = <uint8_t *>malloc(2 * VM_F_SCRATCH)
         if not (self.fields and self.keys and self.banned and self.seen and self.scratch):
             raise MemoryError
         for i, field in enumerate(fields):
             f = &self.fields[i]
+            f.scratch = self.scratch + VM_F_SCRATCH
             (_, f.kind, f.item, f.exact, f.optional, f.digits, f.low, f.top, f.count, f.max_bytes) = field
         for i, name in enumerate(self.names):
             self.keys[i] = Key(<const uint8_t *>PyBytes_AsString(name), len(name))  # self.names keeps it alive
@@ -122,7 +124,8 @@ cdef class FineRows:
                 return i
         return -1
 
-    cdef bint note(self, Py_ssize_t row, Py_ssize_t field, Py_ssize_t start, Py_ssize_t stop, bint doubled) noexcept nogil:
+    cdef bint note(self, Py_ssize_t row, Py_ssize_t field, Py_ssize_t start, Py_ssize_t stop,
+                   bint doubled) noexcept nogil:
         if self.n_later == self.later.shape[0]:
             return False
         self.later[self.n_later, 0] = row
@@ -229,7 +232,7 @@ cdef class FineRows:
         if f.kind == VM_F_SPARSE:
             q = vm_fine_sparse(p, end)
         if q == NULL:
-            q = vm_fine_value(f, p, end, self.scratch)
+            q = vm_fine_value(f, p, end)
             if q != NULL and f.kind >= VM_F_SPARSE and f.kind != VM_F_LIST and p[0] != c"n":
                 if not self.note(row, field, p - base, q - base, False):
                     return NULL
@@ -284,7 +287,7 @@ cdef class FineRows:
         if f.kind == VM_F_LATER:
             return self.note(row, column, p - base, cell.end - base, doubled)
         if doubled and f.kind != VM_F_TEXT:
-            if n > VM_F_SCRATCH:
+            if n >= VM_F_SCRATCH:
                 return False
             n = vm_unquote(p, n, d.quote, self.scratch)
             p = self.scratch
