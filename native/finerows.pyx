@@ -6,7 +6,7 @@ only looked at in Python are noted with their places. All walks release the GIL.
 """
 
 from cpython.bytes cimport PyBytes_AsString
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memset
 
@@ -62,6 +62,34 @@ cdef struct Key:
 
 cdef inline bint same(const Key *a, const Key *b) noexcept nogil:
     return a.size == b.size and memcmp(a.start, b.start, a.size) == 0
+
+
+def fine_sparse(const int32_t[::1] offsets not None, const uint8_t[::1] data not None, Py_ssize_t first):
+    """Return the first value, from ``first`` on, that is not surely the JSON text of a sparse vector, or -1.
+
+    The column is as in Arrow: ``offsets`` (n + 1), absolute positions in ``data``. Surely fine are decimal indices in
+    ascending order with numbers that are not negative.
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0] - 1, size = data.shape[0]
+    cdef const uint8_t *base
+    cdef const uint8_t *p
+    cdef const uint8_t *end
+    if first < 0 or n < 0:
+        raise ValueError("offsets must hold n + 1 entries, and first must not be negative")
+    if size == 0:
+        return first if first < n else -1
+    base = &data[0]
+    i = first
+    with nogil:
+        while i < n:
+            if offsets[i] < 0 or offsets[i + 1] < offsets[i] or offsets[i + 1] > size:
+                break
+            end = base + offsets[i + 1]
+            p = vm_fine_sparse(vm_white(base + offsets[i], end), end)
+            if p == NULL or vm_white(p, end) != end:
+                break
+            i += 1
+    return i if i < n else -1
 
 
 cdef class FineRows:

@@ -17,6 +17,7 @@ from validating import D
 from vecmill import CollectionSchema, FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill._native import finerows as kernel
 from vecmill.validate import csv_file, json_file
+from vecmill.validate.texts import value_problem
 
 INTEGERS = ["0", "-0", "7", "-128", "127", "128", "-129", "32767", "-32769", "2147483648", "9223372036854775807",
             "-9223372036854775808", "9223372036854775808", "-9223372036854775809", "99999999999999999999", "01", "1.0",
@@ -269,6 +270,29 @@ def test_cells_for_later():
     rows, at, n = one.csv_rows(b'"a""b",1\nc,2\nd,"x"\n', 0, 99, ord(","), b"")
     assert (rows, at, n) == (2, 13, 2)
     assert room[:n].tolist() == [[0, 0, 1, 5, 1], [1, 0, 9, 10, 0]]
+
+
+@given(st.lists(st.sampled_from(OBJECTS) | st.sampled_from([' {"5": 1} ', '{"5":1}x', '{"5" : 1e3 , "6" :0.5}'])))
+def test_fine_sparse(texts):
+    raw = [text.encode() for text in texts]
+    offsets = np.zeros(len(raw) + 1, np.int32)
+    np.cumsum([len(one) for one in raw], out=offsets[1:])
+    data = np.frombuffer(b"".join(raw), np.uint8)
+    first = 0
+    while (found := kernel.fine_sparse(offsets, data, first)) >= 0:
+        assert all(value_problem("sparse", text) is None for text in texts[first:found])
+        first = found + 1
+    assert all(value_problem("sparse", text) is None for text in texts[first:])
+
+
+def test_fine_sparse_passes_what_writers_write():
+    data = np.frombuffer(b'{}{"0":0.5,"4294967294":1e-9}', np.uint8)
+    offsets = np.array([0, 2, len(data)], np.int32)
+    assert kernel.fine_sparse(offsets, data, 0) == -1
+    assert kernel.fine_sparse(offsets, data[:0], 0) == 0
+    assert kernel.fine_sparse(np.array([0, 99], np.int32), data, 0) == 0
+    with pytest.raises(ValueError, match="must not be negative"):
+        kernel.fine_sparse(offsets, data, -1)
 
 
 def test_what_it_asks_for():
