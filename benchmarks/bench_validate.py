@@ -184,9 +184,12 @@ def bench_many(args: argparse.Namespace, found: dict[str, float]) -> None:
                     writer.append_batch(columns | {"vector": rng.standard_normal((n, DIM), dtype="f4")})
                     writer.commit()
             files = [[str(path) for path in group] for group in writer.batch_files]
-            singly_s, together_s = interleaved(
-                args.rounds, lambda: [full_look([one], schema) for one in files], lambda: full_look(files, schema)
-            )
+
+            def singly(files: list[list[str]] = files) -> None:
+                for one in files:
+                    full_look([one], schema)
+
+            singly_s, together_s = interleaved(args.rounds, singly, lambda files=files: full_look(files, schema))
             found[f"{form}_8_files_together"] = singly_s / together_s
             print(f"full, 8 files of {form}: together {singly_s / together_s:.2f}x as fast as one after another")
 
