@@ -30,7 +30,8 @@ from validating import (
 from vecmill import FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill.validate import parquet as parquet_checks
 from vecmill.validate.rule import Severity
-from vecmill.validate.rules import RULES, as_markdown
+from vecmill.validate.rules import RULES
+from vecmill.validate.rules_page import as_markdown
 
 PLAIN = schema()
 TEXT = schema(D.VARCHAR, max_length=5)
