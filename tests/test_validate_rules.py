@@ -205,6 +205,13 @@ CASES: dict[str, Case] = {
         SPARSE, json_list(with_all({"1": 0.5}, {"indices": [-2], "values": [1]})),
         json_list(with_all({"1": 0.5}, {"indices": [7, 2], "values": [1, 2]})),
     ),
+    "value-key-twice": Case(
+        JSON, text_file("rows.jsonl", '{"id": 1, "v": [0, 1, 2, 3], "x": {"a": {"b": 1, "b": 2}}}'),
+        json_list(with_all({"a": {"b": 1}, "c": {"b": 2}})),
+    ),
+    "value-meta-number": Case(
+        META, json_list(rows(**{"$meta": '{"a": 9007199254740993}'})), json_list(rows(**{"$meta": {"a": 2**53 + 1}}))
+    ),
     "npy-magic": Case(PLAIN, npy(v=b"PAR1" + bytes(200)), npy()),
     "npy-version": Case(
         PLAIN, npy(v=npy_bytes(HEADER, VALUES, version=3)), npy(v=npy_bytes(HEADER, VALUES, version=2))
@@ -267,6 +274,10 @@ CASES: dict[str, Case] = {
     "json-top": Case(
         PLAIN, text_file("rows.json", json.dumps({"data": rows()})),
         text_file("rows.json", json.dumps({"Rows": rows()})),
+    ),
+    "json-rest": Case(
+        PLAIN, text_file("rows.json", json.dumps({"rows": rows()}) + json.dumps({"rows": rows()})),
+        text_file("rows.json", json.dumps({"rows": rows()}) + "\n"),
     ),
     "json-row": Case(PLAIN, json_lines([*rows(), 7]), json_lines(rows())),
     "csv-bom": Case(schema(), lambda f: with_bom(f, b"\xef\xbb\xbf"), lambda f: with_bom(f, b"")),

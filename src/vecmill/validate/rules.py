@@ -17,6 +17,7 @@ _PARQUET = "milvus importutilv2/parquet/util.go, field_reader.go"
 _JSON = "milvus importutilv2/json/reader.go, row_parser.go"
 _CSV = "milvus importutilv2/csv/reader.go, row_parser.go"
 _FILES = "milvus importutilv2/util.go, proxy/task_import.go"
+_GO_JSON = "Go encoding/json"
 _TRIED = "tried with Milvus 2.3.5"
 
 # id, what must hold, way out, source, severities.
@@ -160,6 +161,16 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "value-meta", "$meta is a JSON object, with no key that stands beside it too, and no $meta in it",
         "write it as an object", f"{_TRIED}; {_NPY}; {_PARQUET}",
         {"*": "refused", "npy": "silent 2.4=refused", "parquet": "silent 2.4=refused"},
+    ),
+    (
+        "value-key-twice",
+        "an object within a value has each key once: the last one counts (JSON text of a JSON field stays as it is)",
+        "remove one", _GO_JSON, {"json": "silent", "csv": "silent", "parquet": "silent"},
+    ),
+    (
+        "value-meta-number",
+        "an integer in $meta that is text is one that a float64 holds: the server makes one of it",
+        "write it as text, or in JSON $meta as an object", f"{_JSON}; {_CSV}", {"json": "silent", "csv": "silent"},
     ),
     (
         "value-geometry", "a geometry is well-formed WKT", "write it with a geometry library",
@@ -307,6 +318,11 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "json-top", "the file is a list of objects, or an object whose only key is rows", "write a list of objects",
         f"{_TRIED}; {_JSON}", {"json": "refused"},
+    ),
+    (
+        "json-rest",
+        "nothing stands behind the rows, and between JSON Lines no ] or }: the server does not read what follows",
+        "write one list of objects", f"{_JSON}; {_GO_JSON}", {"json": "silent"},
     ),
     ("json-row", "every row is an object of at most 64 MiB", "write rows as objects", _JSON, {"json": "refused"}),
     # -- CSV
