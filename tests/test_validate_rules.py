@@ -198,6 +198,10 @@ CASES: dict[str, Case] = {
         TIME, json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31 12:00:00Z")),
         json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31 12:00:00")),
     ),
+    "value-timestamptz-finer": Case(
+        TIME, json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.1234567Z")),
+        json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31 12:00:00.123456000")),
+    ),
     "value-sparse": Case(
         SPARSE, json_list(with_all({"1": 0.5}, {"4294967295": 1})), json_list(with_all({"1": 0.5}, {"4294967294": 0}))
     ),
@@ -285,6 +289,13 @@ CASES: dict[str, Case] = {
     "csv-quote-first": Case(FLOAT, csv_text(f"1,{V},1.5", f'"1"2,{V},15'), csv_text(f'"1",{V},1.5')),
     "csv-cells": Case(FLOAT, csv_text(f"1,{V},1.5", f"1,{V}"), csv_text(f"1,{V},1.5")),
     "csv-blank-line": Case(FLOAT, csv_text(f"1,{V},1.5", "", f"2,{V},1.5"), csv_text(f"1,{V},1.5", f"2,{V},1.5")),
+    "csv-blank-row": Case(
+        schema(auto_id=True), text_file("rows.csv", f"v\n{V}\n\n{V}\n"), text_file("rows.csv", f"v\n{V}\n{V}\n{V}\n")
+    ),
+    "csv-dynamic": Case(
+        META, text_file("rows.csv", f"id,v,x\n1,{V},2\n"),
+        text_file("rows.csv", 'id,v,$meta\n' + f'1,{V},"{{""x"": 2}}"\n' * 3),
+    ),
     "csv-crlf": Case(TEXT, csv_text(f'1,{V},"a\r\nb"'), csv_text(f'1,{V},"a\nb"\r')),
 }  # fmt: skip
 
@@ -326,6 +337,7 @@ def test_a_file_that_just_holds(rule, tmp_path):
         "csv-quote",
         "csv-quote-first",
         "csv-blank-line",
+        "csv-blank-row",
         "csv-crlf",
     )
 

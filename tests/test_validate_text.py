@@ -103,3 +103,97 @@ FILES = {
 def test_what_stands_around_rows(file, tmp_path):
     told = [f"{rule} {severity}" for rule, severity, _, _ in found(text_file(*file)(tmp_path), PLAIN, target="2.6")]
     assert told == FILES[file]
+
+
+# -- CSV
+
+V = '"[0, 1, 2, 3]"'
+# Cells as they stand in the file, and the rule that they break.
+CELLS: list[tuple[D, tuple[str, ...], str]] = [
+    (D.DOUBLE, ("1_000", "5.", ".5", "+1_0.5e+0_1", "0x1p-2", "-0X_1.8P+1", "0" * 500 + "1.5"), ""),
+    (D.DOUBLE, ("1__0", "_1", "1_", "1_.5", "0x1", "0b1", " 1", "1e", ".", "0x.p1", "१"), "value-type refused"),
+    (D.DOUBLE, ("1e400", "0x1p1024", "-0x1p99999"), "value-range refused"),
+    (D.DOUBLE, ("inf", "+Infinity", "NaN"), "value-nan refused"),
+    (D.FLOAT, ("3.5e38", "0x1p128"), "value-range refused"),
+    (D.INT64, ("+5", "-0", "007", str(-(2**63))), ""),
+    (D.INT64, ("5.0", "1_0", "0x1", "--1", "1 ", "१"), "value-type refused"),
+    (D.INT64, (str(2**63), "9" * 50, "9" * 5_000), "value-range refused"),
+    (D.INT64, ("",), "value-null refused"),
+    (D.BINARY_VECTOR, ('"[0, 255]"', '"""AP8="""'), ""),
+    (D.BINARY_VECTOR, ('"""AP8AAA=="""',), "value-dim refused"),
+    (D.BINARY_VECTOR, ('"""AP8"""',), "value-type refused"),
+    (D.FLOAT_VECTOR, ('"[1, NaN, 3]"',), "value-nan-vector refused"),
+    (D.FLOAT_VECTOR, ('"[1, null, 3]"',), "value-null-element refused"),
+    (D.BFLOAT16_VECTOR, ('"[1, Infinity, 3]"',), "value-nan-half refused"),
+    (D.STRUCT, ('"[{""n"": 1, ""e"": [1, NaN, 3]}]"', "null"), "value-type refused"),
+    (D.STRUCT, ('"[{""n"": 1, ""n"": 1, ""e"": [1, 2, 3]}]"',), "value-key-twice silent"),
+    (D.SPARSE_FLOAT_VECTOR, ('"{""5"": 1, ""5"": 2}"',), "value-key-twice silent"),
+    (D.SPARSE_FLOAT_VECTOR, ('"{""5"": NaN}"', "null"), "value-sparse refused"),
+    (D.JSON, ('"{""a"": 1, ""a"": 2}"', '"{\r\n}"'), ""),
+    (D.JSON, ("[1e400]",), "value-json refused"),
+    (D.VARCHAR, ('"a\r\nb"',), "csv-crlf silent"),
+    (D.TIMESTAMPTZ, ("2026-01-31T12:00:00.१Z", "2026-01-31T12:00:00+०८:00"), "value-timestamptz refused"),
+    (D.GEOMETRY, ("POINT (१ 2)", "POINT (1\u00a02)", "POINT (1 2)\u00a0"), "value-geometry refused"),
+    (D.GEOMETRY, ('"POINT\r\n(1\t2)\r\n"',), ""),
+]
+PARAMS: dict[D, dict[str, Any]] = {
+    D.BINARY_VECTOR: {"dim": 16}, D.FLOAT_VECTOR: {"dim": 3}, D.BFLOAT16_VECTOR: {"dim": 3},
+    D.VARCHAR: {"max_length": 9},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "cells", "want"), CELLS)
+def test_cells(kind, cells, want, tmp_path):
+    used = STRUCT if kind is D.STRUCT else schema(kind, **PARAMS.get(kind, {}))
+    for cell in cells:
+        path = text_file("rows.csv", f"id,v,x\n0,{V},{cell}\n".encode())(tmp_path)
+        told = found(path, used, target="2.6")
+        assert [f"{rule} {severity}" for rule, severity, _, _ in told] == [want] * bool(want), cell[:40]
+        assert all((field, at) == ("x", 0) for _, _, field, at in told)
+
+
+TEXT = schema(D.VARCHAR, max_length=9, nullable=True)
+
+
+def test_rows_behind_a_wrong_quote(tmp_path):
+    rows = [f'1"2,{V},a', f"2,{V},b", f'3,{V},c"d', f'4,{V},"e"f', f"5,{V},far too long", f'"6"x,{V},g', f'7,{V},"h']
+    path = text_file("rows.csv", "\n".join(["id,v,x", *rows, f"8,{V},i", ""]))(tmp_path)
+    assert found(path, TEXT) == [
+        ("csv-quote-first", "silent", None, 0),
+        ("csv-quote", "refused", None, 2),
+        ("csv-quote", "refused", None, 3),
+        ("value-text-length", "refused", "x", 4),
+        ("csv-quote-first", "silent", None, 5),
+        ("csv-quote", "refused", None, 6),
+    ]
+    report = validate(path, TEXT)
+    assert [one.offset for one in report.findings] == [7, 64, 88, None, 123, 165]
+
+
+def test_headers(tmp_path):
+    def told(text: str, used: Any, target: str | None = None, **options: Any) -> list[Any]:
+        return found(text_file("rows.csv", text)(tmp_path), used, target=target, **options)
+
+    row = f"1,{V},2\n"
+    assert told(f'"id"x,v\n{row}', PLAIN) == [("csv-quote", "refused", None, None)]
+    assert told("\n\r\n\n", PLAIN)[-1] == ("file-empty", "refused", None, None)
+    assert told(f"id,v,q\n{row}", PLAIN, "2.5") == [("column-unknown", "refused", "q", None)]
+    assert told(f"id,v,q\n{row}", PLAIN, "2.6") == [("column-unknown", "advice", "q", None)]
+    assert told(f"id,v,q\n{row}", USED["META"][0], "2.5") == [("csv-dynamic", "advice", "q", None)]
+    assert told(f"id,v,id\n{row}", PLAIN) == [("column-twice", "silent", "id", None)]
+    key = ("value-meta", "refused", "$meta", 0)
+    text = 'id,v,q,$meta\n1,{},2,"{{""{}"": 1}}"\n'
+    assert told(text.format(V, "q"), USED["META"][0])[1:] == [key]
+    assert told(text.format(V, "r"), USED["META"][0])[1:] == []
+    assert told(text.format(V, "$meta"), USED["META"][0])[1:] == [key]
+    assert told(f"id,v\n0,{V}\n", PLAIN, nullkey="0") == []
+
+
+def test_blank_lines_in_one_column(tmp_path):
+    used = schema(auto_id=True)
+    for text, rules in (
+        (f"v\n{V}\n\n{V}\n", ["csv-blank-row"]),
+        (f"v\n{V}\n{V}\n\n", ["csv-blank-line"]),
+        (f'v\n{V}\n""\n{V}\n', ["value-null"]),
+    ):
+        assert [rule for rule, *_ in found(text_file("rows.csv", text)(tmp_path), used)] == rules

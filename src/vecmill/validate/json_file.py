@@ -16,7 +16,7 @@ from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.fine import FineRows
 from vecmill.validate.inputs import Entry
-from vecmill.validate.json_text import KeysTwice, key_twice, surrogate_problem
+from vecmill.validate.json_text import KeysTwice, key_twice, keys_of, surrogate_problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -164,13 +164,6 @@ def _long_int(text: str) -> int | float:
     return int(text) if len(text) < 400 else float("inf")
 
 
-def _object_of(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 class RowCheck:
     """Rows of one file against the schema. ``n``: how many were looked at; ``limit``: how many are to be."""
 
@@ -247,10 +240,9 @@ class RowCheck:
             else:
                 self._value(plan, one, row, may_be_long=n_bytes > JSON_MAX_BYTES)
         meta = value.get(DYNAMIC_FIELD)
-        if isinstance(meta, str):
-            meta = _object_of(meta)
-        if isinstance(meta, dict) and len(value) > 1:
-            for name in sorted(meta.keys() & (value.keys() - {DYNAMIC_FIELD})):
+        if isinstance(meta, str | dict) and len(value) > 1:
+            keys = keys_of(meta) if isinstance(meta, str) else meta.keys()
+            for name in sorted(keys & (value.keys() - {DYNAMIC_FIELD})):
                 self._add("value-meta", DYNAMIC_FIELD, row, "each key once", f"{name!r} beside it too")
 
     def _value(self, plan: ColumnPlan, value: Any, row: int, *, may_be_long: bool) -> None:

@@ -110,3 +110,12 @@ def meta_problem(text: bytes) -> Problem | None:
     if inexact:
         return "value-meta-number", "integers that a float64 holds", inexact[0]
     return twice.problem()
+
+
+def keys_of(text: str | bytes) -> set[str]:
+    """Return the keys of an object in JSON text; none of what is no object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return set()
+    return set(value) if isinstance(value, dict) else set()

@@ -68,11 +68,11 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "column-unknown",
         "every column is a field of the schema; dynamic values are in $meta (in JSON beside the fields)",
         "remove the column, or put it into $meta", f"{_TRIED}; {_PARQUET}",
-        {"*": "refused 2.6=advice", "csv": "advice"},
+        "refused 2.6=advice",
     ),
     (
         "column-twice", "a column is there once", "remove one", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}",
-        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent"},
+        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent", "csv": "silent"},
     ),
     (
         "column-auto-id", "there is no column for a primary key that the server makes (but see allow_insert_auto_id)",
@@ -179,6 +179,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "value-timestamptz", "a time is RFC 3339 text with an offset from -12:00 to +14:00, or naive",
         "write it as '2026-01-31T12:00:00Z'", "milvus pkg/util/timestamptz", "refused",
+    ),
+    (
+        "value-timestamptz-finer", "a time has no more than microseconds: the server cuts the rest",
+        "round it to microseconds", "milvus pkg/util/timestamptz", "silent",
     ),
     (
         "value-sparse",
@@ -348,7 +352,15 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "Go encoding/csv", {"csv": "advice"},
     ),
     (
-        "csv-crlf", "a cell has no CR LF in it: the server reads LF", "write it as JSON or Parquet",
+        "csv-blank-row", "in a file of one column there is no blank line between rows: it is no row",
+        "quote an empty cell", "Go encoding/csv", {"csv": "silent"},
+    ),
+    (
+        "csv-dynamic", "what goes into $meta stands in $meta: the server takes a column of its own as text",
+        "put numbers into $meta", _CSV, {"csv": "advice"},
+    ),
+    (
+        "csv-crlf", "text has no CR LF in it: the server reads LF", "write it as JSON or Parquet",
         "Go encoding/csv", {"csv": "silent"},
     ),
 )

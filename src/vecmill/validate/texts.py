@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vecmill._native import scan
 from vecmill._native import text as text_kernel
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
-from vecmill.timestamptz import timestamptz_problem
+from vecmill.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings
 from vecmill.validate.json_text import KeysTwice, large_number, may_be_large
 from vecmill.validate.sparse_form import sparse_problem
@@ -129,6 +129,8 @@ def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
         problem = timestamptz_problem(text)
         if problem is not None:
             return "value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}"
+        if is_finer_than_stored(text):
+            return "value-timestamptz-finer", "microseconds at most", repr(text[:60])
     else:
         twice = KeysTwice()
         try:
