@@ -41,7 +41,7 @@ _NOT_FINITE_RULES = {
     "sparse": "value-sparse",
 }
 _NO_LINE_ENDS = {ord("\r"): None, ord("\n"): None}
-_BLANK_LINES = re.compile(rb"\n+")
+_BLANK_LINES = re.compile(rb"(?:\r?\n){1,1000}")
 _AS_TEXT = ("geometry", "timestamptz")
 _OWN_EMPTY = (*_AS_TEXT, "text", "json", "meta")
 
@@ -72,7 +72,7 @@ class Records:
                 return
             blank = _BLANK_LINES.match(window.data, window.at)
             if blank is not None:
-                self.blank_lines += blank.end() - blank.start()
+                self.blank_lines += blank.group().count(b"\n")
                 window.at = blank.end()
                 continue
             if self._pass_over(window):
@@ -145,7 +145,7 @@ class Records:
                 at += len(sep)
             elif data[at : at + 1] == b"\n" or data[at : at + 2] == b"\r\n":
                 return cells, at + (1 if data[at : at + 1] == b"\n" else 2)
-            elif at >= len(data) or (data[at:] == b"\r" and at_end):
+            elif at >= len(data) or (at_end and data[at : at + 2] == b"\r"):
                 return cells, len(data)
             else:
                 raise self._wrong("a separator behind a quote", repr(data[at : at + 20])[1:], at, len(cells) - 1)

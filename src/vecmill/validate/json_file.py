@@ -255,9 +255,8 @@ class RowCheck:
 
     def _keys_within(self, value: dict[str, Any], row: int) -> None:
         """Say which values of a row have an object with a key that comes twice."""
-        for name, one in value.items() if self._twice.found else ():
-            key = self._twice.within(one)
-            if key is not None and self._is_taken(name):
+        for name, key in self._twice.within(value) if self._twice.found else ():
+            if self._is_taken(name):
                 rule, expected, got = key_twice(key)
                 self._add(rule, name, row, expected, got)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from vecmill.fields import DYNAMIC_FIELD
@@ -35,19 +36,20 @@ class KeysTwice:
         """Return (rule, expected, got) of an object that had a key twice."""
         return key_twice(self.found[0][1][0]) if self.found else None
 
-    def within(self, value: Any) -> str | None:
-        """Return a key that came twice in an object within a value, None where none did."""
+    def within(self, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield (name, key) of each value of a row that has an object with a key that came twice."""
         twice = {id(made): keys[0] for made, keys in self.found}
-        rest = [value]
-        while rest:
-            one = rest.pop()
-            if isinstance(one, dict):
-                if id(one) in twice:
-                    return twice[id(one)]
-                rest += one.values()
-            elif isinstance(one, list):
-                rest += one
-        return None
+        for name, value in row.items():
+            rest = [value]
+            while rest:
+                one = rest.pop()
+                if isinstance(one, dict):
+                    if id(one) in twice:
+                        yield name, twice[id(one)]
+                        break
+                    rest += one.values()
+                elif isinstance(one, list):
+                    rest += one
 
 
 def key_twice(key: str) -> Problem:
