@@ -30,7 +30,8 @@ from validating import (
 from vecmill import FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill.validate import parquet as parquet_checks
 from vecmill.validate.rule import Severity
-from vecmill.validate.rules import RULES, as_markdown
+from vecmill.validate.rules import RULES
+from vecmill.validate.rules_page import as_markdown
 
 PLAIN = schema()
 TEXT = schema(D.VARCHAR, max_length=5)
@@ -197,12 +198,23 @@ CASES: dict[str, Case] = {
         TIME, json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31 12:00:00Z")),
         json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31 12:00:00")),
     ),
+    "value-timestamptz-finer": Case(
+        TIME, json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.1234567Z")),
+        json_list(with_all("2026-01-31T12:00:00Z", "2026-01-31 12:00:00.123456000")),
+    ),
     "value-sparse": Case(
         SPARSE, json_list(with_all({"1": 0.5}, {"4294967295": 1})), json_list(with_all({"1": 0.5}, {"4294967294": 0}))
     ),
     "value-sparse-index": Case(
         SPARSE, json_list(with_all({"1": 0.5}, {"indices": [-2], "values": [1]})),
         json_list(with_all({"1": 0.5}, {"indices": [7, 2], "values": [1, 2]})),
+    ),
+    "value-key-twice": Case(
+        JSON, text_file("rows.jsonl", '{"id": 1, "v": [0, 1, 2, 3], "x": {"a": {"b": 1, "b": 2}}}'),
+        json_list(with_all({"a": {"b": 1}, "c": {"b": 2}})),
+    ),
+    "value-meta-number": Case(
+        META, json_list(rows(**{"$meta": '{"a": 9007199254740993}'})), json_list(rows(**{"$meta": {"a": 2**53 + 1}}))
     ),
     "npy-magic": Case(PLAIN, npy(v=b"PAR1" + bytes(200)), npy()),
     "npy-version": Case(
@@ -267,12 +279,23 @@ CASES: dict[str, Case] = {
         PLAIN, text_file("rows.json", json.dumps({"data": rows()})),
         text_file("rows.json", json.dumps({"Rows": rows()})),
     ),
+    "json-rest": Case(
+        PLAIN, text_file("rows.json", json.dumps({"rows": rows()}) + json.dumps({"rows": rows()})),
+        text_file("rows.json", json.dumps({"rows": rows()}) + "\n"),
+    ),
     "json-row": Case(PLAIN, json_lines([*rows(), 7]), json_lines(rows())),
     "csv-bom": Case(schema(), lambda f: with_bom(f, b"\xef\xbb\xbf"), lambda f: with_bom(f, b"")),
     "csv-quote": Case(FLOAT, csv_text(f"1,{V},1.5", f'1,{V},1"5'), csv_text(f"1,{V},1.5", f'1,{V},"15"')),
     "csv-quote-first": Case(FLOAT, csv_text(f"1,{V},1.5", f'"1"2,{V},15'), csv_text(f'"1",{V},1.5')),
     "csv-cells": Case(FLOAT, csv_text(f"1,{V},1.5", f"1,{V}"), csv_text(f"1,{V},1.5")),
     "csv-blank-line": Case(FLOAT, csv_text(f"1,{V},1.5", "", f"2,{V},1.5"), csv_text(f"1,{V},1.5", f"2,{V},1.5")),
+    "csv-blank-row": Case(
+        schema(auto_id=True), text_file("rows.csv", f"v\n{V}\n\n{V}\n"), text_file("rows.csv", f"v\n{V}\n{V}\n{V}\n")
+    ),
+    "csv-dynamic": Case(
+        META, text_file("rows.csv", f"id,v,x\n1,{V},2\n"),
+        text_file("rows.csv", 'id,v,$meta\n' + f'1,{V},"{{""x"": 2}}"\n' * 3),
+    ),
     "csv-crlf": Case(TEXT, csv_text(f'1,{V},"a\r\nb"'), csv_text(f'1,{V},"a\nb"\r')),
 }  # fmt: skip
 
@@ -314,6 +337,7 @@ def test_a_file_that_just_holds(rule, tmp_path):
         "csv-quote",
         "csv-quote-first",
         "csv-blank-line",
+        "csv-blank-row",
         "csv-crlf",
     )
 

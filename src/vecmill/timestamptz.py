@@ -12,7 +12,8 @@ from typing import Any
 
 # The calendar is checked by datetime.
 _FORM = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d{1,9})?(?:Z|([+-])(\d\d):(\d\d))|[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?)"
+    r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d{1,9})?(?:Z|([+-])(\d\d):(\d\d))|[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?)",
+    re.ASCII,
 )
 _FINER = re.compile(r"\.\d{6}0*[1-9]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,11 @@ def timestamptz_problem(text: str) -> str | None:
     if sign and (int(minutes) > 59 or int(hours) * 60 + int(minutes) > (12 * 60 if sign == "-" else 14 * 60)):
         return "an offset outside -12:00 to +14:00"
     return None
+
+
+def is_finer_than_stored(text: str) -> bool:
+    """Whether a time has more than the microseconds that the server stores."""
+    return _FINER.search(text) is not None
 
 
 def encode_timestamptz(value: Any) -> str:
@@ -61,6 +67,6 @@ def encode_timestamptz(value: Any) -> str:
     problem = timestamptz_problem(text)
     if problem is not None:
         raise ValueError(f"{text[:40]!r}: {problem}")
-    if _FINER.search(text):
+    if is_finer_than_stored(text):
         raise ValueError(f"{text!r}, finer than a microsecond, which is what the server stores")
     return text

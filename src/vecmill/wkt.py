@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Callable
 
-_TOKEN = re.compile(r"\s*(?:([A-Za-z]+)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|([(),]))")
+_TOKEN = re.compile(r"\s*(?:([A-Za-z]+)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|([(),]))", re.ASCII)
+_BLANKS = " \t\n\r\f\v"
 # What most of them are: no need to take it apart.
 _PLAIN_POINT = re.compile(r"POINT ?\(-?[0-9]{1,15}(?:\.[0-9]{1,20})? -?[0-9]{1,15}(?:\.[0-9]{1,20})?\)")
 _DIMENSIONS = {"Z": 3, "M": 3, "ZM": 4}
@@ -46,7 +47,7 @@ class _Reader:
         self._next()
 
     def at_end(self) -> bool:
-        return not self._text[self._at :].strip()
+        return not self._text[self._at :].strip(_BLANKS)
 
     def geometry(self, depth: int = 0) -> None:
         if depth > _MAX_DEPTH:

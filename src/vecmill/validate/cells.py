@@ -10,6 +10,7 @@ from typing import Any
 from vecmill._native import scan
 from vecmill.misfit import describe
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.validate.json_text import large_number, meta_problem
 from vecmill.validate.sparse_form import FLOAT32_LIMIT, Problem, sparse_problem
 from vecmill.validate.texts import value_problem
 
@@ -19,7 +20,8 @@ _FLOAT_LIMITS = {
     "float": math.nextafter(FLOAT32_LIMIT, 0),
     "double": 1.7976931348623157e308,
     "float_vector": math.nextafter(FLOAT32_LIMIT, 0),
-    "float16_vector": math.nextafter(65520.0, 0),
+    # Read as float32 first: what is halfway to 65520 becomes that, and then infinite.
+    "float16_vector": math.nextafter(65520 - 2**-9, 0),
     "bfloat16_vector": math.nextafter(255.5 * 2.0**120, 0),
 }
 _BYTE_LIMITS = {"binary_vector": (0, 255), "int8_vector": (-128, 127)}
@@ -108,7 +110,10 @@ def json_text_problem(kind: str, raw: bytes) -> Problem | None:
         return "value-json", "JSON text", repr(raw[:60])[1:]
     if kind == "meta" and raw.lstrip(b" \t\r\n")[:1] != b"{":
         return "value-meta", "a JSON object", repr(raw[:60])[1:]
-    return size_problem(len(raw))
+    large = large_number(raw)
+    if large is not None:
+        return "value-json", "numbers within float64", large
+    return (meta_problem(raw) if kind == "meta" else None) or size_problem(len(raw))
 
 
 def size_problem(n_bytes: int) -> Problem | None:
@@ -126,6 +131,8 @@ def _vector(plan: ColumnPlan, value: Any) -> Problem | None:
         return "value-dim", f"{width} values", f"{len(value)}"
     low, top = _BYTE_LIMITS.get(plan.kind, (0, 0))
     types = set(map(type, value))
+    if type(None) in types:
+        return "value-null-element", "no null in it", f"one at position {value.index(None)}"
     if plan.kind in _BYTE_LIMITS:
         if types != {int}:
             return _type("a list of integers", next(x for x in value if type(x) is not int))

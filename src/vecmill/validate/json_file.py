@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -15,11 +16,15 @@ from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.fine import FineRows
 from vecmill.validate.inputs import Entry
+from vecmill.validate.json_text import KeysTwice, key_twice, keys_of, surrogate_problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
 # Decoded, values take ten times the memory of their text; no row that fits any schema has so many.
 _LARGE_ROW, _MAX_ROW_VALUES = 8 * 1024 * 1024, 2_000_000
+# Compact JSON that Python writes of a value may be five times as long (1e15 becomes 1000000000000000.0).
+_SURELY_SHORT = JSON_MAX_BYTES // 5
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOP = "a list of objects, or an object whose only key is rows"
 
 
@@ -68,6 +73,8 @@ def _rows(blob: Blob, lines: bool, rows: RowCheck) -> Iterator[tuple[bytes, int]
 
 def _of_lines(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
     while window.skip_blanks():
+        if window.peek(1) in b"]}":
+            raise WrongFile("json-rest", "one object after another", repr(window.peek(20))[1:], window.offset)
         if not rows.pass_over(window, comma=False):
             yield _value(window)
 
@@ -93,7 +100,8 @@ def _of_list(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
         if window.take(1) != b"}":
             raise WrongFile("json-top", _TOP, "something behind the rows", window.offset - 1)
     if window.skip_blanks():
-        raise WrongFile("json-syntax", "the end of the file", repr(window.peek(20))[1:], window.offset)
+        rule = "json-rest" if wrapped or window.peek(1) in b"]}" else "json-syntax"
+        raise WrongFile(rule, "the end of the file", repr(window.peek(20))[1:], window.offset)
 
 
 def _open_list(window: Window) -> bool:
@@ -106,7 +114,7 @@ def _open_list(window: Window) -> bool:
         if window.peek(1) != b'"':
             raise WrongFile("json-top", _TOP, f"an object with {window.peek(10)!r}", window.offset)
         key = _value(window)[0]
-        if key.lower() != b'"rows"':
+        if json.loads(key.decode(errors="replace")).lower() != "rows":
             raise WrongFile("json-top", _TOP, f"the key {key[:60].decode(errors='replace')}", window.offset)
         _blanks(window)
         if window.take(1) != b":":
@@ -148,21 +156,6 @@ def _value(window: Window) -> tuple[bytes, int]:
     return window.take(end - window.at), offset
 
 
-class _Duplicates:
-    """The hook of the decoder: which key of the outermost object came twice."""
-
-    def __init__(self) -> None:
-        self.last: list[str] = []
-
-    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        self.last = []
-        if len(found) < len(pairs):
-            seen: set[str] = set()
-            self.last = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-        return found
-
-
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
@@ -178,7 +171,7 @@ class RowCheck:
         self._file, self._context, self._findings = file, context, findings
         self.n, self._limit = 0, limit
         self._fine = FineRows(context, "json")
-        self._twice = _Duplicates()
+        self._twice = KeysTwice()
         self._decode = json.JSONDecoder(object_pairs_hook=self._twice, parse_constant=_no_constant).decode
         # Python refuses to read an integer of more than 4,300 digits.
         self._decode_long = json.JSONDecoder(object_pairs_hook=self._twice, parse_int=_long_int).decode
@@ -188,14 +181,18 @@ class RowCheck:
         """Go behind rows that are surely fine, in a list each with its comma; return how many were passed."""
         passed, later = self._fine.json_rows(window, self._limit, self.n, comma=comma)
         for row, plan, raw in later:
-            self._value(plan, self._decoded(raw.decode()), row, may_be_long=False)
+            value = self._decoded(raw.decode())
+            self._value(plan, value, row, may_be_long=len(raw) > _SURELY_SHORT)
+            self._keys_within({plan.name: value}, row)
         self.n += passed
         return passed
 
     def _decoded(self, text: str) -> Any:
+        self._twice.found.clear()
         try:
             return self._decode(text)
         except ValueError:
+            self._twice.found.clear()
             return self._decode_long(text)
 
     def check(self, raw: bytes, row: int, offset: int) -> None:
@@ -216,9 +213,13 @@ class RowCheck:
         if not isinstance(value, dict):
             self._add("json-row", None, row, "an object", f"a {type(value).__name__}", offset)
             return
-        for key in self._twice.last:
-            self._add("column-twice", key, row, "one value", "two, of which the last one counts")
+        for made, keys in self._twice.found:
+            for key in keys if made is value else ():
+                self._add("column-twice", key, row, "one value", "two, of which the last one counts")
         self._fields(value, row, len(raw))
+        self._keys_within(value, row)
+        if _SURROGATE.search(text):
+            self._surrogates(value, row)
 
     def _fields(self, value: dict[str, Any], row: int, n_bytes: int) -> None:
         plans = self._context.plans
@@ -234,11 +235,14 @@ class RowCheck:
             elif one is None:
                 if self._context.is_required(name):
                     self._add("value-null", name, row, "a value: the field is not nullable", "null")
+                elif name == DYNAMIC_FIELD:
+                    self._add("value-meta", name, row, "an object", "null")
             else:
                 self._value(plan, one, row, may_be_long=n_bytes > JSON_MAX_BYTES)
         meta = value.get(DYNAMIC_FIELD)
-        if isinstance(meta, dict) and len(value) > 1:
-            for name in meta.keys() & value.keys():
+        if isinstance(meta, str | dict) and len(value) > 1:
+            keys = keys_of(meta) if isinstance(meta, str) else meta.keys()
+            for name in sorted(keys & (value.keys() - {DYNAMIC_FIELD})):
                 self._add("value-meta", DYNAMIC_FIELD, row, "each key once", f"{name!r} beside it too")
 
     def _value(self, plan: ColumnPlan, value: Any, row: int, *, may_be_long: bool) -> None:
@@ -248,6 +252,25 @@ class RowCheck:
             problem = size_problem(json_nbytes(value))
             if problem is not None:
                 self._add(problem[0], plan.name, row, problem[1], problem[2])
+
+    def _keys_within(self, value: dict[str, Any], row: int) -> None:
+        """Say which values of a row have an object with a key that comes twice."""
+        for name, key in self._twice.within(value) if self._twice.found else ():
+            if self._is_taken(name):
+                rule, expected, got = key_twice(key)
+                self._add(rule, name, row, expected, got)
+
+    def _surrogates(self, value: dict[str, Any], row: int) -> None:
+        """Say which values of JSON have the escape of a lone surrogate; other text says so itself."""
+        for name, one in value.items():
+            plan = self._context.plans.get(name)
+            if self._is_taken(name) and (plan is None or plan.kind in ("json", "meta")):
+                problem = surrogate_problem([name, one])
+                if problem is not None:
+                    self._add(problem[0], name, row, problem[1], problem[2])
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._context.plans or DYNAMIC_FIELD in self._context.plans
 
     def _unknown(self, name: str, row: int) -> None:
         own = self._findings.like()

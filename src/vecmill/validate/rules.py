@@ -17,6 +17,7 @@ _PARQUET = "milvus importutilv2/parquet/util.go, field_reader.go"
 _JSON = "milvus importutilv2/json/reader.go, row_parser.go"
 _CSV = "milvus importutilv2/csv/reader.go, row_parser.go"
 _FILES = "milvus importutilv2/util.go, proxy/task_import.go"
+_GO_JSON = "Go encoding/json"
 _TRIED = "tried with Milvus 2.3.5"
 
 # id, what must hold, way out, source, severities.
@@ -67,11 +68,11 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "column-unknown",
         "every column is a field of the schema; dynamic values are in $meta (in JSON beside the fields)",
         "remove the column, or put it into $meta", f"{_TRIED}; {_PARQUET}",
-        {"*": "refused 2.6=advice", "csv": "advice"},
+        "refused 2.6=advice",
     ),
     (
         "column-twice", "a column is there once", "remove one", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}",
-        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent"},
+        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent", "csv": "silent"},
     ),
     (
         "column-auto-id", "there is no column for a primary key that the server makes (but see allow_insert_auto_id)",
@@ -162,12 +163,26 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         {"*": "refused", "npy": "silent 2.4=refused", "parquet": "silent 2.4=refused"},
     ),
     (
+        "value-key-twice",
+        "an object within a value has each key once: the last one counts (JSON text of a JSON field stays as it is)",
+        "remove one", _GO_JSON, {"json": "silent", "csv": "silent", "parquet": "silent"},
+    ),
+    (
+        "value-meta-number",
+        "an integer in $meta that is text is one that a float64 holds: the server makes one of it",
+        "write it as text, or in JSON $meta as an object", f"{_JSON}; {_CSV}", {"json": "silent", "csv": "silent"},
+    ),
+    (
         "value-geometry", "a geometry is well-formed WKT", "write it with a geometry library",
         f"{_NPY}; {_PARQUET}; {_JSON}", "refused",
     ),
     (
         "value-timestamptz", "a time is RFC 3339 text with an offset from -12:00 to +14:00, or naive",
         "write it as '2026-01-31T12:00:00Z'", "milvus pkg/util/timestamptz", "refused",
+    ),
+    (
+        "value-timestamptz-finer", "a time has no more than microseconds: the server cuts the rest",
+        "round it to microseconds", "milvus pkg/util/timestamptz", "silent",
     ),
     (
         "value-sparse",
@@ -308,6 +323,11 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "json-top", "the file is a list of objects, or an object whose only key is rows", "write a list of objects",
         f"{_TRIED}; {_JSON}", {"json": "refused"},
     ),
+    (
+        "json-rest",
+        "nothing stands behind the rows, and between JSON Lines no ] or }: the server does not read what follows",
+        "write one list of objects", f"{_JSON}; {_GO_JSON}", {"json": "silent"},
+    ),
     ("json-row", "every row is an object of at most 64 MiB", "write rows as objects", _JSON, {"json": "refused"}),
     # -- CSV
     (
@@ -332,7 +352,15 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "Go encoding/csv", {"csv": "advice"},
     ),
     (
-        "csv-crlf", "a cell has no CR LF in it: the server reads LF", "write it as JSON or Parquet",
+        "csv-blank-row", "in a file of one column there is no blank line between rows: it is no row",
+        "quote an empty cell", "Go encoding/csv", {"csv": "silent"},
+    ),
+    (
+        "csv-dynamic", "what goes into $meta stands in $meta: the server takes a column of its own as text",
+        "put numbers into $meta", _CSV, {"csv": "advice"},
+    ),
+    (
+        "csv-crlf", "text has no CR LF in it: the server reads LF", "write it as JSON or Parquet",
         "Go encoding/csv", {"csv": "silent"},
     ),
 )
@@ -351,44 +379,7 @@ RULES: Mapping[str, Rule] = _table()
 """Every rule by its id."""
 
 
-def as_markdown() -> str:
-    """Return docs/rules.md."""
-    lines = [
-        "# The rules that `vecmill validate` applies",
-        "",
-        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.rules`.",
-        "",
-        "- **refused**: the server refuses the file, and with it the whole import job.",
-        "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",
-        "- **advice**: nothing is lost, but it is worth a look. Advice does not change the exit code.",
-        "",
-        "A version stands for that release line and all later ones, up to the next one named. Which type each format",
-        "carries is in [formats.md](formats.md) (rule `schema-format`).",
-    ]
-    titles = {"file": "Files", "schema": "", "manifest": "", "column": "Columns", "value": "Values", "npy": "NPY"}
-    titles |= {"parquet": "Parquet", "json": "JSON and JSON Lines", "csv": "CSV"}
-    for rule in RULES.values():
-        title = titles.pop(rule.id.partition("-")[0], "")
-        if title:
-            head = "| Rule | What must hold | When broken | Way out | Source |\n|---|---|---|---|---|"
-            lines += ["", f"## {title}", "", head]
-        cells = (f"`{rule.id}`", rule.holds, _when(rule), rule.way_out, rule.source)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _when(rule: Rule) -> str:
-    words = []
-    for form, held in rule.severities.items():
-        steps = [
-            f"{severity or 'fine'}{f' from {since[0]}.{since[1]} on' if since > (0, 0) else ''}"
-            for since, severity in held
-        ]
-        name = {"*": "other formats" if len(rule.severities) > 1 else "", "npy": "NPY"}.get(form, form.title())
-        name = name if form not in ("json", "csv") else form.upper()
-        words.append(f"{name}: {', '.join(steps)}" if name else ", ".join(steps))
-    return "; ".join(words)
-
-
 if __name__ == "__main__":
+    from vecmill.validate.rules_page import as_markdown
+
     print(as_markdown(), end="")

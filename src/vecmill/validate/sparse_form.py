@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from vecmill.datatypes import FLOAT32_MAX
 from vecmill.sparse import MAX_INDEX
 
 _DECIMAL = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 # What Go's ParseUint takes with base 0, and means something else than its digits.
-_OTHER_BASE = re.compile(r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+", re.ASCII)
+_OTHER_BASE = re.compile(r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9]\d*(?:_\d+)+", re.ASCII)
 
 FLOAT32_LIMIT = 3.4028235677973366e38
 """What is as large or larger becomes infinite as float32; a little less is rounded to the largest one."""
@@ -67,6 +68,6 @@ def _values(values: list[Any]) -> Problem | None:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return _wrong("numbers as values", repr(value)[:60])
-        if not 0 <= value < FLOAT32_LIMIT:
+        if not 0 <= value <= FLOAT32_MAX:
             return _wrong("values from 0 to the largest float32", repr(value)[:60])
     return None

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from vecmill._native import finerows, scan
 from vecmill._native import text as text_kernel
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
-from vecmill.timestamptz import timestamptz_problem
+from vecmill.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings
+from vecmill.validate.json_text import KeysTwice, large_number, may_be_large
 from vecmill.validate.sparse_form import sparse_problem
 from vecmill.wkt import encode_wkt
 
@@ -75,6 +76,9 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
     if kind in ("json", "meta"):
         for rule, found in _not_json(offsets, data, kind == "meta").items():
             add(rule, found, "JSON text" if rule == "value-json" else "a JSON object")
+        large = _large_numbers(offsets, data)
+        if len(large):
+            add("value-json", large, "numbers within float64")
     elif kind in _VALUE_KINDS:
         skipped = set(wrong.tolist())
         for i in _not_surely_sparse(offsets, data) if kind == "sparse" else range(len(offsets) - 1):
@@ -112,6 +116,14 @@ def _not_json(offsets: Array, data: Array, is_meta: bool) -> dict[str, Array]:
         start = row + 1
 
 
+def _large_numbers(offsets: Array, data: Array) -> Array:
+    """Return the rows with a number that no float64 holds."""
+    if not may_be_large(data[offsets[0] : offsets[-1]].tobytes()):
+        return np.empty(0, np.int64)
+    spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    return np.array([i for i, (a, b) in enumerate(spans) if large_number(data[a:b].tobytes()) is not None])
+
+
 def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
     """Return (rule, expected, got) of text, by kind "geometry", "timestamptz" or "sparse"; None where it is fine."""
     if kind == "geometry":
@@ -123,10 +135,13 @@ def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
         problem = timestamptz_problem(text)
         if problem is not None:
             return "value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}"
+        if is_finer_than_stored(text):
+            return "value-timestamptz-finer", "microseconds at most", repr(text[:60])
     else:
+        twice = KeysTwice()
         try:
-            decoded = json.loads(text)
+            decoded = json.loads(text, object_pairs_hook=twice)
         except (ValueError, RecursionError):
             return "value-sparse", "a sparse vector as a JSON object", repr(text[:60])
-        return sparse_problem(decoded)
+        return sparse_problem(decoded) or twice.problem()
     return None
