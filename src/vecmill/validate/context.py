@@ -70,7 +70,12 @@ class Context:
     def is_required(self, name: str) -> bool:
         """Whether every file has to have this column."""
         field = self.plans[name].field
-        return not (field.is_dynamic or field.nullable or field.default_value is not None)
+        return not (field.auto_id or self.takes_null(name))
+
+    def takes_null(self, name: str) -> bool:
+        """Whether a null in this column is a value, or stands for one."""
+        field = self.plans[name].field
+        return field.is_dynamic or field.nullable or field.default_value is not None
 
     def require(self, given: Container[str], file: str, findings: Findings, row: int | None = None) -> None:
         """Say which columns are missing."""

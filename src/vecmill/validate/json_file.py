@@ -173,6 +173,8 @@ class RowCheck:
         # Python refuses to read an integer of more than 4,300 digits.
         self._decode_long = json.JSONDecoder(object_pairs_hook=self._twice, parse_int=_long_int).decode
         self._required = [name for name in context.plans if context.is_required(name)]
+        self._key = next((name for name, plan in context.plans.items() if plan.field.auto_id), None)
+        self._has_keys: bool | None = None
 
     def check(self, raw: bytes, row: int, offset: int) -> None:
         """Look at one row, which is known to be JSON."""
@@ -204,6 +206,11 @@ class RowCheck:
         for name in self._required:
             if name not in value:
                 self._add("column-missing", name, row, "a value", "none")
+        if self._key is not None:
+            has_key = self._key in value
+            if self._has_keys not in (None, has_key):
+                self._add("column-missing", self._key, row, "keys in all rows or in none", "one" if has_key else "none")
+            self._has_keys = has_key if self._has_keys is None else self._has_keys
         dynamic = DYNAMIC_FIELD in plans
         for name, one in value.items():
             plan = plans.get(name)
@@ -211,7 +218,7 @@ class RowCheck:
                 if not dynamic or any(field.name == name for field in self._context.schema.fields):
                     self._unknown(name, row)
             elif one is None:
-                if self._context.is_required(name):
+                if not self._context.takes_null(name):
                     self._add("value-null", name, row, "a value: the field is not nullable", "null")
             else:
                 self._value(plan, one, row, may_be_long=n_bytes > JSON_MAX_BYTES)
