@@ -86,3 +86,40 @@ def test_defaults_are_filled_in_from_2_5_on(tmp_path):
             assert found(validate(make(tmp_path), made, target=target)) == {}
     full = npy(np.arange(3, dtype="i4"))(tmp_path)
     assert all(found(validate(full, made, target=target)) == {} for target in OLD)
+
+
+def severity(report: Any) -> dict[str, str]:
+    return {one.rule: str(one.severity) for one in report.findings}
+
+
+def test_unknown_columns(tmp_path):
+    wide = [{**row, "color": 1} for row in rows()]
+    for make, targets in (
+        (npy(color=np.arange(3)), OLD), (parquet(color=pa.array([1, 2, 3])), OLD), (json_list(wide), OLD),
+        (csv_file(wide), ()),
+    ):  # fmt: skip
+        for target in (*targets, "2.5", None):
+            assert severity(validate(make(tmp_path), schema(), target=target)) == {"column-unknown": "refused"}
+        for target in ("2.6", "3.0", "cloud"):
+            assert severity(validate(make(tmp_path), schema(), target=target)) == {"column-unknown": "advice"}
+
+
+def test_columns_for_dynamic_values(tmp_path):
+    wide = [{**row, "color": 1} for row in rows()]
+    made = schema(dynamic=True)
+    for make in (npy(color=np.arange(3)), parquet(color=pa.array([1, 2, 3]))):
+        assert severity(validate(make(tmp_path), made, target="2.5")) == {"column-dynamic": "refused"}
+        assert severity(validate(make(tmp_path), made, target="2.6")) == {"column-dynamic": "silent"}
+    assert severity(validate(csv_file(wide)(tmp_path), made)) == {"column-dynamic": "advice"}
+    assert severity(validate(json_list(wide)(tmp_path), made)) == {}
+
+
+def test_a_column_that_is_named_nearly_as_a_field(tmp_path):
+    made = schema(D.INT64, nullable=True)
+    for make in (npy(X=np.arange(3)), parquet(X=pa.array([1, 2, 3])), csv_file([{**row, "X": 1} for row in rows()]),
+                 json_list([{**row, "X": 1} for row in rows()])):  # fmt: skip
+        report = validate(make(tmp_path), made, target="2.6")
+        assert severity(report) == {"column-misnamed": "silent"}
+        assert report.findings[0].expected == "the name 'x'"
+    both = parquet(pa.array([1, 2, 3]), X=pa.array([1, 2, 3]))
+    assert severity(validate(both(tmp_path), made, target="2.6")) == {"column-unknown": "advice"}

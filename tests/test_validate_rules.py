@@ -29,8 +29,9 @@ from validating import (
 )
 from vecmill import FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill.validate import parquet as parquet_checks
+from vecmill.validate.document import as_markdown
 from vecmill.validate.rule import Severity
-from vecmill.validate.rules import RULES, as_markdown
+from vecmill.validate.rules import RULES
 
 PLAIN = schema()
 TEXT = schema(D.VARCHAR, max_length=5)
@@ -154,6 +155,12 @@ CASES: dict[str, Case] = {
     "manifest-rows": Case(None, manifest(rows=7), manifest()),
     "column-missing": Case(TEXT, npy(), npy(["a"] * 3)),
     "column-unknown": Case(PLAIN, npy(np.arange(3)), npy(), "2.4"),
+    "column-dynamic": Case(
+        META, parquet(color=pa.array(["red"] * 3)), parquet(**{"$meta": pa.array(['{"color": "red"}'] * 3)}), "2.6"
+    ),
+    "column-misnamed": Case(
+        schema(D.INT64, nullable=True), parquet(X=pa.array([1, 2, 3])), parquet(pa.array([1, 2, 3])), "2.6"
+    ),
     "column-twice": Case(
         PLAIN, text_file("rows.jsonl", '{"id": 1, "v": [0, 1, 2, 3], "id": 2}'), json_lines(rows())
     ),

@@ -6,6 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from vecmill.datatypes import fold_name
+from vecmill.fields import DYNAMIC_FIELD
 from vecmill.plan import ColumnPlan, FormatRules, plan_columns
 from vecmill.schema import CollectionSchema
 from vecmill.validate.findings import Findings
@@ -48,15 +50,19 @@ class Context:
         starts = [(n_rows - size) * i // max(pieces - 1, 1) for i in range(pieces)]
         return [(start, start + size) for start in starts]
 
-    def knows(self, name: str, file: str, findings: Findings) -> bool:
-        """Whether a column is to be looked at; if not, say why it should not be there."""
+    def knows(self, name: str, given: Container[str], file: str, findings: Findings) -> bool:
+        """Whether a column is to be looked at, of those ``given``; if not, say why it should not be there."""
         if name in self.plans:
             return True
         field = next((one for one in self.schema.fields if one.name == name), None)
         if field is None:
-            findings.add(
-                "column-unknown", file=file, field=name, expected="a field of the schema", got="none of this name"
-            )
+            meant = next((one for one in self.plans if fold_name(one) == fold_name(name) and one not in given), None)
+            rule, expected = "column-unknown", "a field of the schema"
+            if meant is not None and not self.is_required(meant):
+                rule, expected = "column-misnamed", f"the name {meant!r}"
+            elif self.schema.enable_dynamic_field:
+                rule, expected = "column-dynamic", f"dynamic values in {DYNAMIC_FIELD}"
+            findings.add(rule, file=file, field=name, expected=expected, got="a column that is no field of the schema")
         elif field.is_function_output:
             findings.add(
                 "column-function-output", file=file, field=name, expected="no column: a function makes it", got="one"

@@ -190,7 +190,7 @@ class _Check:
         for name, count in Counter(names).items():
             if count > 1:
                 self._findings.add("column-twice", file=self._file, field=name, expected="one column", got=f"{count}")
-        known = [self._context.knows(name, self._file, self._findings) for name in names]
+        known = [self._context.knows(name, names, self._file, self._findings) for name in names]
         plans = self._context.plans
         self._columns = [plans[name] if good else None for name, good in zip(names, known, strict=True)]
         self._context.require(names, self._file, self._findings)

@@ -216,7 +216,7 @@ class RowCheck:
             plan = plans.get(name)
             if plan is None:
                 if not dynamic or any(field.name == name for field in self._context.schema.fields):
-                    self._unknown(name, row)
+                    self._unknown(name, value, row)
             elif one is None:
                 if not self._context.takes_null(name):
                     self._add("value-null", name, row, "a value: the field is not nullable", "null")
@@ -235,9 +235,9 @@ class RowCheck:
             if problem is not None:
                 self._add(problem[0], plan.name, row, problem[1], problem[2])
 
-    def _unknown(self, name: str, row: int) -> None:
+    def _unknown(self, name: str, given: dict[str, Any], row: int) -> None:
         own = self._findings.like()
-        self._context.knows(name, self._file, own)
+        self._context.knows(name, given, self._file, own)
         for one in own.kept:
             self._add(one.rule, name, row, one.expected, one.got)
 

@@ -65,13 +65,23 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ),
     (
         "column-unknown",
-        "every column is a field of the schema; dynamic values are in $meta (in JSON beside the fields)",
-        "remove the column, or put it into $meta", f"{_TRIED}; {_PARQUET}",
-        {"*": "refused 2.6=advice", "csv": "advice"},
+        "every column is a field of the schema: from 2.6 on the server passes over others",
+        "remove the column", f"{_TRIED}; {_PARQUET}; {_CSV}", "refused 2.6=advice",
+    ),
+    (
+        "column-dynamic",
+        "dynamic values are in $meta (in JSON beside the fields): from 2.6 on the server drops a column of their own, "
+        "but of CSV it takes the cells as text",
+        "put it into $meta, as JSON", f"{_TRIED}; {_PARQUET}; {_CSV}", {"*": "refused 2.6=silent", "csv": "advice"},
+    ),
+    (
+        "column-misnamed",
+        "no column is named nearly as a field that is left out: the field would be null, or its default, in all rows",
+        "give the column the name of the field", f"{_PARQUET}; {_CSV}", {"*": "refused 2.6=silent"},
     ),
     (
         "column-twice", "a column is there once", "remove one", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}",
-        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent"},
+        {"*": "refused", "npy": "refused 2.4=silent", "json": "silent", "csv": "silent"},
     ),
     (
         "column-auto-id", "there is no column for a primary key that the server makes (but see allow_insert_auto_id)",
@@ -351,44 +361,7 @@ RULES: Mapping[str, Rule] = _table()
 """Every rule by its id."""
 
 
-def as_markdown() -> str:
-    """Return docs/rules.md."""
-    lines = [
-        "# The rules that `vecmill validate` applies",
-        "",
-        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.rules`.",
-        "",
-        "- **refused**: the server refuses the file, and with it the whole import job.",
-        "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",
-        "- **advice**: nothing is lost, but it is worth a look. Advice does not change the exit code.",
-        "",
-        "A version stands for that release line and all later ones, up to the next one named. Which type each format",
-        "carries is in [formats.md](formats.md) (rule `schema-format`).",
-    ]
-    titles = {"file": "Files", "schema": "", "manifest": "", "column": "Columns", "value": "Values", "npy": "NPY"}
-    titles |= {"parquet": "Parquet", "json": "JSON and JSON Lines", "csv": "CSV"}
-    for rule in RULES.values():
-        title = titles.pop(rule.id.partition("-")[0], "")
-        if title:
-            head = "| Rule | What must hold | When broken | Way out | Source |\n|---|---|---|---|---|"
-            lines += ["", f"## {title}", "", head]
-        cells = (f"`{rule.id}`", rule.holds, _when(rule), rule.way_out, rule.source)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _when(rule: Rule) -> str:
-    words = []
-    for form, held in rule.severities.items():
-        steps = [
-            f"{severity or 'fine'}{f' from {since[0]}.{since[1]} on' if since > (0, 0) else ''}"
-            for since, severity in held
-        ]
-        name = {"*": "other formats" if len(rule.severities) > 1 else "", "npy": "NPY"}.get(form, form.title())
-        name = name if form not in ("json", "csv") else form.upper()
-        words.append(f"{name}: {', '.join(steps)}" if name else ", ".join(steps))
-    return "; ".join(words)
-
-
 if __name__ == "__main__":
+    from vecmill.validate.document import as_markdown
+
     print(as_markdown(), end="")

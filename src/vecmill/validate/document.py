@@ -1,0 +1,45 @@
+"""docs/rules.md, from the table of the rules."""
+
+from __future__ import annotations
+
+from vecmill.validate.rule import Rule
+from vecmill.validate.rules import RULES
+
+
+def as_markdown() -> str:
+    """Return docs/rules.md."""
+    lines = [
+        "# The rules that `vecmill validate` applies",
+        "",
+        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.rules`.",
+        "",
+        "- **refused**: the server refuses the file, and with it the whole import job.",
+        "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",
+        "- **advice**: nothing is lost, but it is worth a look. Advice does not change the exit code.",
+        "",
+        "A version stands for that release line and all later ones, up to the next one named. Which type each format",
+        "carries is in [formats.md](formats.md) (rule `schema-format`).",
+    ]
+    titles = {"file": "Files", "schema": "", "manifest": "", "column": "Columns", "value": "Values", "npy": "NPY"}
+    titles |= {"parquet": "Parquet", "json": "JSON and JSON Lines", "csv": "CSV"}
+    for rule in RULES.values():
+        title = titles.pop(rule.id.partition("-")[0], "")
+        if title:
+            head = "| Rule | What must hold | When broken | Way out | Source |\n|---|---|---|---|---|"
+            lines += ["", f"## {title}", "", head]
+        cells = (f"`{rule.id}`", rule.holds, _when(rule), rule.way_out, rule.source)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _when(rule: Rule) -> str:
+    words = []
+    for form, held in rule.severities.items():
+        steps = [
+            f"{severity or 'fine'}{f' from {since[0]}.{since[1]} on' if since > (0, 0) else ''}"
+            for since, severity in held
+        ]
+        name = {"*": "other formats" if len(rule.severities) > 1 else "", "npy": "NPY"}.get(form, form.title())
+        name = name if form not in ("json", "csv") else form.upper()
+        words.append(f"{name}: {', '.join(steps)}" if name else ", ".join(steps))
+    return "; ".join(words)
