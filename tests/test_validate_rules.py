@@ -84,6 +84,19 @@ def sized(n_rows: int) -> Make:
     return make
 
 
+def many(n_files: int) -> Make:
+    """Paths of so many files."""
+
+    def make(folder: Path) -> list[str]:
+        made = Path(parquet()(folder))
+        paths = [folder / f"{i}.parquet" for i in range(n_files)]
+        for path in paths:
+            path.write_bytes(made.read_bytes())
+        return [str(path) for path in paths]
+
+    return make
+
+
 def manifest(**changed: Any) -> Make:
     def make(folder: Path) -> str:
         with LocalBulkWriter(PLAIN, folder) as writer:
@@ -146,6 +159,8 @@ CASES: dict[str, Case] = {
     "file-type": Case(PLAIN, text_file("rows.Parquet", "PAR1"), json_list(rows())),
     "file-group": Case(PLAIN, lambda f: [[json_list(rows())(f), *npy()(f)[0]]], json_list(rows())),
     "file-twice": Case(PLAIN, lambda f: [npy()(f)[0], npy()(f)[0]], npy()),
+    "request-files": Case(PLAIN, lambda f: [[]], lambda f: [[], [parquet()(f)]]),
+    "request-split": Case(PLAIN, many(1_001), many(1_000), "cloud", "headers"),
     "file-empty": Case(PLAIN, text_file("rows.json", ""), json_list(rows())),
     "file-no-rows": Case(PLAIN, text_file("rows.json", "[]"), json_list(rows())),
     "file-size": Case(PLAIN, sized(2**30), sized((2**34 - 300) // 24), level="headers"),
@@ -316,6 +331,7 @@ def test_a_file_that_just_holds(rule, tmp_path):
     report = validate(case.good(tmp_path), case.schema, target=case.target, level=case.level)
     assert [str(one) for one in report.findings] == []
     assert report.rows == 3 or rule in (
+        "request-split",
         "file-size",
         "csv-cells",
         "csv-quote",

@@ -251,8 +251,13 @@ def _fail(err: BaseException, message: str, code: int, *, as_json: bool) -> NoRe
                 facts[name] = getattr(err, name)
         if findings:
             facts["findings"] = [dataclasses.asdict(one) for one in findings]
-        print(json.dumps({"error": facts}, ensure_ascii=False))
+        print_any(json.dumps({"error": facts}, ensure_ascii=False))
     raise typer.Exit(code)
+
+
+def print_any(text: str) -> None:
+    """Print text with names in it that need not be UTF-8: escaped, which JSON takes too."""
+    print(text.encode(errors="backslashreplace").decode())
 
 
 def _one_line(text: str) -> str:

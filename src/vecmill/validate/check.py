@@ -29,6 +29,9 @@ from vecmill.validate.report import ValidationReport
 
 MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
 _MAX_FILE_BYTES = 16 * 2**30
+# Import files of a request, and their bytes.
+MAX_REQUEST: Mapping[str | None, tuple[int, int]] = {"cloud": (1_000, 1_000 * 10**9)}
+_MAX_REQUEST = (1_024, 1_024 * _MAX_FILE_BYTES)
 _REQUESTS = 8
 _FORMS = {
     BulkFileType.PARQUET: "parquet",
@@ -56,8 +59,9 @@ def check_files(
     if sep is not None:
         check_separator(sep)
     given = as_schema(schema) if schema is not None else None
+    inputs = open_inputs(files, schema if isinstance(schema, str | os.PathLike) else None)
     return check_inputs(
-        open_inputs(files), given, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings,
+        inputs, given, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings,
         sep=sep, nullkey=nullkey, began=began,
     )  # fmt: skip
 
@@ -104,7 +108,10 @@ def check_inputs(
     began = time.perf_counter() if began is None else began
     first = next((file.origin for file in inputs.files if file.origin is not None), None)
     if schema is None and first is None and inputs.files:
-        raise SchemaError("a schema is needed: there is no manifest with one")
+        raise SchemaError(
+            "a schema is needed, for there is no manifest with one; give schema=..., on the command line --schema FILE "
+            "(vecmill schema fetch writes that of a collection)"
+        )
     jobs: dict[Origin | None, _Job] = {}
 
     def job_of(origin: Origin | None) -> _Job:
@@ -119,6 +126,7 @@ def check_inputs(
     work = [(job_of(file.origin), file) for file in inputs.files]
     found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
     _find_twice(inputs.files, found)
+    _find_limit(inputs, target, found)
     rows = n_bytes = 0
     # Headers in a bucket cost round trips, not work.
     at_once = _REQUESTS if level == "headers" and any(file.is_remote for file in inputs.files) else 1
@@ -143,10 +151,29 @@ def check_inputs(
 def _find_twice(files: Sequence[ImportFile], findings: Findings) -> None:
     seen: set[frozenset[str]] = set()
     for file in files:
-        names = frozenset(entry.name for entry in file.entries)
+        names = frozenset(entry.identity for entry in file.entries)
         if names and names in seen:
             findings.add("file-twice", file=file.entries[0].name, expected="one import of it", got="a second one")
         seen.add(names)
+
+
+def _find_limit(inputs: Inputs, target: str | None, findings: Findings) -> None:
+    files = [file for file in inputs.files if file.entries]
+    if not files and inputs.is_request:
+        findings.add("request-files", file="the request", expected="import files", got="none")
+    n_files, n_bytes = MAX_REQUEST.get(target, _MAX_REQUEST)
+    total, last = 0, None
+    for number, file in enumerate(files, 1):
+        total += sum(entry.size for entry in file.entries)
+        if last is None and (number > n_files or total > n_bytes):
+            last = file
+    if last is not None:
+        findings.add(
+            "request-files" if inputs.is_request else "request-split",
+            file=last.entries[0].name,
+            expected=f"at most {n_files:,} import files of {n_bytes:,} bytes in a request",
+            got=f"{len(files):,} of {total:,} bytes, with this one beyond the limit",
+        )
 
 
 _Key = tuple[BulkFileType | None, frozenset[str] | None]

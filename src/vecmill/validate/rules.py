@@ -37,6 +37,15 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "file-twice", "an import file is named once: its rows would be imported twice", "name it once", _FILES,
         "silent",
     ),
+    (
+        "request-files",
+        "a request, as a list of lists, has from 1 to 1,024 import files, on Zilliz Cloud 1,000 and 1 TB",
+        "make several requests, as vecmill import does", f"{_FILES}; docs.zilliz.com", "refused",
+    ),
+    (
+        "request-split", "what is named otherwise fits one request, with the same limits",
+        "vecmill import makes several requests; with other clients, make them", f"{_FILES}; docs.zilliz.com", "advice",
+    ),
     ("file-empty", "a file is not empty", "leave the file out", f"{_TRIED}; {_FILES}", "refused"),
     ("file-no-rows", "a file has rows", "leave the file out: versions differ in what they do", _TRIED, "advice"),
     (
