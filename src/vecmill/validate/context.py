@@ -23,12 +23,14 @@ _SAMPLE_PIECES = 16
 class Context:
     """How files are checked.
 
-    ``plans``: the columns of a file by name, in the schema's order. On the level "sample", ``sample_rows`` rows of a
+    ``plans``: the columns of a file by name, in the schema's order; ``optional``: those that it may leave out, by their
+    folded names. On the level "sample", ``sample_rows`` rows of a
     file are looked at. ``sep``, ``nullkey``: of CSV.
     """
 
     schema: CollectionSchema
     plans: Mapping[str, ColumnPlan]
+    optional: Mapping[str, str]
     level: Level
     sample_rows: int
     sep: str
@@ -39,7 +41,8 @@ class Context:
         """Compile the columns for a format."""
         rules = FormatRules(name=form, carries_null=form != "npy", carries_nul=form != "npy")
         plans = {plan.name: plan for plan in plan_columns(schema, rules)}
-        return cls(schema, plans, level, sample_rows, sep, nullkey)
+        optional = {fold_name(name): name for name, plan in plans.items() if _is_optional(plan)}
+        return cls(schema, plans, optional, level, sample_rows, sep, nullkey)
 
     def ranges(self, n_rows: int) -> list[tuple[int, int]]:
         """Return the rows to look at, as ranges: all of them, or pieces from the first to the last."""
@@ -56,9 +59,9 @@ class Context:
             return True
         field = next((one for one in self.schema.fields if one.name == name), None)
         if field is None:
-            meant = next((one for one in self.plans if fold_name(one) == fold_name(name) and one not in given), None)
+            meant = self.optional.get(fold_name(name)) if self.optional else None
             rule, expected = "column-unknown", "a field of the schema"
-            if meant is not None and not self.is_required(meant):
+            if meant is not None and meant not in given:
                 rule, expected = "column-misnamed", f"the name {meant!r}"
             elif self.schema.enable_dynamic_field:
                 rule, expected = "column-dynamic", f"dynamic values in {DYNAMIC_FIELD}"
@@ -75,8 +78,7 @@ class Context:
 
     def is_required(self, name: str) -> bool:
         """Whether every file has to have this column."""
-        field = self.plans[name].field
-        return not (field.auto_id or self.takes_null(name))
+        return not (self.plans[name].field.is_dynamic or _is_optional(self.plans[name]))
 
     def takes_null(self, name: str) -> bool:
         """Whether a null in this column is a value, or stands for one."""
@@ -90,3 +92,8 @@ class Context:
                 findings.add(
                     "column-missing", file=file, field=name, row=row, expected="a column for the field", got="none"
                 )
+
+
+def _is_optional(plan: ColumnPlan) -> bool:
+    field = plan.field
+    return field.auto_id or field.nullable or field.default_value is not None
