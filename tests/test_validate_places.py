@@ -10,7 +10,7 @@ import pytest
 
 from commands import run_vecmill
 from validating import json_list, npy, parquet, rows, schema
-from vecmill import SchemaError, StoreError, validate
+from vecmill import DataError, SchemaError, StoreError, validate
 from vecmill.validate import check
 
 PLAIN = schema()
@@ -129,3 +129,16 @@ def test_a_tab_between_cells(tmp_path):
     path.write_text("id\tv\n1\t[1,2,3,4]\n")
     for sep in ("\t", "\\t", "tab"):
         assert run_vecmill("validate", path, "-s", schema_file(tmp_path), "--sep", sep).returncode == 0
+
+
+def test_another_tools_manifest_is_passed_over(tmp_path):
+    json_list(rows())(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"name": "crawl", "files": 3}')
+    assert validate(tmp_path, PLAIN).counts == {}
+    for broken in ("", '{"vecmill_manifest": 9}', "[]", '{"vecm'):
+        (tmp_path / "manifest.json").write_text(broken)
+        with pytest.raises(DataError, match="the manifest of a vecmill output"):
+            validate(tmp_path, PLAIN)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match="the manifest of a vecmill output"):
+        validate(tmp_path / "manifest.json", PLAIN)

@@ -80,7 +80,7 @@ def validate_command(
     if full + (sample is not None) + headers > 1:
         raise typer.BadParameter("give only one of --full, --sample and --headers", param_hint="--full")
     sep = {"\\t": "\t", "tab": "\t"}.get(sep or "", sep)
-    with exit_codes(as_json=as_json, debug=debug):
+    with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
         from vecmill.targets import TARGETS
         from vecmill.validate import validate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -258,7 +259,9 @@ def _expand(path: Any, inputs: Inputs) -> None:
         inputs.files.append(ImportFile((_named(path),)))
         return
     names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
-    manifests = _outermost([name for name in names if PurePosixPath(name).name == MANIFEST_NAME])
+    manifests = _outermost(
+        [name for name in names if PurePosixPath(name).name == MANIFEST_NAME and _is_ours(_local_blob(here / name))]
+    )
     for name in manifests:
         _from_manifest_at(here / name, inputs)
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
@@ -272,9 +275,12 @@ def _outermost(manifests: Sequence[str]) -> list[str]:
     return [name for name in manifests if folders.isdisjoint(map(str, PurePosixPath(name).parents[1:]))]
 
 
+def _local_blob(path: Path) -> LocalBlob:
+    return LocalBlob(path, path.stat().st_size)
+
+
 def _from_manifest_at(path: Path, inputs: Inputs) -> None:
-    blob = LocalBlob(path, path.stat().st_size)
-    _from_manifest(_manifest_text(blob), str(path), lambda name: local_entry(path.parent / name), inputs)
+    _from_manifest(_manifest_text(_local_blob(path)), str(path), lambda name: local_entry(path.parent / name), inputs)
 
 
 def _wanted(path: Path, root: Path) -> bool:
@@ -336,7 +342,8 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         blob = BucketBlob(bucket, key, found[key], store) if key in found else None
         return Entry(f"{bucket.url}/{key}", blob)
 
-    manifests = _outermost(sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME))
+    named = [key for key in found if PurePosixPath(key).name == MANIFEST_NAME]
+    manifests = _outermost(sorted(key for key in named if _is_ours(BucketBlob(bucket, key, found[key], store))))
     for key in manifests:
         base = key.removesuffix(MANIFEST_NAME)
         text = _manifest_text(BucketBlob(bucket, key, found[key], store))
@@ -361,6 +368,17 @@ def _from_manifest(text: str, name: str, entry: Callable[[str], Entry], inputs: 
         inputs.add_output(Manifest.from_json(text), entry)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise DataError(file=name, expected="the manifest of a vecmill output", got=str(err)) from err
+
+
+def _is_ours(blob: Blob) -> bool:
+    """Whether a file of this name is a manifest, be it a broken one. Other tools write such files too."""
+    text = _manifest_text(blob)
+    if "vecmill_manifest" in text:
+        return True
+    try:
+        return not isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return True
 
 
 def _manifest_text(blob: Blob) -> str:
