@@ -6,13 +6,13 @@
 #define VECMILL_FINEROWS_H
 
 #include "jsonrows.h"
-#include "scan.h"
 #include "text.h"
 
 /* LATER: well-formed JSON is all that is looked at here. ANY: nothing is asked of it. */
 enum { VM_F_ANY, VM_F_BOOL, VM_F_INT, VM_F_FLOAT, VM_F_TEXT, VM_F_JSON, VM_F_META, VM_F_SPARSE, VM_F_LIST, VM_F_LATER };
 
 #define VM_F_DEPTH 64
+#define VM_F_KEYS 64 /* of an object */
 #define VM_F_JSON_BYTES 65536
 #define VM_F_SCRATCH 393216 /* for 65,536 bytes, all of them escaped */
 
@@ -20,8 +20,9 @@ typedef struct {
     int kind;
     int item;             /* the kind of the elements of a LIST; its limits are those below */
     int exact;            /* a LIST has `count` elements, not at most so many */
-    int optional;         /* there may be a null, or nothing */
-    int digits;           /* FLOAT: every number with so many digits before its point is within the range */
+    int optional;         /* the key may be missing */
+    int nullable;         /* there may be a null */
+    int digits;           /* FLOAT, and numbers within JSON: with so many digits before its point each is within the range */
     int64_t low, top;     /* INT */
     Py_ssize_t count;     /* LIST */
     Py_ssize_t max_bytes; /* TEXT; of JSON the most that it may have as it stands */
@@ -120,18 +121,94 @@ static inline const uint8_t *vm_fine_text(const vm_fine *f, const uint8_t *p, co
     return p != NULL && bytes <= f->max_bytes ? p : NULL;
 }
 
-/* Any JSON value of UTF-8, not nested deep. */
-static inline const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end)
+/* Is there an escape of half a pair of surrogates? */
+static inline int vm_fine_lone_surrogate(const uint8_t *p, const uint8_t *end)
 {
-    uint8_t open[VM_F_DEPTH / 8] = {0};
-    Py_ssize_t bad, n = vm_json_end(p, 0, end - p, open, VM_F_DEPTH, &bad);
-    return n > 0 && vm_utf8_valid(p, n) ? p + n : NULL;
+    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        if (p[1] != 'u' || (p[2] | 0x20) != 'd' || p[3] < '8') {
+            p += 2;
+            continue;
+        }
+        if ((p[3] | 0x20) >= 'c' || end - p < 12 || p[6] != '\\' || p[7] != 'u' || (p[8] | 0x20) != 'd' ||
+            (p[9] | 0x20) < 'c')
+            return 1;
+        p += 12;
+    }
+    return 0;
+}
+
+/* A string within JSON: the place of its closing quote. */
+static inline const uint8_t *vm_fine_quoted(const uint8_t *p, const uint8_t *end, int *escaped)
+{
+    int why;
+    *escaped = 0;
+    if (p == end || *p != '"')
+        return NULL;
+    const uint8_t *q = vm_string_end(++p, end, escaped, &why);
+    return q != NULL && vm_utf8_valid(p, q - p) && !(*escaped && vm_fine_lone_surrogate(p, q)) ? q : NULL;
+}
+
+/* Any JSON value of UTF-8, not nested deep, no key twice in an object, numbers of at most so many digits. */
+static const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end, int digits, int depth)
+{
+    const uint8_t *keys[VM_F_KEYS];
+    Py_ssize_t sizes[VM_F_KEYS];
+    int n = 0, escaped;
+    if (p == end || depth == VM_F_DEPTH)
+        return NULL;
+    switch (*p) {
+    case '"':
+        p = vm_fine_quoted(p, end, &escaped);
+        return p == NULL ? NULL : p + 1;
+    case 't':
+    case 'f':
+        return vm_fine_bool(p, end);
+    case 'n':
+        return vm_fine_word(p, end, "null", 4);
+    case '{':
+    case '[':
+        break;
+    default:
+        return vm_fine_float(p, end, digits);
+    }
+    const uint8_t close = *p + 2; /* so it is in ASCII */
+    p = vm_white(p + 1, end);
+    if (p < end && *p == close)
+        return p + 1;
+    for (;;) {
+        if (close == '}') {
+            const uint8_t *q = n < VM_F_KEYS ? vm_fine_quoted(p, end, &escaped) : NULL;
+            if (q == NULL || escaped)
+                return NULL;
+            keys[n] = p + 1;
+            sizes[n] = q - p - 1;
+            for (int i = 0; i < n; i++)
+                if (sizes[i] == sizes[n] && memcmp(keys[i], keys[n], (size_t)sizes[n]) == 0)
+                    return NULL;
+            n++;
+            p = vm_white(q + 1, end);
+            if (p == end || *p != ':')
+                return NULL;
+            p = vm_white(p + 1, end);
+        }
+        p = vm_fine_json(p, end, digits, depth + 1);
+        if (p == NULL)
+            return NULL;
+        p = vm_white(p, end);
+        if (p == end)
+            return NULL;
+        if (*p == close)
+            return p + 1;
+        if (*p != ',')
+            return NULL;
+        p = vm_white(p + 1, end);
+    }
 }
 
 /* All of p..end is JSON text. */
-static inline int vm_fine_json_text(const uint8_t *p, const uint8_t *end)
+static inline int vm_fine_json_text(const uint8_t *p, const uint8_t *end, int digits)
 {
-    p = vm_fine_json(p, end);
+    p = vm_fine_json(vm_white(p, end), end, digits, 0);
     return p != NULL && vm_white(p, end) == end;
 }
 
@@ -221,7 +298,7 @@ static const uint8_t *vm_fine_json_field(const vm_fine *f, const uint8_t *p, con
     Py_ssize_t bytes;
     const uint8_t *text = p + 1;
     if (p < end && *p == '{') {
-        p = vm_fine_json(p, end);
+        p = vm_fine_json(p, end, f->digits, 0);
         return p != NULL && p - text < f->max_bytes ? p : NULL;
     }
     p = vm_fine_string(p, end, f->scratch, &bytes);
@@ -229,14 +306,14 @@ static const uint8_t *vm_fine_json_field(const vm_fine *f, const uint8_t *p, con
         return NULL;
     if (bytes < p - 1 - text)
         text = f->scratch;
-    return vm_fine_json_text(text, text + bytes) ? p : NULL;
+    return vm_fine_json_text(text, text + bytes, f->digits) ? p : NULL;
 }
 
-/* A value of a row of JSON. A null of an optional field is fine; LATER and ANY take any JSON. */
+/* A value of a row of JSON. A null of a nullable field is fine; LATER and ANY take any JSON. */
 static const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end)
 {
     if (p < end && *p == 'n')
-        return f->optional ? vm_fine_word(p, end, "null", 4) : NULL;
+        return f->nullable ? vm_fine_word(p, end, "null", 4) : NULL;
     switch (f->kind) {
     case VM_F_BOOL:
         return vm_fine_bool(p, end);
@@ -253,7 +330,7 @@ static const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const ui
     case VM_F_LIST:
         return vm_fine_list(f, p, end);
     default:
-        return vm_fine_json(p, end);
+        return vm_fine_json(p, end, f->digits, 0);
     }
 }
 
@@ -276,9 +353,9 @@ static int vm_fine_cell(const vm_fine *f, const uint8_t *p, const uint8_t *end)
         return end - p <= f->max_bytes && vm_utf8_valid(p, end - p);
     case VM_F_META:
         q = vm_white(p, end);
-        return q < end && *q == '{' && end - p <= f->max_bytes && vm_fine_json_text(p, end);
+        return q < end && *q == '{' && end - p <= f->max_bytes && vm_fine_json_text(p, end, f->digits);
     case VM_F_JSON:
-        return end - p <= f->max_bytes && vm_fine_json_text(p, end);
+        return end - p <= f->max_bytes && vm_fine_json_text(p, end, f->digits);
     case VM_F_SPARSE:
         q = vm_fine_sparse(p, end);
         break;

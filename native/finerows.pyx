@@ -14,14 +14,15 @@ cdef extern from "finerows.h" nogil:
     enum: VM_F_ANY, VM_F_BOOL, VM_F_INT, VM_F_FLOAT, VM_F_TEXT, VM_F_JSON, VM_F_META, VM_F_SPARSE, VM_F_LIST, VM_F_LATER
     enum: VM_F_SCRATCH
     ctypedef struct vm_fine:
-        int kind, item, exact, optional, digits
+        int kind, item, exact, optional, nullable, digits
         int64_t low, top
         Py_ssize_t count, max_bytes
         uint8_t *scratch
     const uint8_t *vm_white(const uint8_t *p, const uint8_t *end) noexcept
     const uint8_t *vm_string_end(const uint8_t *p, const uint8_t *end, int *escaped, int *why) noexcept
+    bint vm_has_crlf(const uint8_t *s, Py_ssize_t n) noexcept
     bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
-    const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end) noexcept
+    const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end, int digits, int depth) noexcept
     const uint8_t *vm_fine_sparse(const uint8_t *p, const uint8_t *end) noexcept
     const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end) noexcept
     bint vm_fine_cell(const vm_fine *f, const uint8_t *p, const uint8_t *end) noexcept
@@ -54,6 +55,7 @@ LATER = VM_F_LATER
 cdef enum:
     MAX_KEYS = 256              # of a row, and of its $meta
     MAX_ROW_BYTES = 8388608
+    MAX_DIGITS = 300            # before the point: of numbers that are looked at no closer
 
 cdef struct Key:
     const uint8_t *start
@@ -95,8 +97,8 @@ def fine_sparse(const int32_t[::1] offsets not None, const uint8_t[::1] data not
 cdef class FineRows:
     """The fields of one file.
 
-    ``fields``: (name, kind, item, exact, optional, digits, low, top, count, max_bytes), as in ``finerows.h``; of CSV
-    one a column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has
+    ``fields``: (name, kind, item, exact, optional, nullable, digits, low, top, count, max_bytes), as in ``finerows.h``;
+    of CSV one a column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has
     room for values that Python looks at: row from the first one on, field, first byte, byte behind it, whether quotes
     in it are doubled. Names are UTF-8.
     """
@@ -130,7 +132,8 @@ cdef class FineRows:
         for i, field in enumerate(fields):
             f = &self.fields[i]
             f.scratch = self.scratch + VM_F_SCRATCH
-            (_, f.kind, f.item, f.exact, f.optional, f.digits, f.low, f.top, f.count, f.max_bytes) = field
+            (_, f.kind, f.item, f.exact, f.optional, f.nullable, f.digits) = field[:7]
+            (f.low, f.top, f.count, f.max_bytes) = field[7:]
         for i, name in enumerate(self.names):
             self.keys[i] = Key(<const uint8_t *>PyBytes_AsString(name), len(name))  # self.names keeps it alive
         for i, name in enumerate(self.forbidden):
@@ -179,7 +182,7 @@ cdef class FineRows:
             for i in range(n_row):
                 if same(&key, &row[i]):
                     return False
-            p = vm_fine_json(vm_white(vm_white(p + 1, end) + 1, end), end)
+            p = vm_fine_json(vm_white(vm_white(p + 1, end) + 1, end), end, MAX_DIGITS, 0)
             p = vm_white(p, end)
             if p[0] == c",":
                 p = vm_white(p + 1, end)
@@ -234,7 +237,7 @@ cdef class FineRows:
                 for i in range(self.n_banned):
                     if same(key, &self.banned[i]):
                         return NULL
-                q = vm_fine_json(p, end)
+                q = vm_fine_json(p, end, MAX_DIGITS, 0)
             if q == NULL:
                 return NULL
             p = vm_white(q, end)
@@ -305,10 +308,10 @@ cdef class FineRows:
         cdef bint doubled = cell.kind == VM_D_ESCAPED
         if f.kind == VM_F_ANY:
             return True
-        if memchr(p, c"\r", n) != NULL:
+        if vm_has_crlf(p, n):
             return False
         if n == d.null_size and memcmp(p, d.null, n) == 0 and not doubled:
-            if f.optional:
+            if f.nullable:
                 return True
             if f.kind < VM_F_TEXT or f.kind == VM_F_LIST:
                 return False

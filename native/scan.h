@@ -158,9 +158,8 @@ static Py_ssize_t vm_json_word(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, con
 }
 
 /* The place behind the JSON value that begins at i (blanks before it are passed over), or a negative VM_JSON_* code:
- * BAD with its place in *bad, MORE when the bytes end too soon. `open` has room for max_depth bits. */
-static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t max_depth,
-                              Py_ssize_t *bad)
+ * BAD with its place in *bad, MORE when the bytes end too soon. `open` has room for VM_JSON_DEPTH bits. */
+static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t *bad)
 {
     Py_ssize_t depth = 0;
     for (;;) { /* a value begins here */
@@ -171,7 +170,7 @@ static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint
         switch (s[i]) {
         case '{':
         case '[':
-            if (depth == max_depth) {
+            if (depth == VM_JSON_DEPTH) {
                 *bad = i;
                 return VM_JSON_DEEP;
             }

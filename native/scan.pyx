@@ -10,8 +10,7 @@ cdef extern from "scan.h" nogil:
     enum: VM_JSON_BAD, VM_JSON_MORE, VM_JSON_DEEP, VM_JSON_DEPTH
     uint8_t vm_scan_ucs4_row(const uint32_t *row, Py_ssize_t width, int64_t *n_bytes) noexcept
     Py_ssize_t vm_json_blank(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept
-    Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t max_depth,
-                           Py_ssize_t *bad) noexcept
+    Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t *bad) noexcept
 
 HAS_NUL = 1
 NOT_TEXT = 2
@@ -62,7 +61,7 @@ def json_end(const uint8_t[::1] text not None, Py_ssize_t start):
         return VM_JSON_MORE, -1
     memset(&open_[0], 0, OPEN_BYTES)
     with nogil:
-        end = vm_json_end(&text[0], start, n, &open_[0], VM_JSON_DEPTH, &bad)
+        end = vm_json_end(&text[0], start, n, &open_[0], &bad)
     return end, bad
 
 
@@ -93,7 +92,7 @@ def check_json(const int32_t[::1] offsets not None, const uint8_t[::1] data not 
             if start < 0 or stop < start or stop > size:
                 break
             bad = -1
-            end = vm_json_end(base + start, 0, stop - start, &open_[0], VM_JSON_DEPTH, &bad)
+            end = vm_json_end(base + start, 0, stop - start, &open_[0], &bad)
             if end < 0:
                 place = bad if bad >= 0 else stop - start
                 break

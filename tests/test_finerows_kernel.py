@@ -219,6 +219,7 @@ def field(name: bytes = b"id", kind: int = kernel.INT, **more: Any) -> tuple[Any
         "item": 0,
         "exact": False,
         "optional": False,
+        "nullable": False,
         "digits": 38,
         "low": -9,
         "top": 9,

@@ -64,6 +64,11 @@ def schema_asking(feature: str) -> Any:
         schema = create_schema(auto_id=True, allow_insert_auto_id=True)
         schema.add_field("id", D.INT64, is_primary=True)
         return schema.add_field("v", D.FLOAT_VECTOR, dim=2)
+    if feature == "output of a function":
+        schema = schema_of(
+            ("x", D.VARCHAR, {"max_length": 9, "enable_analyzer": True}), ("y", D.SPARSE_FLOAT_VECTOR, {})
+        )
+        return schema.add_function({"name": "f", "type": 1, "input_field_names": ["x"], "output_field_names": ["y"]})
     if feature.endswith("in STRUCT"):
         kind = D.FLOAT16_VECTOR if feature.startswith("half") else D[feature.split(maxsplit=1)[0]]
         return schema_of(("x", D.STRUCT, {"struct_schema": [FieldSchema("v", kind, dim=8)], "max_capacity": 2}))

@@ -179,7 +179,7 @@ def test_headers(tmp_path):
     assert told("\n\r\n\n", PLAIN)[-1] == ("file-empty", "refused", None, None)
     assert told(f"id,v,q\n{row}", PLAIN, "2.5") == [("column-unknown", "refused", "q", None)]
     assert told(f"id,v,q\n{row}", PLAIN, "2.6") == [("column-unknown", "advice", "q", None)]
-    assert told(f"id,v,q\n{row}", USED["META"][0], "2.5") == [("csv-dynamic", "advice", "q", None)]
+    assert told(f"id,v,q\n{row}", USED["META"][0], "2.5") == [("column-dynamic", "advice", "q", None)]
     assert told(f"id,v,id\n{row}", PLAIN) == [("column-twice", "silent", "id", None)]
     key = ("value-meta", "refused", "$meta", 0)
     text = 'id,v,q,$meta\n1,{},2,"{{""{}"": 1}}"\n'

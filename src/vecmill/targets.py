@@ -136,6 +136,7 @@ FEATURE_TABLE: Mapping[str, Mapping[BulkFileType, Carriage]] = {
     "nullable vector": _row("null", _NO_NULLS, "null", "a cell that equals nullkey", (2, 6, 18)),
     "nullable STRUCT": _row("null", _NO_STRUCT, "null", "a cell that equals nullkey", (3, 0, 0)),
     "dynamic field": _row("$meta, string", "$meta.npy", "$meta, object", "$meta, JSON object"),
+    "output of a function": _row("left out", "left out", "left out", since=(2, 5, 0)),
     "several vector fields": _row("yes", "yes", "yes", since=(2, 4, 0)),
     "auto-id key with supplied values": _row(
         "as the type",
@@ -171,6 +172,9 @@ def _asked(schema: CollectionSchema) -> Iterator[tuple[str | None, str]]:
         yield None, "several vector fields"
     if schema.enable_dynamic_field:
         yield None, "dynamic field"
+    for field in schema.fields:
+        if field.is_function_output:
+            yield field.name, "output of a function"
 
 
 def _nullable_kind(field: FieldSchema) -> str:

@@ -23,7 +23,7 @@ class FineRows:
     forbidden: tuple[bytes, ...]
     def __new__(
         cls,
-        fields: Iterable[tuple[bytes, int, int, bool, bool, int, int, int, int, int]],
+        fields: Iterable[tuple[bytes, int, int, bool, bool, bool, int, int, int, int, int]],
         forbidden: Iterable[bytes],
         other_keys: bool,
         later: NDArray[np.int64],

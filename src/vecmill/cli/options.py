@@ -201,10 +201,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show where in the co
 
 
 @contextmanager
-def exit_codes(*, as_json: bool = False, debug: bool = False, go_on: str = "") -> Iterator[None]:
+def exit_codes(
+    *, as_json: bool = False, debug: bool = False, go_on: str = "", interrupted: str = "nothing was published"
+) -> Iterator[None]:
     """Word errors as one line on stderr, and leave with their exit code.
 
-    ``go_on``: the command that goes on after an interrupt.
+    ``go_on``: the command that goes on after an interrupt, ``interrupted``: what is said of one.
 
     With ``as_json`` the facts also go to stdout as the one document there. With ``debug`` the traceback comes first.
     An error that nobody expected is a bug, and is worded as one; exit code 1.
@@ -216,15 +218,15 @@ def exit_codes(*, as_json: bool = False, debug: bool = False, go_on: str = "") -
     except BaseException as err:
         if debug and not isinstance(err, BrokenPipeError):
             traceback.print_exc()
-        _leave(err, as_json=as_json, go_on=go_on)
+        _leave(err, as_json=as_json, go_on=go_on, interrupted=interrupted)
 
 
-def _leave(error: BaseException, *, as_json: bool, go_on: str) -> NoReturn:
+def _leave(error: BaseException, *, as_json: bool, go_on: str, interrupted: str) -> NoReturn:
     if isinstance(error, BrokenPipeError) or not isinstance(error, Exception | KeyboardInterrupt):
         raise error  # whoever read stdout has seen enough, which typer knows how to end
     if isinstance(error, KeyboardInterrupt):
         if not hasattr(error, "__notes__"):
-            error.add_note("nothing was published")
+            error.add_note(interrupted)
         if go_on:
             error.add_note(f"go on with: {go_on}")
         _fail(error, "interrupted", INTERRUPTED, as_json=as_json)
@@ -251,8 +253,13 @@ def _fail(err: BaseException, message: str, code: int, *, as_json: bool) -> NoRe
                 facts[name] = getattr(err, name)
         if findings:
             facts["findings"] = [dataclasses.asdict(one) for one in findings]
-        print(json.dumps({"error": facts}, ensure_ascii=False))
+        print_any(json.dumps({"error": facts}, ensure_ascii=False))
     raise typer.Exit(code)
+
+
+def print_any(text: str) -> None:
+    """Print text with names in it that need not be UTF-8: escaped, which JSON takes too."""
+    print(text.encode(errors="backslashreplace").decode())
 
 
 def _one_line(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecmill.cli.options import REFUSED, exit_codes
+from vecmill.cli.options import REFUSED, DebugOption, exit_codes, print_any
 
 if TYPE_CHECKING:
     from vecmill.validate.report import ValidationReport
@@ -26,7 +26,11 @@ def validate_command(
     schema: Annotated[
         str | None,
         typer.Option(
-            "--schema", "-s", metavar="FILE", help="Schema of the collection, JSON.", show_default="of the manifest"
+            "--schema",
+            "-s",
+            metavar="FILE",
+            help="Schema of the collection, JSON (vecmill schema fetch writes it).",
+            show_default="of the manifest",
         ),
     ] = None,
     target: Annotated[
@@ -45,7 +49,11 @@ def validate_command(
     max_findings: Annotated[int, typer.Option(min=1, metavar="N", help="Tell of at most so many of each rule.")] = 20,
     sep: Annotated[
         str | None,
-        typer.Option(metavar="CHAR", help="Separator of CSV files.", show_default="of the manifest, else a comma"),
+        typer.Option(
+            metavar="CHAR",
+            help="Separator of CSV files; tab stands for one.",
+            show_default="of the manifest, else a comma",
+        ),
     ] = None,
     nullkey: Annotated[
         str | None,
@@ -56,6 +64,7 @@ def validate_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
     ] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Check files against the rules of the server, before they are uploaded.
 
@@ -70,7 +79,8 @@ def validate_command(
     """
     if full + (sample is not None) + headers > 1:
         raise typer.BadParameter("give only one of --full, --sample and --headers", param_hint="--full")
-    with exit_codes(as_json=as_json):
+    sep = {"\\t": "\t", "tab": "\t"}.get(sep or "", sep)
+    with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
         from vecmill.targets import TARGETS
         from vecmill.validate import validate
 
@@ -88,7 +98,7 @@ def validate_command(
             sep=sep,
             nullkey=nullkey,
         )
-        print(json.dumps(report.to_dict(), ensure_ascii=False) if as_json else as_text(report))
+        print_any(json.dumps(report.to_dict(), ensure_ascii=False) if as_json else as_text(report))
         if not report.ok:
             raise typer.Exit(REFUSED)
 
@@ -112,5 +122,7 @@ def as_text(report: ValidationReport) -> str:
     files = "1 import file" if report.files == 1 else f"{report.files:,} import files"
     verdict = "fine" if not total else "no errors" if report.ok else "not fit for import"
     against = f" for Milvus {report.target}" if report.target else ""
-    lines.append(f"{verdict}{against}: {files}, {report.rows:,} rows, level {report.level}, {report.seconds:.2f} s")
+    against = " for Zilliz Cloud" if report.target == "cloud" else against
+    rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
+    lines.append(f"{verdict}{against}: {files}, {rows}, level {report.level}, {report.seconds:.2f} s")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from vecmill.filetype import BulkFileType
 from vecmill.manifest import Manifest
 from vecmill.schema import CollectionSchema
 from vecmill.schema_io import as_schema
-from vecmill.targets import TARGETS, check_target
+from vecmill.targets import TARGETS
 from vecmill.validate.checksums import PREFIX, ChecksummedBlob
 from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
 from vecmill.validate.csv_file import check_csv
@@ -25,12 +25,15 @@ from vecmill.validate.inputs import Entry, ImportFile, Inputs, Origin, check_sep
 from vecmill.validate.json_file import check_json
 from vecmill.validate.npy import check_set
 from vecmill.validate.parquet import check_parquet
+from vecmill.validate.readers import Readers, readers_of
 from vecmill.validate.report import ValidationReport
-from vecmill.validate.rule import Line
 from vecmill.validate.stop import StoppableBlob
 
 MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
 _MAX_FILE_BYTES = 16 * 2**30
+# Import files of a request, and their bytes.
+MAX_REQUEST: Mapping[str | None, tuple[int, int]] = {"cloud": (1_000, 1_000 * 10**9)}
+_MAX_REQUEST = (1_024, 1_024 * _MAX_FILE_BYTES)
 _REQUESTS = 8
 _MAX_CORES = 4  # each takes its memory
 _FORMS = {
@@ -59,8 +62,9 @@ def check_files(
     if sep is not None:
         check_separator(sep)
     given = as_schema(schema) if schema is not None else None
+    inputs = open_inputs(files, schema if isinstance(schema, str | os.PathLike) else None)
     return check_inputs(
-        open_inputs(files), given, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings,
+        inputs, given, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings,
         sep=sep, nullkey=nullkey, began=began,
     )  # fmt: skip
 
@@ -107,7 +111,10 @@ def check_inputs(
     began = time.perf_counter() if began is None else began
     first = next((file.origin for file in inputs.files if file.origin is not None), None)
     if schema is None and first is None and inputs.files:
-        raise SchemaError("a schema is needed: there is no manifest with one")
+        raise SchemaError(
+            "a schema is needed, for there is no manifest with one; give schema=..., on the command line --schema FILE "
+            "(vecmill schema fetch writes that of a collection)"
+        )
     jobs: dict[Origin | None, _Job] = {}
 
     def job_of(origin: Origin | None) -> _Job:
@@ -122,6 +129,7 @@ def check_inputs(
     work = [(job_of(file.origin), file) for file in inputs.files]
     found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
     _find_twice(inputs.files, found)
+    _find_limit(inputs, target, found)
     rows = n_bytes = 0
     cores = max(2, min(_MAX_CORES, os.cpu_count() or 1))
     at_once = _at_once(inputs.files, level, cores)
@@ -160,10 +168,39 @@ def _at_once(files: Sequence[ImportFile], level: Level, cores: int) -> int:
 def _find_twice(files: Sequence[ImportFile], findings: Findings) -> None:
     seen: set[frozenset[str]] = set()
     for file in files:
-        names = frozenset(entry.name for entry in file.entries)
+        names = frozenset(entry.identity for entry in file.entries)
         if names and names in seen:
             findings.add("file-twice", file=file.entries[0].name, expected="one import of it", got="a second one")
         seen.add(names)
+
+
+def _find_limit(inputs: Inputs, target: str | None, findings: Findings) -> None:
+    files = [file for file in inputs.files if file.entries]
+    if not files and inputs.is_request:
+        findings.add("request-files", file="the request", expected="import files", got="none")
+    n_files, n_bytes = MAX_REQUEST.get(target, _MAX_REQUEST)
+    total, last = 0, None
+    for number, file in enumerate(files, 1):
+        total += sum(entry.size for entry in file.entries)
+        if last is None and (number > n_files or total > n_bytes):
+            last = file
+    if last is not None:
+        findings.add(
+            "request-files" if inputs.is_request else "request-split",
+            file=last.entries[0].name,
+            expected=f"at most {n_files:,} import files of {n_bytes:,} bytes in a request",
+            got=f"{len(files):,} of {total:,} bytes, with this one beyond the limit",
+        )
+
+
+_Key = tuple[BulkFileType | None, frozenset[str] | None]
+
+
+def _key(file: ImportFile) -> _Key:
+    """Return the format of a file; of an NPY set, its columns too."""
+    if file.form is not BulkFileType.NUMPY:
+        return file.form, None
+    return file.form, frozenset(entry.base.removesuffix(".npy") for entry in file.entries)
 
 
 class _Job:
@@ -179,21 +216,23 @@ class _Job:
     ) -> None:
         self._schema, self._target, self._level, self._cap = schema, target, level, cap
         self._options = (level, sample_rows, sep, nullkey)
-        self._contexts: dict[BulkFileType, Context] = {}
-        self._lines: dict[BulkFileType, tuple[tuple[Line, ...], SchemaError | None]] = {}
+        self._contexts: dict[_Key, Context] = {}
+        self._known: dict[_Key, Readers] = {}
 
     def check(self, file: ImportFile, pool: Executor, stop: Event) -> tuple[int | None, Findings]:
         """Check one import file, until ``stop`` is set; return its rows where it tells them."""
         file = replace(file, entries=tuple(_stoppable(entry, stop) for entry in file.entries))
         form = file.form
-        lines, refusal = self._servers(form)
+        readers = self._readers(file)
+        lines = readers.lines if readers is not None else tuple(TARGETS.values())
         findings = Findings("*" if form is None else _FORMS[form], lines, self._cap)
         if not file.entries:
             return None, findings
         first = file.entries[0]
         if not self._is_one(file, form, findings):
             return None, findings
-        if refusal is not None:
+        if readers is not None and readers.refusal is not None:
+            refusal = readers.refusal
             findings.add(
                 "schema-format",
                 file=first.name,
@@ -209,39 +248,30 @@ class _Job:
         if self._level == "full":
             file = replace(file, entries=tuple(map(_with_checksum, file.entries)))
         if form is BulkFileType.NUMPY:
-            n = check_set(file, self._context(form), findings, pool)
+            n = check_set(file, self._context(file), findings, pool)
         elif missing or form is None:
             return None, findings
         else:
-            n = self._single(file.entries[0], form, findings)
+            n = self._single(file, form, findings)
         self._compare(file, n, findings)
         self._checksums(file, findings, pool)
         return n, findings
 
-    def _servers(self, form: BulkFileType | None) -> tuple[tuple[Line, ...], SchemaError | None]:
-        """Return the release lines whose rules hold, and why the target does not read the schema from the format."""
-        if form is None:
-            return tuple(TARGETS.values()), None
-        if form not in self._lines:
-            taken: dict[str, SchemaError | None] = {}
-            for name in TARGETS if self._target is None else (self._target,):
-                try:
-                    check_target(self._schema, form, name)
-                    taken[name] = None
-                except SchemaError as error:
-                    taken[name] = error
-            good = [TARGETS[name] for name, error in taken.items() if error is None]
-            if good:
-                self._lines[form] = tuple(good), None
-            else:
-                # No server: the first refusal that has nothing to do with its version, else the newest.
-                self._lines[form] = tuple(TARGETS[name] for name in taken), list(taken.values())[-1]
-        return self._lines[form]
+    def _readers(self, file: ImportFile) -> Readers | None:
+        """Return the servers that read a file of the schema; None where nothing tells its format."""
+        if file.form is None:
+            return None
+        key = _key(file)
+        if key not in self._known:
+            self._known[key] = readers_of(self._schema, file.form, self._target, key[1])
+        return self._known[key]
 
-    def _context(self, form: BulkFileType) -> Context:
-        if form not in self._contexts:
-            self._contexts[form] = Context.of(self._schema, _FORMS[form], *self._options)
-        return self._contexts[form]
+    def _context(self, file: ImportFile) -> Context:
+        key, readers = _key(file), self._readers(file)
+        if key not in self._contexts:
+            assert file.form is not None and readers is not None  # only such are looked into
+            self._contexts[key] = Context.of(readers.schema, _FORMS[file.form], *self._options)
+        return self._contexts[key]
 
     def _is_one(self, file: ImportFile, form: BulkFileType | None, findings: Findings) -> bool:
         forms = set()
@@ -274,8 +304,8 @@ class _Job:
                     "manifest-bytes", file=entry.name, expected=f"{entry.listed.bytes} bytes", got=f"{entry.size}"
                 )
 
-    def _single(self, entry: Entry, form: BulkFileType, findings: Findings) -> int | None:
-        context = self._context(form)
+    def _single(self, file: ImportFile, form: BulkFileType, findings: Findings) -> int | None:
+        entry, context = file.entries[0], self._context(file)
         if form is BulkFileType.PARQUET:
             return check_parquet(entry, context, findings)
         if form is BulkFileType.CSV:

@@ -6,6 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from vecmill.datatypes import fold_name
+from vecmill.fields import DYNAMIC_FIELD
 from vecmill.plan import ColumnPlan, FormatRules, plan_columns
 from vecmill.schema import CollectionSchema
 from vecmill.validate.findings import Findings
@@ -21,12 +23,14 @@ _SAMPLE_PIECES = 16
 class Context:
     """How files are checked.
 
-    ``plans``: the columns of a file by name, in the schema's order. On the level "sample", ``sample_rows`` rows of a
+    ``plans``: the columns of a file by name, in the schema's order; ``optional``: those that it may leave out, by their
+    folded names. On the level "sample", ``sample_rows`` rows of a
     file are looked at. ``sep``, ``nullkey``: of CSV.
     """
 
     schema: CollectionSchema
     plans: Mapping[str, ColumnPlan]
+    optional: Mapping[str, str]
     level: Level
     sample_rows: int
     sep: str
@@ -37,7 +41,8 @@ class Context:
         """Compile the columns for a format."""
         rules = FormatRules(name=form, carries_null=form != "npy", carries_nul=form != "npy")
         plans = {plan.name: plan for plan in plan_columns(schema, rules)}
-        return cls(schema, plans, level, sample_rows, sep, nullkey)
+        optional = {fold_name(name): name for name, plan in plans.items() if _is_optional(plan)}
+        return cls(schema, plans, optional, level, sample_rows, sep, nullkey)
 
     def ranges(self, n_rows: int) -> list[tuple[int, int]]:
         """Return the rows to look at, as ranges: all of them, or pieces from the first to the last."""
@@ -48,15 +53,19 @@ class Context:
         starts = [(n_rows - size) * i // max(pieces - 1, 1) for i in range(pieces)]
         return [(start, start + size) for start in starts]
 
-    def knows(self, name: str, file: str, findings: Findings) -> bool:
-        """Whether a column is to be looked at; if not, say why it should not be there."""
+    def knows(self, name: str, given: Container[str], file: str, findings: Findings) -> bool:
+        """Whether a column is to be looked at, of those ``given``; if not, say why it should not be there."""
         if name in self.plans:
             return True
         field = next((one for one in self.schema.fields if one.name == name), None)
         if field is None:
-            findings.add(
-                "column-unknown", file=file, field=name, expected="a field of the schema", got="none of this name"
-            )
+            meant = self.optional.get(fold_name(name)) if self.optional else None
+            rule, expected = "column-unknown", "a field of the schema"
+            if meant is not None and meant not in given:
+                rule, expected = "column-misnamed", f"the name {meant!r}"
+            elif self.schema.enable_dynamic_field:
+                rule, expected = "column-dynamic", f"dynamic values in {DYNAMIC_FIELD}"
+            findings.add(rule, file=file, field=name, expected=expected, got="a column that is no field of the schema")
         elif field.is_function_output:
             findings.add(
                 "column-function-output", file=file, field=name, expected="no column: a function makes it", got="one"
@@ -69,8 +78,12 @@ class Context:
 
     def is_required(self, name: str) -> bool:
         """Whether every file has to have this column."""
+        return not (self.plans[name].field.is_dynamic or _is_optional(self.plans[name]))
+
+    def takes_null(self, name: str) -> bool:
+        """Whether a null in this column is a value, or stands for one."""
         field = self.plans[name].field
-        return not (field.is_dynamic or field.nullable or field.default_value is not None)
+        return field.is_dynamic or field.nullable or field.default_value is not None
 
     def require(self, given: Container[str], file: str, findings: Findings, row: int | None = None) -> None:
         """Say which columns are missing."""
@@ -79,3 +92,8 @@ class Context:
                 findings.add(
                     "column-missing", file=file, field=name, row=row, expected="a column for the field", got="none"
                 )
+
+
+def _is_optional(plan: ColumnPlan) -> bool:
+    field = plan.field
+    return field.auto_id or field.nullable or field.default_value is not None

@@ -254,9 +254,7 @@ class _Check:
         if DYNAMIC_FIELD in plans:
             fields = {field.name for field in self._context.schema.fields}
             self._dynamic = [one for one in dict.fromkeys(names) if one not in fields and one != DYNAMIC_FIELD]
-        for name in self._dynamic:
-            self._findings.add("csv-dynamic", file=self._file, field=name, expected="a key of $meta", got="a column")
-        known = [name not in self._dynamic and self._context.knows(name, self._file, self._findings) for name in names]
+        known = [self._context.knows(name, names, self._file, self._findings) for name in names]
         self._columns = [plans[name] if good else None for name, good in zip(names, known, strict=True)]
         self._context.require(names, self._file, self._findings)
         if not self._dynamic or DYNAMIC_FIELD not in names:

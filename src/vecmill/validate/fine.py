@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,10 +27,7 @@ _INTEGERS = {
 }
 # A number of so many digits before its point is within the range, whatever they are.
 _FLOATS = {"float": 38, "double": 300, "float_vector": 38, "float16_vector": 4, "bfloat16_vector": 38}
-_LONE_SURROGATE = re.compile(
-    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F])"
-)
-_NULL_META = re.compile(rb'"\$meta"\s*:\s*null')
+_MAX_DIGITS, _EXACT_DIGITS = 300, 15
 _KINDS = {"bool": kernel.BOOL, "text": kernel.TEXT, "json": kernel.JSON, "meta": kernel.META, "sparse": kernel.SPARSE}
 _ITEMS = (kernel.BOOL, kernel.INT, kernel.FLOAT, kernel.TEXT)
 # Compact JSON that Python writes of an object may be so much longer than its text (1e15 becomes 1000000000000000.0).
@@ -50,7 +46,6 @@ class FineRows:
         self._usable = form == "json" or (
             len(self._sep) == 1 and not self._sep.isalnum() and self._sep not in b'+-."' and b'"' not in self._null
         )
-        self._block, self._odd = b"", False
         self._later = np.zeros((max(_MAX_LATER, len(self._plans)), 5), np.int64)
         forbidden = [field.name for field in context.schema.fields if field.name not in context.plans]
         self._kernel = kernel.FineRows(
@@ -63,12 +58,6 @@ class FineRows:
     def json_rows(self, window: Window, limit: int | None, row: int, *, comma: bool) -> tuple[int, Later]:
         """Pass over rows, of which the first one is ``row``, up to ``limit``; return how many, and what is left."""
         most = sys.maxsize if limit is None else limit - row
-        if window.data is not self._block:
-            # The kernel looks at no escapes within objects, and takes a null $meta for a missing one.
-            self._block = window.data
-            self._odd = bool(_LONE_SURROGATE.search(self._block) or _NULL_META.search(self._block))
-        if self._odd:
-            return 0, iter(())
         passed, at, n = self._kernel.json_rows(window.data, window.at, most, comma)
         return self._passed(window, passed, at, n, row)
 
@@ -93,15 +82,11 @@ class FineRows:
             yield first + row, plan, text.replace(b'""', b'"') if doubled else text
 
 
-def _field(
-    plan: ColumnPlan | None, context: Context, form: str
-) -> tuple[bytes, int, int, bool, bool, int, int, int, int, int]:
+def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, ...]:
     """Return a field as the kernel takes it."""
     if plan is None:
-        return b"", kernel.ANY, 0, False, True, 0, 0, 0, 0, 0
+        return b"", kernel.ANY, 0, False, True, True, 0, 0, 0, 0, 0
     own, kind, item, exact, count = plan, _kind(plan), 0, False, 0
-    if plan.kind == "json" or (plan.kind == "meta" and form == "csv"):
-        kind = kernel.LATER  # what gets lost is seen when it is decoded
     if plan.is_vector:
         kind, item, exact = kernel.LIST, kind, True
         count = plan.dim // 8 if plan.kind == "binary_vector" else plan.dim
@@ -110,12 +95,15 @@ def _field(
         item = _kind(own)
         kind = kernel.LIST if item in _ITEMS else kernel.LATER
     low, top = _INTEGERS.get(own.kind, (0, 0))
+    digits = _EXACT_DIGITS if form == "csv" and plan.kind == "meta" else _FLOATS.get(own.kind, _MAX_DIGITS)
     max_bytes = own.max_bytes
     if plan.kind in ("json", "meta"):
         max_bytes = JSON_MAX_BYTES if form == "csv" else JSON_MAX_BYTES // _GROWTH
-    has_other = plan.field.nullable or plan.field.default_value is not None
-    optional = has_other if form == "csv" else not context.is_required(plan.name)
-    return plan.name.encode(), kind, item, exact, optional, _FLOATS.get(own.kind, 0), low, top, count, max_bytes
+    field = plan.field
+    # A key that the server makes is in all rows or in none: Python looks at rows without one.
+    optional = not (context.is_required(plan.name) or field.auto_id)
+    nullable = field.nullable or field.default_value is not None
+    return plan.name.encode(), kind, item, exact, optional, nullable, digits, low, top, count, max_bytes
 
 
 def _kind(plan: ColumnPlan) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from vecmill.blobs import Blob, BucketBlob, LocalBlob, closing
 from vecmill.errors import DataError, SchemaError, StoreError
@@ -29,6 +31,8 @@ ENDINGS: Mapping[str, BulkFileType] = {
     ".csv": BulkFileType.CSV,
 }
 _MANIFEST_BYTES = 64 * 1024 * 1024
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4")
+_NEARLY = (".pq", ".parq", ".npz", ".tsv")
 _NO_SEPARATORS = '\0\r\n"\ufffd'
 
 
@@ -49,6 +53,11 @@ class Entry:
     def ending(self) -> str:
         """The ending of the name, as the server looks at it."""
         return PurePosixPath(self.base).suffix
+
+    @property
+    def identity(self) -> str:
+        """What a file on disk has but once, whatever it is called."""
+        return os.path.realpath(self.name) if isinstance(self.blob, LocalBlob) else self.name
 
     @property
     def size(self) -> int:
@@ -103,9 +112,14 @@ class ImportFile:
 
 @dataclass(slots=True)
 class Inputs:
-    """All import files."""
+    """All import files; ``is_request``: as inner lists, of which one request is made.
+
+    ``schema_file``: no data, though it lies in a folder of them.
+    """
 
     files: list[ImportFile] = field(default_factory=list)
+    is_request: bool = False
+    schema_file: Path | None = None
 
     def add_output(self, manifest: Manifest, entry: Callable[[str], Entry]) -> None:
         """Add what a manifest lists; ``entry`` looks up a path of it. Raises ValueError as `Origin.of` does."""
@@ -118,26 +132,30 @@ class Inputs:
                 self.files.append(ImportFile(listed, origin, segment.rows))
 
 
-def open_inputs(given: Any) -> Inputs:
+def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -> Inputs:
     """Return the import files that ``given`` stands for.
 
     Taken are a path or a URL (s3://, gs://, az://) of a file, of a folder of files or sets, of an output of a writer or
     its manifest; a list of them; a list of lists, as ``bulk_import(files=...)`` takes it. Several NPY files in one list
-    are one set. Raises StoreError where nothing is (but what an inner list names may be missing), SchemaError for a URL
-    of no known kind.
+    are one set. ``schema_file`` is passed over in folders. Raises StoreError where nothing is (but what an inner list
+    names may be missing), SchemaError for a URL of no known kind.
     """
-    inputs = Inputs()
+    inputs = Inputs(schema_file=Path(schema_file).resolve() if schema_file is not None else None)
     if isinstance(given, str | os.PathLike):
         _expand(given, inputs)
         return inputs
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        _place(given)
     flat: list[Any] = []
     for one in given:
         if isinstance(one, str | os.PathLike):
             flat.append(one)
         elif isinstance(one, Iterable):
+            inputs.is_request = True
             inputs.files.append(ImportFile(tuple(_entry(path) for path in one)))
         else:
-            raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
+            _place(one)
+    inputs.is_request |= not flat and not inputs.files
     arrays = [one for one in flat if os.fspath(one).lower().endswith(".npy")]
     inputs.files += _sets([_named(path) for path in arrays])
     for one in flat:
@@ -160,7 +178,19 @@ def _is_url(path: object) -> bool:
     return isinstance(path, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
 
 
+def _place(path: Any) -> Any:
+    """Return a path for a file:// URL, other paths as they are. Raises SchemaError, StoreError for what is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise SchemaError(f"expected a path, a URL or lists of them, got {type(path).__name__}")
+    if isinstance(path, str) and path.startswith("file://"):
+        path = unquote(urlsplit(path).path)
+    if path == "":
+        raise StoreError("is no path", path="''")
+    return path
+
+
 def _entry(path: Any) -> Entry:
+    path = _place(path)
     if _is_url(path):
         bucket, store = _open(path)
         return Entry(path, _object(bucket, store, bucket.prefix))
@@ -217,6 +247,7 @@ def _object(bucket: Bucket, store: Any, key: str) -> Blob | None:
 
 
 def _expand(path: Any, inputs: Inputs) -> None:
+    path = _place(path)
     if _is_url(path):
         _expand_url(path, inputs)
         return
@@ -228,12 +259,14 @@ def _expand(path: Any, inputs: Inputs) -> None:
         inputs.files.append(ImportFile((_named(path),)))
         return
     names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
-    manifests = _outermost([name for name in names if PurePosixPath(name).name == MANIFEST_NAME])
+    manifests = _outermost(
+        [name for name in names if PurePosixPath(name).name == MANIFEST_NAME and _is_ours(_local_blob(here / name))]
+    )
     for name in manifests:
         _from_manifest_at(here / name, inputs)
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
     if not inputs.files:
-        raise StoreError("no file in it that could be imported", path=str(here))
+        raise StoreError(f"no file in it that could be imported: {', '.join(ENDINGS)}", path=str(here))
 
 
 def _outermost(manifests: Sequence[str]) -> list[str]:
@@ -242,14 +275,25 @@ def _outermost(manifests: Sequence[str]) -> list[str]:
     return [name for name in manifests if folders.isdisjoint(map(str, PurePosixPath(name).parents[1:]))]
 
 
+def _local_blob(path: Path) -> LocalBlob:
+    return LocalBlob(path, path.stat().st_size)
+
+
 def _from_manifest_at(path: Path, inputs: Inputs) -> None:
-    blob = LocalBlob(path, path.stat().st_size)
-    _from_manifest(_manifest_text(blob), str(path), lambda name: local_entry(path.parent / name), inputs)
+    _from_manifest(_manifest_text(_local_blob(path)), str(path), lambda name: local_entry(path.parent / name), inputs)
 
 
 def _wanted(path: Path, root: Path) -> bool:
     parts = path.relative_to(root).parts
     return not any(part.startswith((".", "_")) for part in parts) and path.is_file()
+
+
+def _is_data(name: str) -> bool:
+    """Whether a file in a folder is one to import, or was meant to be: .parquet.gz, .PARQUET, .pq."""
+    endings = [ending.lower() for ending in PurePosixPath(name).suffixes[-2:]]
+    if endings and endings[-1] in _PACKED:
+        endings.pop()
+    return bool(endings) and endings[-1] in (*ENDINGS, *_NEARLY)
 
 
 def _natural(path: Path | str) -> list[Any]:
@@ -263,7 +307,11 @@ def _from_folder(paths: Sequence[Path], covered: Sequence[Path], inputs: Inputs)
             continue
         if path.suffix.lower() == ".npy":
             sets.setdefault(path.parent, []).append(_entry(path))
-        elif path.suffix.lower() in ENDINGS and path.name not in (MANIFEST_NAME, "convert.json"):
+        elif (
+            _is_data(path.name)
+            and path.name not in (MANIFEST_NAME, "convert.json")
+            and path.resolve() != inputs.schema_file
+        ):
             inputs.files.append(ImportFile((_entry(path),)))
     inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
 
@@ -294,7 +342,8 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         blob = BucketBlob(bucket, key, found[key], store) if key in found else None
         return Entry(f"{bucket.url}/{key}", blob)
 
-    manifests = _outermost(sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME))
+    named = [key for key in found if PurePosixPath(key).name == MANIFEST_NAME]
+    manifests = _outermost(sorted(key for key in named if _is_ours(BucketBlob(bucket, key, found[key], store))))
     for key in manifests:
         base = key.removesuffix(MANIFEST_NAME)
         text = _manifest_text(BucketBlob(bucket, key, found[key], store))
@@ -303,7 +352,7 @@ def _expand_url(url: str, inputs: Inputs) -> None:
     sets: dict[str, list[Entry]] = {}
     for key in sorted(found, key=_natural):
         ending = PurePosixPath(key).suffix.lower()
-        if key.startswith(bases) or ending not in ENDINGS:
+        if key.startswith(bases) or not _is_data(key):
             continue
         if ending == ".npy":
             sets.setdefault(key.rpartition("/")[0], []).append(entry(key))
@@ -311,7 +360,7 @@ def _expand_url(url: str, inputs: Inputs) -> None:
             inputs.files.append(ImportFile((entry(key),)))
     inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
     if not inputs.files:
-        raise StoreError("nothing there that could be imported", path=url)
+        raise StoreError(f"nothing there that could be imported: {', '.join(ENDINGS)}", path=url)
 
 
 def _from_manifest(text: str, name: str, entry: Callable[[str], Entry], inputs: Inputs) -> None:
@@ -319,6 +368,17 @@ def _from_manifest(text: str, name: str, entry: Callable[[str], Entry], inputs: 
         inputs.add_output(Manifest.from_json(text), entry)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise DataError(file=name, expected="the manifest of a vecmill output", got=str(err)) from err
+
+
+def _is_ours(blob: Blob) -> bool:
+    """Whether a file of this name is a manifest, be it a broken one. Other tools write such files too."""
+    text = _manifest_text(blob)
+    if "vecmill_manifest" in text:
+        return True
+    try:
+        return not isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return True
 
 
 def _manifest_text(blob: Blob) -> str:

@@ -176,10 +176,16 @@ class RowCheck:
         # Python refuses to read an integer of more than 4,300 digits.
         self._decode_long = json.JSONDecoder(object_pairs_hook=self._twice, parse_int=_long_int).decode
         self._required = [name for name in context.plans if context.is_required(name)]
+        self._key = next((name for name, plan in context.plans.items() if plan.field.auto_id), None)
+        self._has_keys: bool | None = None
 
     def pass_over(self, window: Window, *, comma: bool) -> int:
         """Go behind rows that are surely fine, in a list each with its comma; return how many were passed."""
+        if self._has_keys is False:  # rows with a key are none of these
+            return 0
         passed, later = self._fine.json_rows(window, self._limit, self.n, comma=comma)
+        if passed and self._key is not None:
+            self._has_keys = True
         for row, plan, raw in later:
             value = self._decoded(raw.decode())
             self._value(plan, value, row, may_be_long=len(raw) > _SURELY_SHORT)
@@ -226,14 +232,16 @@ class RowCheck:
         for name in self._required:
             if name not in value:
                 self._add("column-missing", name, row, "a value", "none")
+        if self._key is not None:
+            self._key_in_all(self._key, value, row)
         dynamic = DYNAMIC_FIELD in plans
         for name, one in value.items():
             plan = plans.get(name)
             if plan is None:
                 if not dynamic or any(field.name == name for field in self._context.schema.fields):
-                    self._unknown(name, row)
+                    self._unknown(name, value, row)
             elif one is None:
-                if self._context.is_required(name):
+                if not self._context.takes_null(name):
                     self._add("value-null", name, row, "a value: the field is not nullable", "null")
                 elif name == DYNAMIC_FIELD:
                     self._add("value-meta", name, row, "an object", "null")
@@ -244,6 +252,13 @@ class RowCheck:
             keys = keys_of(meta) if isinstance(meta, str) else meta.keys()
             for name in sorted(keys & (value.keys() - {DYNAMIC_FIELD})):
                 self._add("value-meta", DYNAMIC_FIELD, row, "each key once", f"{name!r} beside it too")
+
+    def _key_in_all(self, key: str, value: dict[str, Any], row: int) -> None:
+        """Say where keys that the server could make are in some rows only."""
+        has_key = key in value
+        if self._has_keys not in (None, has_key):
+            self._add("column-missing", key, row, "keys in all rows or in none", "one" if has_key else "none")
+        self._has_keys = has_key if self._has_keys is None else self._has_keys
 
     def _value(self, plan: ColumnPlan, value: Any, row: int, *, may_be_long: bool) -> None:
         for rule, expected, got in cell_problems(plan, value):
@@ -272,9 +287,9 @@ class RowCheck:
     def _is_taken(self, name: str) -> bool:
         return name in self._context.plans or DYNAMIC_FIELD in self._context.plans
 
-    def _unknown(self, name: str, row: int) -> None:
+    def _unknown(self, name: str, given: dict[str, Any], row: int) -> None:
         own = self._findings.like()
-        self._context.knows(name, self._file, own)
+        self._context.knows(name, given, self._file, own)
         for one in own.kept:
             self._add(one.rule, name, row, one.expected, one.got)
 

@@ -54,13 +54,13 @@ class NpyColumn:
 def check_set(file: ImportFile, context: Context, findings: Findings, pool: Executor) -> int | None:
     """Check one set; return its rows, None where no file tells."""
     named: dict[str, Entry] = {}
+    given = {entry.base.removesuffix(".npy") for entry in file.entries}
     for entry in file.entries:
         name = entry.base.removesuffix(".npy")
         if name in named:
             findings.add("column-twice", file=entry.name, field=name, expected="one file a field", got="a second one")
-        elif context.knows(name, entry.name, findings) and entry.blob is not None:
+        elif context.knows(name, given, entry.name, findings) and entry.blob is not None:
             named[name] = entry
-    given = {entry.base.removesuffix(".npy") for entry in file.entries}
     context.require(given, file.entries[0].name.removesuffix(file.entries[0].base) or ".", findings)
 
     def one(name: str) -> tuple[NpyColumn | None, Findings]:

@@ -108,7 +108,7 @@ def _check(footer: Footer, file: Any, entry: Entry, blob: Blob, context: Context
     context.require(names, entry.name, findings)
     usable = []
     for i, name in enumerate(schema.names):
-        if context.knows(name, entry.name, findings) and names[name] == 1:
+        if context.knows(name, names, entry.name, findings) and names[name] == 1:
             plan = context.plans[name]
             if _type_fits(plan, schema.field(i).type, file, entry, findings):
                 usable.append(plan)

@@ -38,6 +38,15 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "file-twice", "an import file is named once: its rows would be imported twice", "name it once", _FILES,
         "silent",
     ),
+    (
+        "request-files",
+        "a request, as a list of lists, has from 1 to 1,024 import files, on Zilliz Cloud 1,000 and 1 TB",
+        "make several requests, as vecmill import does", f"{_FILES}; docs.zilliz.com", "refused",
+    ),
+    (
+        "request-split", "what is named otherwise fits one request, with the same limits",
+        "vecmill import makes several requests; with other clients, make them", f"{_FILES}; docs.zilliz.com", "advice",
+    ),
     ("file-empty", "a file is not empty", "leave the file out", f"{_TRIED}; {_FILES}", "refused"),
     ("file-no-rows", "a file has rows", "leave the file out: versions differ in what they do", _TRIED, "advice"),
     (
@@ -66,9 +75,19 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ),
     (
         "column-unknown",
-        "every column is a field of the schema; dynamic values are in $meta (in JSON beside the fields)",
-        "remove the column, or put it into $meta", f"{_TRIED}; {_PARQUET}",
-        "refused 2.6=advice",
+        "every column is a field of the schema: from 2.6 on the server passes over others",
+        "remove the column", f"{_TRIED}; {_PARQUET}; {_CSV}", "refused 2.6=advice",
+    ),
+    (
+        "column-dynamic",
+        "dynamic values are in $meta (in JSON beside the fields): from 2.6 on the server drops a column of their own, "
+        "but of CSV it takes the cells as text",
+        "put it into $meta, as JSON", f"{_TRIED}; {_PARQUET}; {_CSV}", {"*": "refused 2.6=silent", "csv": "advice"},
+    ),
+    (
+        "column-misnamed",
+        "no column is named nearly as a field that is left out: the field would be null, or its default, in all rows",
+        "give the column the name of the field", f"{_PARQUET}; {_CSV}", {"*": "refused 2.6=silent"},
     ),
     (
         "column-twice", "a column is there once", "remove one", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}",
@@ -356,10 +375,6 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "quote an empty cell", "Go encoding/csv", {"csv": "silent"},
     ),
     (
-        "csv-dynamic", "what goes into $meta stands in $meta: the server takes a column of its own as text",
-        "put numbers into $meta", _CSV, {"csv": "advice"},
-    ),
-    (
         "csv-crlf", "text has no CR LF in it: the server reads LF", "write it as JSON or Parquet",
         "Go encoding/csv", {"csv": "silent"},
     ),
@@ -380,6 +395,6 @@ RULES: Mapping[str, Rule] = _table()
 
 
 if __name__ == "__main__":
-    from vecmill.validate.rules_page import as_markdown
+    from vecmill.validate.document import as_markdown
 
     print(as_markdown(), end="")

@@ -1,4 +1,4 @@
-"""docs/rules.md, printed from the table of rules."""
+"""docs/rules.md, from the table of the rules."""
 
 from __future__ import annotations
 
@@ -15,12 +15,21 @@ def as_markdown() -> str:
         "",
         "- **refused**: the server refuses the file, and with it the whole import job.",
         "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",
-        "- **advice**: nothing is lost, but it is worth a look. Advice does not change the exit code.",
+        "- **advice**: the fields arrive as they are in the file, but it is worth a look. It does not change the exit",
+        "  code.",
         "",
         "A version stands for that release line and all later ones, up to the next one named. Which type each format",
         "carries is in [formats.md](formats.md) (rule `schema-format`).",
     ]
-    titles = {"file": "Files", "schema": "", "manifest": "", "column": "Columns", "value": "Values", "npy": "NPY"}
+    titles = {
+        "file": "Files",
+        "request": "",
+        "schema": "",
+        "manifest": "",
+        "column": "Columns",
+        "value": "Values",
+        "npy": "NPY",
+    }
     titles |= {"parquet": "Parquet", "json": "JSON and JSON Lines", "csv": "CSV"}
     for rule in RULES.values():
         title = titles.pop(rule.id.partition("-")[0], "")
