@@ -12,6 +12,7 @@ import numpy as np
 from vecmill._native import finerows as kernel
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.validate.context import Context
+from vecmill.validate.json_text import may_be_large
 from vecmill.validate.window import Window
 
 Later = Iterator[tuple[int, ColumnPlan, bytes]]
@@ -51,12 +52,13 @@ class FineRows:
             len(self._sep) == 1 and not self._sep.isalnum() and self._sep not in b'+-."' and b'"' not in self._null
         )
         self._block, self._odd = b"", False
+        self._is_dynamic = any(plan is not None and plan.kind == "meta" for plan in self._plans)
         self._later = np.zeros((max(_MAX_LATER, len(self._plans)), 5), np.int64)
         forbidden = [field.name for field in context.schema.fields if field.name not in context.plans]
         self._kernel = kernel.FineRows(
             [_field(plan, context, form) for plan in self._plans],
             [name.encode() for name in forbidden],
-            any(plan is not None and plan.kind == "meta" for plan in self._plans),
+            self._is_dynamic,
             self._later,
         )
 
@@ -64,9 +66,11 @@ class FineRows:
         """Pass over rows, of which the first one is ``row``, up to ``limit``; return how many, and what is left."""
         most = sys.maxsize if limit is None else limit - row
         if window.data is not self._block:
-            # The kernel looks at no escapes within objects, and takes a null $meta for a missing one.
+            # The kernel looks at no escapes and no numbers within objects, and takes a null $meta for a missing one.
             self._block = window.data
-            self._odd = bool(_LONE_SURROGATE.search(self._block) or _NULL_META.search(self._block))
+            self._odd = bool(_LONE_SURROGATE.search(self._block) or _NULL_META.search(self._block)) or (
+                self._is_dynamic and may_be_large(self._block)
+            )
         if self._odd:
             return 0, iter(())
         passed, at, n = self._kernel.json_rows(window.data, window.at, most, comma)
