@@ -171,6 +171,29 @@ def bench_format(form: str, args: argparse.Namespace, small: list[str], found: d
         )
 
 
+def bench_many(args: argparse.Namespace, found: dict[str, float]) -> None:
+    """Eight files of a format, together and one after another."""
+    schema = make_schema()
+    for form in (*args.formats, "npy"):
+        with tempfile.TemporaryDirectory(dir=args.dir, prefix=".bench-validate-") as name:
+            rng = np.random.default_rng(1)
+            with LocalBulkWriter(schema, name, file_type=form, chunk_size=16 * GIB) as writer:
+                for _ in range(8):
+                    n = ROWS.get(form, ROWS["parquet"]) // 4
+                    columns = {"id": np.arange(n), "title": [f"title {i}" for i in range(n)]}
+                    writer.append_batch(columns | {"vector": rng.standard_normal((n, DIM), dtype="f4")})
+                    writer.commit()
+            files = [[str(path) for path in group] for group in writer.batch_files]
+
+            def singly(files: list[list[str]] = files) -> None:
+                for one in files:
+                    full_look([one], schema)
+
+            singly_s, together_s = interleaved(args.rounds, singly, lambda files=files: full_look(files, schema))
+            found[f"{form}_8_files_together"] = singly_s / together_s
+            print(f"full, 8 files of {form}: together {singly_s / together_s:.2f}x as fast as one after another")
+
+
 def bench_headers(args: argparse.Namespace, found: dict[str, float]) -> None:
     schema = make_schema()
     with tempfile.TemporaryDirectory(dir=args.dir, prefix=".bench-validate-") as name:
@@ -204,6 +227,7 @@ def main() -> None:
             bench_npy(gib, args, small, found)
         for form in args.formats:
             bench_format(form, args, small, found)
+    bench_many(args, found)
     bench_headers(args, found)
     if args.json:
         args.json.write_text(json.dumps(found))

@@ -13,7 +13,8 @@
 enum { VM_F_ANY, VM_F_BOOL, VM_F_INT, VM_F_FLOAT, VM_F_TEXT, VM_F_JSON, VM_F_META, VM_F_SPARSE, VM_F_LIST, VM_F_LATER };
 
 #define VM_F_DEPTH 64
-#define VM_F_SCRATCH 65536
+#define VM_F_JSON_BYTES 65536
+#define VM_F_SCRATCH 393216 /* for 65,536 bytes, all of them escaped */
 
 typedef struct {
     int kind;
@@ -24,6 +25,7 @@ typedef struct {
     int64_t low, top;     /* INT */
     Py_ssize_t count;     /* LIST */
     Py_ssize_t max_bytes; /* TEXT; of JSON the most that it may have as it stands */
+    uint8_t *scratch;     /* VM_F_SCRATCH bytes */
 } vm_fine;
 
 /* Up to the first byte that is no digit. */
@@ -96,27 +98,26 @@ static inline const uint8_t *vm_fine_bool(const uint8_t *p, const uint8_t *end)
     return p < end && *p == 't' ? vm_fine_word(p, end, "true", 4) : vm_fine_word(p, end, "false", 5);
 }
 
-/* Is there an escape of a surrogate, of half a pair or of a whole one? */
-static inline int vm_fine_has_surrogate(const uint8_t *p, const uint8_t *end)
-{
-    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
-        if (p[1] == 'u' && (p[2] | 0x20) == 'd' && p[3] >= '8')
-            return 1;
-        p += 2;
-    }
-    return 0;
-}
-
-/* A string of UTF-8. Escapes only make it longer than what they stand for. */
-static inline const uint8_t *vm_fine_string(const uint8_t *p, const uint8_t *end, Py_ssize_t max_bytes)
+/* A string of UTF-8; *bytes is what it stands for. One with escapes is in `scratch`. */
+static inline const uint8_t *vm_fine_string(const uint8_t *p, const uint8_t *end, uint8_t *scratch, Py_ssize_t *bytes)
 {
     int escaped = 0, why;
     if (p == end || *p != '"')
         return NULL;
     const uint8_t *q = vm_string_end(++p, end, &escaped, &why);
-    if (q == NULL || q - p > max_bytes || !vm_utf8_valid(p, q - p) || (escaped && vm_fine_has_surrogate(p, q)))
+    if (q == NULL || !vm_utf8_valid(p, q - p))
+        return NULL;
+    *bytes = q - p;
+    if (escaped && (*bytes > VM_F_SCRATCH || (*bytes = vm_json_unescape(p, q - p, scratch)) < 0))
         return NULL;
     return q + 1;
+}
+
+static inline const uint8_t *vm_fine_text(const vm_fine *f, const uint8_t *p, const uint8_t *end)
+{
+    Py_ssize_t bytes;
+    p = vm_fine_string(p, end, f->scratch, &bytes);
+    return p != NULL && bytes <= f->max_bytes ? p : NULL;
 }
 
 /* Any JSON value of UTF-8, not nested deep. */
@@ -182,7 +183,7 @@ static inline __attribute__((always_inline)) const uint8_t *vm_fine_items(const 
         for (;;) {
             p = item == VM_F_FLOAT  ? vm_fine_float(p, end, f->digits)
                 : item == VM_F_INT  ? vm_fine_int(p, end, f->low, f->top)
-                : item == VM_F_TEXT ? vm_fine_string(p, end, f->max_bytes)
+                : item == VM_F_TEXT ? vm_fine_text(f, p, end)
                                     : vm_fine_bool(p, end);
             if (p == NULL)
                 return NULL;
@@ -215,23 +216,24 @@ static const uint8_t *vm_fine_list(const vm_fine *f, const uint8_t *p, const uin
 }
 
 /* A string of JSON text, or an object. */
-static const uint8_t *vm_fine_json_field(const vm_fine *f, const uint8_t *p, const uint8_t *end, uint8_t *scratch)
+static const uint8_t *vm_fine_json_field(const vm_fine *f, const uint8_t *p, const uint8_t *end)
 {
-    if (p == end)
-        return NULL;
-    if (*p == '{') {
-        const uint8_t *q = vm_fine_json(p, end);
-        return q != NULL && q - p <= f->max_bytes ? q : NULL;
+    Py_ssize_t bytes;
+    const uint8_t *text = p + 1;
+    if (p < end && *p == '{') {
+        p = vm_fine_json(p, end);
+        return p != NULL && p - text < f->max_bytes ? p : NULL;
     }
-    const uint8_t *q = vm_fine_string(p, end, VM_F_SCRATCH);
-    if (q == NULL)
+    p = vm_fine_string(p, end, f->scratch, &bytes);
+    if (p == NULL || bytes > VM_F_JSON_BYTES)
         return NULL;
-    Py_ssize_t n = vm_json_unescape(p + 1, q - p - 2, scratch);
-    return n >= 0 && vm_fine_json_text(scratch, scratch + n) ? q : NULL;
+    if (bytes < p - 1 - text)
+        text = f->scratch;
+    return vm_fine_json_text(text, text + bytes) ? p : NULL;
 }
 
 /* A value of a row of JSON. A null of an optional field is fine; LATER and ANY take any JSON. */
-static const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end, uint8_t *scratch)
+static const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end)
 {
     if (p < end && *p == 'n')
         return f->optional ? vm_fine_word(p, end, "null", 4) : NULL;
@@ -243,11 +245,11 @@ static const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const ui
     case VM_F_FLOAT:
         return vm_fine_float(p, end, f->digits);
     case VM_F_TEXT:
-        return vm_fine_string(p, end, f->max_bytes);
+        return vm_fine_text(f, p, end);
     case VM_F_JSON:
-        return vm_fine_json_field(f, p, end, scratch);
+        return vm_fine_json_field(f, p, end);
     case VM_F_META:
-        return p < end && *p == '{' ? vm_fine_json_field(f, p, end, scratch) : NULL;
+        return p < end && *p == '{' ? vm_fine_json_field(f, p, end) : NULL;
     case VM_F_LIST:
         return vm_fine_list(f, p, end);
     default:

@@ -6,7 +6,7 @@ only looked at in Python are noted with their places. All walks release the GIL.
 """
 
 from cpython.bytes cimport PyBytes_AsString
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memset
 
@@ -17,12 +17,13 @@ cdef extern from "finerows.h" nogil:
         int kind, item, exact, optional, digits
         int64_t low, top
         Py_ssize_t count, max_bytes
+        uint8_t *scratch
     const uint8_t *vm_white(const uint8_t *p, const uint8_t *end) noexcept
     const uint8_t *vm_string_end(const uint8_t *p, const uint8_t *end, int *escaped, int *why) noexcept
     bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
     const uint8_t *vm_fine_json(const uint8_t *p, const uint8_t *end) noexcept
     const uint8_t *vm_fine_sparse(const uint8_t *p, const uint8_t *end) noexcept
-    const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end, uint8_t *scratch) noexcept
+    const uint8_t *vm_fine_value(const vm_fine *f, const uint8_t *p, const uint8_t *end) noexcept
     bint vm_fine_cell(const vm_fine *f, const uint8_t *p, const uint8_t *end) noexcept
 
 cdef extern from "delimited.h" nogil:
@@ -63,13 +64,41 @@ cdef inline bint same(const Key *a, const Key *b) noexcept nogil:
     return a.size == b.size and memcmp(a.start, b.start, a.size) == 0
 
 
+def fine_sparse(const int32_t[::1] offsets not None, const uint8_t[::1] data not None, Py_ssize_t first):
+    """Return the first value, from ``first`` on, that is not surely the JSON text of a sparse vector, or -1.
+
+    The column is as in Arrow: ``offsets`` (n + 1), absolute positions in ``data``. Surely fine are decimal indices in
+    ascending order with numbers that are not negative.
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0] - 1, size = data.shape[0]
+    cdef const uint8_t *base
+    cdef const uint8_t *p
+    cdef const uint8_t *end
+    if first < 0 or n < 0:
+        raise ValueError("offsets must hold n + 1 entries, and first must not be negative")
+    if size == 0:
+        return first if first < n else -1
+    base = &data[0]
+    i = first
+    with nogil:
+        while i < n:
+            if offsets[i] < 0 or offsets[i + 1] < offsets[i] or offsets[i + 1] > size:
+                break
+            end = base + offsets[i + 1]
+            p = vm_fine_sparse(vm_white(base + offsets[i], end), end)
+            if p == NULL or vm_white(p, end) != end:
+                break
+            i += 1
+    return i if i < n else -1
+
+
 cdef class FineRows:
     """The fields of one file.
 
-    ``fields``: (name, kind, item, exact, optional, digits, low, top, count, max_bytes), as in ``finerows.h``; of CSV one a
-    column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has room for
-    values that Python looks at: row from the first one on, field, first byte, byte behind it, whether quotes in it are
-    doubled. Names are UTF-8.
+    ``fields``: (name, kind, item, exact, optional, digits, low, top, count, max_bytes), as in ``finerows.h``; of CSV
+    one a column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has
+    room for values that Python looks at: row from the first one on, field, first byte, byte behind it, whether quotes
+    in it are doubled. Names are UTF-8.
     """
 
     cdef readonly tuple names
@@ -95,11 +124,12 @@ cdef class FineRows:
         self.keys = <Key *>calloc(self.n + 1, sizeof(Key))
         self.banned = <Key *>calloc(len(self.forbidden) + 1, sizeof(Key))
         self.seen = <uint8_t *>malloc(self.n + 1)
-        self.scratch = <uint8_t *>malloc(VM_F_SCRATCH + 1)
+        self.scratch = <uint8_t *>malloc(2 * VM_F_SCRATCH)
         if not (self.fields and self.keys and self.banned and self.seen and self.scratch):
             raise MemoryError
         for i, field in enumerate(fields):
             f = &self.fields[i]
+            f.scratch = self.scratch + VM_F_SCRATCH
             (_, f.kind, f.item, f.exact, f.optional, f.digits, f.low, f.top, f.count, f.max_bytes) = field
         for i, name in enumerate(self.names):
             self.keys[i] = Key(<const uint8_t *>PyBytes_AsString(name), len(name))  # self.names keeps it alive
@@ -122,7 +152,8 @@ cdef class FineRows:
                 return i
         return -1
 
-    cdef bint note(self, Py_ssize_t row, Py_ssize_t field, Py_ssize_t start, Py_ssize_t stop, bint doubled) noexcept nogil:
+    cdef bint note(self, Py_ssize_t row, Py_ssize_t field, Py_ssize_t start, Py_ssize_t stop,
+                   bint doubled) noexcept nogil:
         if self.n_later == self.later.shape[0]:
             return False
         self.later[self.n_later, 0] = row
@@ -229,7 +260,7 @@ cdef class FineRows:
         if f.kind == VM_F_SPARSE:
             q = vm_fine_sparse(p, end)
         if q == NULL:
-            q = vm_fine_value(f, p, end, self.scratch)
+            q = vm_fine_value(f, p, end)
             if q != NULL and f.kind >= VM_F_SPARSE and f.kind != VM_F_LIST and p[0] != c"n":
                 if not self.note(row, field, p - base, q - base, False):
                     return NULL
@@ -284,7 +315,7 @@ cdef class FineRows:
         if f.kind == VM_F_LATER:
             return self.note(row, column, p - base, cell.end - base, doubled)
         if doubled and f.kind != VM_F_TEXT:
-            if n > VM_F_SCRATCH:
+            if n >= VM_F_SCRATCH:
                 return False
             n = vm_unquote(p, n, d.quote, self.scratch)
             p = self.scratch

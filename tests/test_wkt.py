@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecmill.wkt import encode_wkt
+from vecmill.wkt import _PLAIN_POINT, _Reader, encode_wkt
 
 GOOD = [
     "POINT(1 2)",
@@ -92,3 +92,11 @@ def test_any_text_is_taken_or_refused_and_nothing_else(text: str) -> None:
         assert encode_wkt(text) == text
     except ValueError as error:
         assert "WKT" in str(error)
+
+
+@given(st.from_regex(_PLAIN_POINT, fullmatch=True))
+def test_a_plain_point_need_not_be_taken_apart(text: str) -> None:
+    assert encode_wkt(text) == text
+    reader = _Reader(text)
+    reader.geometry()
+    assert reader.at_end()

@@ -51,23 +51,38 @@ class LocalBlob:
 
     def read(self, start: int, stop: int) -> bytes:
         """Return a range."""
-        out = bytearray(max(0, min(stop, self.size) - start))
-        return bytes(out[: self.read_into(start, memoryview(out))])
+        stop = min(stop, self.size)
+        pieces: list[bytes] = []
+        with self._refused():
+            while start < stop:
+                pieces.append(os.pread(self._opened(), stop - start, start))
+                if not pieces[-1]:
+                    break
+                start += len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def read_into(self, start: int, out: memoryview) -> int:
         """Fill ``out``."""
-        try:
-            if self._fd < 0:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            done = 0
+        done = 0
+        with self._refused():
             while done < len(out):
-                got = os.preadv(self._fd, [out[done:]], start + done)
+                got = os.preadv(self._opened(), [out[done:]], start + done)
                 if got == 0:
                     break
                 done += got
+        return done
+
+    def _opened(self) -> int:
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._fd
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as err:
             raise StoreError((err.strerror or str(err)).lower(), path=self.name, errno=err.errno) from err
-        return done
 
     def close(self) -> None:
         """Close the file."""

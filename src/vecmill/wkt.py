@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 _TOKEN = re.compile(r"\s*(?:([A-Za-z]+)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|([(),]))", re.ASCII)
 _BLANKS = " \t\n\r\f\v"
+# What most of them are: no need to take it apart.
+_PLAIN_POINT = re.compile(r"POINT ?\(-?[0-9]{1,15}(?:\.[0-9]{1,20})? -?[0-9]{1,15}(?:\.[0-9]{1,20})?\)")
 _DIMENSIONS = {"Z": 3, "M": 3, "ZM": 4}
 _MAX_DEPTH = 32
 
@@ -145,6 +147,8 @@ def encode_wkt(value: object) -> str:
     text = value if isinstance(value, str) else getattr(value, "wkt", None)
     if not isinstance(text, str):
         raise ValueError(f"a {type(value).__name__}")
+    if _PLAIN_POINT.fullmatch(text):
+        return text
     reader = _Reader(text)
     reader.geometry()
     if not reader.at_end():

@@ -15,6 +15,8 @@ SPARSE: int
 LIST: int
 LATER: int
 
+def fine_sparse(offsets: NDArray[np.int32], data: NDArray[np.uint8], first: int) -> int: ...
+
 @final
 class FineRows:
     names: tuple[bytes, ...]

@@ -39,8 +39,8 @@ def validate(
     With a manifest, files are also held against the bytes and rows that it tells, and on the level "full" against its
     checksums.
 
-    Memory is bounded, whatever the files say of themselves: about 100 MiB, and more only for a row (of 64 MiB at most)
-    or a Parquet page (256 MiB) that is large itself.
+    Files are looked at on up to four cores. Memory is bounded, whatever the files say of themselves: about 100 MiB for
+    each core, and more only for a row (of 64 MiB at most) or a Parquet page (256 MiB) that is large itself.
 
     Raises SchemaError for a schema that cannot be read, StoreError for a place that cannot, ValueError for an unknown
     target or level. What is wrong with the files is in the report.

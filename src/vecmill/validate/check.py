@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 from vecmill.blobs import closing
@@ -26,10 +27,12 @@ from vecmill.validate.npy import check_set
 from vecmill.validate.parquet import check_parquet
 from vecmill.validate.report import ValidationReport
 from vecmill.validate.rule import Line
+from vecmill.validate.stop import StoppableBlob
 
 MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
 _MAX_FILE_BYTES = 16 * 2**30
 _REQUESTS = 8
+_MAX_CORES = 4  # each takes its memory
 _FORMS = {
     BulkFileType.PARQUET: "parquet",
     BulkFileType.NUMPY: "npy",
@@ -120,14 +123,21 @@ def check_inputs(
     found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
     _find_twice(inputs.files, found)
     rows = n_bytes = 0
-    # Headers in a bucket cost round trips, not work.
-    at_once = _REQUESTS if level == "headers" and any(file.is_remote for file in inputs.files) else 1
-    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool, ThreadPoolExecutor(at_once) as files_pool:
+    cores = max(2, min(_MAX_CORES, os.cpu_count() or 1))
+    at_once = _at_once(inputs.files, level, cores)
+    stop = Event()
+    with ThreadPoolExecutor(cores) as pool, ThreadPoolExecutor(at_once) as files_pool:
         check = files_pool.map if at_once > 1 else map
-        for (_, file), (n, own) in zip(work, check(lambda one: one[0].check(one[1], pool), work), strict=True):
-            found.merge(own)
-            rows += n or 0
-            n_bytes += sum(entry.size for entry in file.entries)
+        try:
+            for (_, file), (n, own) in zip(
+                work, check(lambda one: one[0].check(one[1], pool, stop), work), strict=True
+            ):
+                found.merge(own)
+                rows += n or 0
+                n_bytes += sum(entry.size for entry in file.entries)
+        except BaseException:
+            stop.set()
+            raise
     return ValidationReport(
         findings=tuple(found.kept),
         counts=dict(found.counts),
@@ -138,6 +148,13 @@ def check_inputs(
         target=target,
         seconds=time.perf_counter() - began,
     )
+
+
+def _at_once(files: Sequence[ImportFile], level: Level, cores: int) -> int:
+    """Return how many files are looked at at once."""
+    if level == "headers":  # in a bucket they cost round trips, on disk hardly anything
+        return _REQUESTS if any(file.is_remote for file in files) else 1
+    return min(cores, max(1, len(files)))
 
 
 def _find_twice(files: Sequence[ImportFile], findings: Findings) -> None:
@@ -165,8 +182,9 @@ class _Job:
         self._contexts: dict[BulkFileType, Context] = {}
         self._lines: dict[BulkFileType, tuple[tuple[Line, ...], SchemaError | None]] = {}
 
-    def check(self, file: ImportFile, pool: Executor) -> tuple[int | None, Findings]:
-        """Check one import file; return its rows where it tells them."""
+    def check(self, file: ImportFile, pool: Executor, stop: Event) -> tuple[int | None, Findings]:
+        """Check one import file, until ``stop`` is set; return its rows where it tells them."""
+        file = replace(file, entries=tuple(_stoppable(entry, stop) for entry in file.entries))
         form = file.form
         lines, refusal = self._servers(form)
         findings = Findings("*" if form is None else _FORMS[form], lines, self._cap)
@@ -282,6 +300,10 @@ class _Job:
         for entry, found in zip(entries, pool.map(_checksum, entries), strict=True):
             if entry.listed is not None and found != entry.listed.checksum:
                 findings.add("manifest-checksum", file=entry.name, expected=entry.listed.checksum, got=found)
+
+
+def _stoppable(entry: Entry, stop: Event) -> Entry:
+    return entry if entry.blob is None else replace(entry, blob=StoppableBlob(entry.blob, stop))
 
 
 def _with_checksum(entry: Entry) -> Entry:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import scan
+from vecmill._native import finerows, scan
 from vecmill._native import text as text_kernel
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.timestamptz import is_finer_than_stored, timestamptz_problem
@@ -81,7 +81,7 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
             add("value-json", large, "numbers within float64")
     elif kind in _VALUE_KINDS:
         skipped = set(wrong.tolist())
-        for i in range(len(offsets) - 1):
+        for i in _not_surely_sparse(offsets, data) if kind == "sparse" else range(len(offsets) - 1):
             if i in skipped:
                 continue
             problem = value_problem(kind, data[offsets[i] : offsets[i + 1]].tobytes().decode())
@@ -97,6 +97,12 @@ def _not_utf8(offsets: Array, data: Array) -> Iterator[int]:
             return
         yield start + row
         start += row + 1
+
+
+def _not_surely_sparse(offsets: Array, data: Array) -> Iterator[int]:
+    i = -1
+    while (i := finerows.fine_sparse(offsets, data, i + 1)) >= 0:
+        yield i
 
 
 def _not_json(offsets: Array, data: Array, is_meta: bool) -> dict[str, Array]:
