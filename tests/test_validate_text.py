@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -86,6 +87,13 @@ def test_rows_of_json(name, case, tmp_path):
 def test_a_dynamic_key_twice(more, tmp_path):
     told = found(text_file("rows.json", f"[{row(more)}]")(tmp_path), USED["META"][0])
     assert told == [("value-key-twice", "silent", more[1:].partition('"')[0], 0)]
+
+
+def test_a_name_that_cannot_be_printed(tmp_path):
+    path = text_file("rows.json", "[" + row(r'"\ud800é": 1') + "]")(tmp_path)
+    (finding,) = validate(path, PLAIN, target="2.6").findings
+    assert (finding.rule, finding.field) == ("column-unknown", "\\ud800é")
+    json.dumps(validate(path, PLAIN).to_dict(), ensure_ascii=False).encode()
 
 
 FILES = {
