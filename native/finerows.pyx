@@ -98,9 +98,9 @@ cdef class FineRows:
     """The fields of one file.
 
     ``fields``: (name, kind, item, exact, optional, nullable, digits, low, top, count, max_bytes), as in ``finerows.h``;
-    of CSV one a column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later`` (k, 5) has
-    room for values that Python looks at: row from the first one on, field, first byte, byte behind it, whether quotes
-    in it are doubled. Names are UTF-8.
+    of CSV one a column. ``other_keys``: JSON rows may have more keys, none of which is in ``forbidden``. ``later``
+    (k, 5) has room for values that Python looks at: row from the first one on, field, first byte, byte behind it,
+    whether quotes in it are doubled. Names are UTF-8.
     """
 
     cdef readonly tuple names

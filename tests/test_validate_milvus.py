@@ -55,6 +55,7 @@ NAN = np.where(np.arange(12).reshape(3, 4) == 6, np.nan, 1)
 LETTERS = ["a", "b", "c"]
 TEXTS = pa.array(LETTERS)
 PLAIN, META = schema(), schema(dynamic=True)
+ROWS = json.dumps({"rows": rows()})
 INTEGERS = {D.INT8: "i1", D.INT16: "i2", D.INT32: "i4", D.INT64: "i8"}
 
 # Left out is what ends the server: Parquet's FLOAT16, NPY headers without a newline or in another order.
@@ -171,6 +172,14 @@ CASES: list[Case] = [
             ]
         )
     ),
+    Case("json two documents", PLAIN, text_file("rows.json", ROWS * 2), VECTORS.tolist() * 2),
+    Case("json rows twice", PLAIN, text_file("rows.json", f"{ROWS[:-1]}, {ROWS[1:]}"), VECTORS.tolist() * 2),
+    Case("json two lists", PLAIN, text_file("rows.json", json.dumps(rows()) * 2), VECTORS.tolist() * 2),
+    Case("json escaped rows", PLAIN, text_file("rows.json", ROWS.replace("rows", r"\u0072ows")), VECTORS.tolist()),
+    Case("json INT8 200", schema(D.ARRAY, element_type=D.INT8, max_capacity=3), json_list(with_all([1], [200]))),
+    Case("json surrogate", TEXT, json_list(with_all("a", "\ud800")), ["a", "\ud800", "a"]),
+    Case("json number in text", schema(D.JSON), json_list(with_all({}, "[1e400]"))),
+    Case("json $meta null", META, text_file("rows.json", json.dumps(rows(k=0)).replace('"k": 0', '"$meta": null'))),
     Case("json lines", PLAIN, text_file("rows.JSON", json.dumps(rows()))),
     # -- Parquet
     Case("parquet int32 for INT64", schema(D.INT64), parquet(pa.array([1, 2, 300], pa.int32())), [1, 2, 300]),

@@ -230,6 +230,10 @@ CASES: dict[str, Case] = {
         SPARSE, json_list(with_all({"1": 0.5}, {"indices": [-2], "values": [1]})),
         json_list(with_all({"1": 0.5}, {"indices": [7, 2], "values": [1, 2]})),
     ),
+    "value-json-number": Case(
+        JSON, text_file("rows.jsonl", '{"id": 1, "v": [0, 1, 2, 3], "x": {"a": [1e309]}}'),
+        json_list(with_all({"a": [1e308]})),
+    ),
     "value-key-twice": Case(
         JSON, text_file("rows.jsonl", '{"id": 1, "v": [0, 1, 2, 3], "x": {"a": {"b": 1, "b": 2}}}'),
         json_list(with_all({"a": {"b": 1}, "c": {"b": 2}})),
@@ -303,6 +307,9 @@ CASES: dict[str, Case] = {
     "json-rest": Case(
         PLAIN, text_file("rows.json", json.dumps({"rows": rows()}) + json.dumps({"rows": rows()})),
         text_file("rows.json", json.dumps({"rows": rows()}) + "\n"),
+    ),
+    "json-behind": Case(
+        PLAIN, text_file("rows.json", json.dumps({"rows": rows(), "more": 1})), json_list(rows()),
     ),
     "json-row": Case(PLAIN, json_lines([*rows(), 7]), json_lines(rows())),
     "csv-bom": Case(schema(), lambda f: with_bom(f, b"\xef\xbb\xbf"), lambda f: with_bom(f, b"")),

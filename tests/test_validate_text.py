@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -54,7 +55,11 @@ ROWS: dict[str, tuple[str, str, list[str]]] = {
     "a number in text": ("JSON", '"x": "[1e400]"', ["value-json refused x"]),
     "a long number in text": ("JSON", f'"x": "{"9" * 400}"', ["value-json refused x"]),
     "a number like it": ("JSON", r'"x": "[1e300, \"1e400\", 1e-400]"', []),
-    "a number in an object": ("JSON", '"x": {"a": 1e400}', []),
+    "a number in an object": ("JSON", '"x": {"a": [1e400]}', ["value-json-number silent x"]),
+    "a long number in an object": ("JSON", f'"x": {{"a": -{"9" * 400}}}', ["value-json-number silent x"]),
+    "a dynamic number": ("META", '"q": [1E+400]', ["value-json-number silent q"]),
+    "a number of $meta": ("META", '"$meta": {"q": 1e999}', ["value-json-number silent $meta"]),
+    "a number like one": ("META", '"q": ["1e400", 1e308, 1e-400]', []),
     "the largest float32": ("SPARSE", '"x": {"1": 3.4028234663852886e38}', []),
     "more": ("SPARSE", '"x": {"1": 3.4028235e38}', ["value-sparse refused x"]),
     "an index with an underscore": ("SPARSE", '"x": {"1_0": 1}', ["value-sparse-index silent x"]),
@@ -84,13 +89,20 @@ def test_a_dynamic_key_twice(more, tmp_path):
     assert told == [("value-key-twice", "silent", more[1:].partition('"')[0], 0)]
 
 
+def test_a_name_that_cannot_be_printed(tmp_path):
+    path = text_file("rows.json", "[" + row(r'"\ud800é": 1') + "]")(tmp_path)
+    (finding,) = validate(path, PLAIN, target="2.6").findings
+    assert (finding.rule, finding.field) == ("column-unknown", "\\ud800é")
+    json.dumps(validate(path, PLAIN).to_dict(), ensure_ascii=False).encode()
+
+
 FILES = {
     ("rows.json", f'{{"R\\u006FWS": [{row()}]}}'): [],
     ("rows.json", f'{{"rows": [{row()}]}} {{"rows": [{row()}]}}'): ["json-rest silent"],
     ("rows.json", f'{{"rows": [{row()}]}} x'): ["json-rest silent"],
     ("rows.json", f"[{row()}]] [{row()}]"): ["json-rest silent"],
-    ("rows.json", f"[{row()}] [{row()}]"): ["json-syntax refused"],
-    ("rows.json", f"[{row()}], {row()}"): ["json-syntax refused"],
+    ("rows.json", f"[{row()}] [{row()}]"): ["json-behind refused"],
+    ("rows.json", f"[{row()}], {row()}"): ["json-behind refused"],
     ("rows.jsonl", f"{row()}}}\n{row()}"): ["json-rest silent"],
     ("rows.jsonl", f"]\n{row()}"): ["json-rest silent"],
     ("rows.jsonl", f"{row()},\n{row()}"): ["json-syntax refused"],

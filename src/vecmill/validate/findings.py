@@ -47,6 +47,11 @@ class Finding:
         return f"{self.rule} ({self.severity}): {', '.join(where)}: expected {self.expected}, got {self.got}"
 
 
+def _printable(text: str) -> str:
+    """Return text with lone surrogates, which keys and file names may have, as escapes: they cannot be printed."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 class Findings:
     """The findings of one file or set: all are counted, the first ``cap`` of a rule are kept.
 
@@ -85,6 +90,8 @@ class Findings:
         self.counts[rule] += 1
         if self.counts[rule] <= self.cap:
             short = got if len(got) <= _MAX_GOT else f"{got[: _MAX_GOT - 3]}..."
+            file, expected, short = map(_printable, (file, expected, short))
+            field = None if field is None else _printable(field)
             self.kept.append(
                 Finding(rule, severity, file, expected, short, way_out or known.way_out, field, row, offset)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from vecmill._native import scan
@@ -16,7 +16,8 @@ from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.fine import FineRows
 from vecmill.validate.inputs import Entry
-from vecmill.validate.json_text import KeysTwice, key_twice, keys_of, surrogate_problem
+from vecmill.validate.json_text import KeysTwice, infinite_problem, key_twice, keys_of, may_be_large, surrogate_problem
+from vecmill.validate.sparse_form import Problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -98,9 +99,9 @@ def _of_list(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
     if wrapped:
         _blanks(window)
         if window.take(1) != b"}":
-            raise WrongFile("json-top", _TOP, "something behind the rows", window.offset - 1)
+            raise WrongFile("json-behind", _TOP, "something behind the rows", window.offset - 1)
     if window.skip_blanks():
-        rule = "json-rest" if wrapped or window.peek(1) in b"]}" else "json-syntax"
+        rule = "json-rest" if wrapped or window.peek(1) in b"]}" else "json-behind"
         raise WrongFile(rule, "the end of the file", repr(window.peek(20))[1:], window.offset)
 
 
@@ -190,6 +191,8 @@ class RowCheck:
             value = self._decoded(raw.decode())
             self._value(plan, value, row, may_be_long=len(raw) > _SURELY_SHORT)
             self._keys_within({plan.name: value}, row)
+            if may_be_large(raw):
+                self._within_json(infinite_problem, {plan.name: value}, row)
         self.n += passed
         return passed
 
@@ -225,7 +228,9 @@ class RowCheck:
         self._fields(value, row, len(raw))
         self._keys_within(value, row)
         if _SURROGATE.search(text):
-            self._surrogates(value, row)
+            self._within_json(surrogate_problem, value, row)
+        if may_be_large(raw):
+            self._within_json(infinite_problem, value, row)
 
     def _fields(self, value: dict[str, Any], row: int, n_bytes: int) -> None:
         plans = self._context.plans
@@ -275,12 +280,12 @@ class RowCheck:
                 rule, expected, got = key_twice(key)
                 self._add(rule, name, row, expected, got)
 
-    def _surrogates(self, value: dict[str, Any], row: int) -> None:
-        """Say which values of JSON have the escape of a lone surrogate; other text says so itself."""
+    def _within_json(self, look: Callable[[Any], Problem | None], value: dict[str, Any], row: int) -> None:
+        """Look into values of JSON and their keys; those of other fields say themselves what is wrong."""
         for name, one in value.items():
             plan = self._context.plans.get(name)
             if self._is_taken(name) and (plan is None or plan.kind in ("json", "meta")):
-                problem = surrogate_problem([name, one])
+                problem = look([name, one])
                 if problem is not None:
                     self._add(problem[0], name, row, problem[1], problem[2])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,6 +91,20 @@ def large_number(text: bytes) -> str | None:
     except (ValueError, RecursionError):
         return None
     return found[0] if found else None
+
+
+def infinite_problem(value: Any) -> Problem | None:
+    """Look for a number in a decoded value that is too large for a float64."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, int | float) and abs(one) > sys.float_info.max:
+            return "value-json-number", "numbers within float64", "a larger one"
+    return None
 
 
 def meta_problem(text: bytes) -> Problem | None:

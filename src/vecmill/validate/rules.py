@@ -114,7 +114,7 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "value-array-range",
         "an element of an INT8 or INT16 array is within the range of that type: the server only looks whether it is "
-        "an int32", "use ARRAY of INT32, or leave the row out", _JSON, {"json": "silent", "csv": "silent"},
+        "an int32", "use ARRAY of INT32, or leave the row out", _JSON, {"json": "refused 2.4=silent", "csv": "silent"},
     ),
     (
         "value-dim", "a vector has as many values as the field has dimensions (8 of a binary vector make a byte)",
@@ -182,6 +182,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         {"*": "refused", "npy": "silent 2.4=refused", "parquet": "silent 2.4=refused"},
     ),
     (
+        "value-json-number", "a number within an object is within float64: the server takes it, and clients fail",
+        "write it as text", _TRIED, {"json": "silent"},
+    ),
+    (
         "value-key-twice",
         "an object within a value has each key once: the last one counts (JSON text of a JSON field stays as it is)",
         "remove one", _GO_JSON, {"json": "silent", "csv": "silent", "parquet": "silent"},
@@ -189,7 +193,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "value-meta-number",
         "an integer in $meta that is text is one that a float64 holds: the server makes one of it",
-        "write it as text, or in JSON $meta as an object", f"{_JSON}; {_CSV}", {"json": "silent", "csv": "silent"},
+        "write it as text, or in JSON $meta as an object", f"{_TRIED}; {_JSON}; {_CSV}",
+        {"json": "- 2.4=silent", "csv": "silent"},
     ),
     (
         "value-geometry", "a geometry is well-formed WKT", "write it with a geometry library",
@@ -345,7 +350,12 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "json-rest",
         "nothing stands behind the rows, and between JSON Lines no ] or }: the server does not read what follows",
-        "write one list of objects", f"{_JSON}; {_GO_JSON}", {"json": "silent"},
+        "write one list of objects", f"{_TRIED}; {_JSON}; {_GO_JSON}",
+        {"json": "silent"},
+    ),
+    (
+        "json-behind", "no value or key stands behind the list of rows: Milvus 2.3 does not read it",
+        "write one list of objects", f"{_TRIED}; {_JSON}", {"json": "silent 2.4=refused"},
     ),
     ("json-row", "every row is an object of at most 64 MiB", "write rows as objects", _JSON, {"json": "refused"}),
     # -- CSV
