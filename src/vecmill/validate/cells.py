@@ -28,7 +28,7 @@ _NUMBERS = {int, float}
 
 def is_json_text(text: bytes) -> bool:
     """Whether the server takes these bytes for one JSON value."""
-    end, _ = scan.json_end(text, 0)
+    end, _ = scan.json_end(text, 0, True)
     return end > 0 and not text[end:].strip(b" \t\r\n")
 
 
