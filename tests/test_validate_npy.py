@@ -1,0 +1,67 @@
+"""`validate` of NPY sets: what is easily missed, or told of the wrong place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from validating import VECTORS, D, npy, saved, schema
+from vecmill import validate
+from vecmill.blobs import LocalBlob
+
+TEXT = schema(D.VARCHAR, max_length=5)
+
+
+def found(files: Any, of: Any, **options: Any) -> list[tuple[str, str | None, int | None]]:
+    return [(one.rule, one.field, one.row) for one in validate(files, of, **options).findings]
+
+
+@pytest.mark.parametrize(
+    ("values", "rules"),
+    [
+        ([b"a\0b", b"b", b"c"], ["npy-text-nul"]),
+        ([b"a\0\0", b"bcd", b"c"], []),
+        ([b"\0b\0", b"bcd", b"c"], ["npy-text-nul"]),
+        ([b"", b"bcd", b"c"], ["npy-bytes-empty"]),
+        ([b"a\0cdefgh", b"b", b"c"], ["npy-text-nul"]),
+    ],
+)
+def test_text_of_type_s_is_cut_at_a_nul(values, rules, tmp_path):
+    assert found(npy(np.array(values))(tmp_path), TEXT) == [(rule, "x", 0) for rule in rules]
+
+
+def test_a_surrogate_in_json_is_one_finding(tmp_path):
+    assert found(npy(np.array(['"\ud800"', "{}", "1"]))(tmp_path), schema(D.JSON)) == [("npy-text-code", "x", 0)]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1e400}', "[-1E999]", "1" * 400])
+def test_json_numbers_are_float64(text, tmp_path):
+    assert found(npy(["{}", text, "1e308"])(tmp_path), schema(D.JSON)) == [("value-json", "x", 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [(D.FLOAT16_VECTOR, 65519.0, True), (D.FLOAT16_VECTOR, 65520.0, False), (D.BFLOAT16_VECTOR, 3.4e38, False)],
+)
+@pytest.mark.parametrize("descr", ["<f4", ">f8"])
+def test_floats_for_halves_fit(kind, value, fits, descr, tmp_path):
+    array = np.ones((3, 4), descr)
+    array[1, 2] = -value
+    wanted = [] if fits else [("value-vector-overflow", "x", 1)]
+    assert found(npy(array)(tmp_path), schema(kind, dim=4), target="3.0") == wanted
+
+
+@pytest.mark.parametrize("size", [135, 129])
+def test_a_file_that_shrinks_while_it_is_read(size, tmp_path, monkeypatch):
+    files = npy()(tmp_path)
+    read_into = LocalBlob.read_into
+
+    def shrunk(blob: LocalBlob, start: int, out: memoryview) -> int:
+        return read_into(blob, start, out[: max(0, size - start)] if blob.path.name == "v.npy" and start else out)
+
+    monkeypatch.setattr(LocalBlob, "read_into", shrunk)
+    (one,) = validate(files, schema()).findings
+    assert (one.rule, one.field, one.offset) == ("npy-truncated", "v", size)
+    assert len(saved(VECTORS)) > size
