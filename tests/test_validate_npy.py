@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from validating import VECTORS, D, npy, saved, schema
+from validating import VECTORS, D, npy, parquet, saved, schema
 from vecmill import validate
 from vecmill.blobs import LocalBlob
 
@@ -65,3 +66,25 @@ def test_a_file_that_shrinks_while_it_is_read(size, tmp_path, monkeypatch):
     (one,) = validate(files, schema()).findings
     assert (one.rule, one.field, one.offset) == ("npy-truncated", "v", size)
     assert len(saved(VECTORS)) > size
+
+
+@pytest.mark.parametrize(
+    ("text", "is_wrong"),
+    [
+        ('{"id": 1}', True),
+        ('{"a": 1, "v"\n:2}', True),
+        ('{"\\u0069d": 1}', True),
+        ('{"a": {"id": 1}, "b": "id", "ID": 2}', False),
+        ('{"a": "\\u0069d"}', False),
+        ('{"idx": 1, "xid": 2}', False),
+    ],
+)
+def test_a_key_of_meta_that_is_a_field(text, is_wrong, tmp_path):
+    wanted = [("value-meta-field", "$meta", 2)] if is_wrong else []
+    made = schema(dynamic=True)
+    for files in (
+        npy(**{"$meta": np.array(["{}", '{"k": "é"}', text])})(tmp_path),
+        npy(**{"$meta": np.array([b"{}", b"{}", text.encode()])})(tmp_path),
+        parquet(**{"$meta": pa.array(["{}", "{}", text])})(tmp_path),
+    ):
+        assert found(files, made, target="2.6") == wanted

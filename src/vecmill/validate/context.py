@@ -39,6 +39,11 @@ class Context:
         plans = {plan.name: plan for plan in plan_columns(schema, rules)}
         return cls(schema, plans, level, sample_rows, sep, nullkey)
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The fields that are not dynamic, those included that the server fills."""
+        return frozenset(field.name for field in self.schema.fields if not field.is_dynamic)
+
     def ranges(self, n_rows: int) -> list[tuple[int, int]]:
         """Return the rows to look at, as ranges: all of them, or pieces from the first to the last."""
         if self.level == "full" or n_rows <= self.sample_rows:

@@ -29,7 +29,7 @@ _NARROWED = {
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:
     """Look at the rows that the level asks for, as far as the file has them."""
-    check = _check_for(column, findings)
+    check = _check_for(column, context, findings)
     if check is None:
         return
     step = max(1, BLOCK_BYTES // column.row_bytes) * column.row_bytes
@@ -55,10 +55,10 @@ def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None
             return
 
 
-def _check_for(column: NpyColumn, findings: Findings) -> Any:
+def _check_for(column: NpyColumn, context: Context, findings: Findings) -> Any:
     kind, descr = column.plan.kind, column.descr
     if descr.is_text:
-        return _Texts(column, findings)
+        return _Texts(column, context, findings)
     if descr.kind in ("f4", "f8") and column.row_bytes:
         return _Floats(column, findings)
     if kind in ("float16_vector", "bfloat16_vector"):
@@ -130,9 +130,9 @@ class _Halves(_Values):
 class _Texts(_Values):
     """Text: what the server drops or replaces, and its bytes; then what the field asks of it."""
 
-    def __init__(self, column: NpyColumn, findings: Findings) -> None:
+    def __init__(self, column: NpyColumn, context: Context, findings: Findings) -> None:
         super().__init__(column, findings)
-        checks = TextChecks(column.plan, column.entry.name, findings, column.plan.name)
+        checks = TextChecks(column.plan, column.entry.name, findings, column.plan.name, context.field_names)
         # The server does not measure text of type S.
         self._checks = checks if column.descr.kind == "U" else checks.with_rule("value-text-length", "npy-bytes-length")
 

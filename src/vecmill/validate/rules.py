@@ -163,6 +163,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         {"*": "refused", "npy": "silent 2.4=refused", "parquet": "silent 2.4=refused"},
     ),
     (
+        "value-meta-field", "no key in $meta is a field of the schema: its value could never be read",
+        "rename it, or remove it", _TRIED, {"npy": "silent", "parquet": "silent"},
+    ),
+    (
         "value-geometry", "a geometry is well-formed WKT", "write it with a geometry library",
         f"{_NPY}; {_PARQUET}; {_JSON}", "refused",
     ),

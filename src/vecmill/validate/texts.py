@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,12 +25,16 @@ _VALUE_KINDS = ("geometry", "timestamptz", "sparse")
 
 @dataclass(frozen=True, slots=True)
 class TextChecks:
-    """The rules of one text column of one file. ``label``: the field in findings; ``renamed``: other ids of rules."""
+    """The rules of one text column of one file.
+
+    ``label``: the field in findings; ``taken``: names that $meta must not have; ``renamed``: other ids of rules.
+    """
 
     plan: ColumnPlan
     file: str
     findings: Findings
     label: str
+    taken: frozenset[str] = frozenset()
     renamed: dict[str, str] = field(default_factory=dict)
 
     def with_rule(self, rule: str, other: str) -> TextChecks:
@@ -75,6 +80,8 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
     if kind in ("json", "meta"):
         for rule, found in _not_json(offsets, data, kind == "meta").items():
             add(rule, found, "JSON text" if rule == "value-json" else "a JSON object")
+        if kind == "meta":
+            add("value-meta-field", _with_keys(offsets, data, checks.taken), "no key that is a field of the schema")
     elif kind in _VALUE_KINDS:
         skipped = set(wrong.tolist())
         for i in range(len(offsets) - 1):
@@ -104,6 +111,25 @@ def _not_json(offsets: Array, data: Array, is_meta: bool) -> dict[str, Array]:
             return {rule: np.array(found) for rule, found in wrong.items() if found}
         wrong["value-meta" if place < 0 else "value-json"].append(row)
         start = row + 1
+
+
+def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
+    """Return the rows whose objects have one of these keys."""
+    # Such a key, or letters of one as escapes, may be anywhere: few rows are decoded.
+    names = b"|".join(re.escape(key.encode()) for key in sorted(keys))
+    pattern = re.compile(rb'"(?:' + names + rb')"[ \t\r\n]*:|\\u00[2-7]')
+    base = int(offsets[0])
+    places = [base + found.start() for found in pattern.finditer(data[base : offsets[-1]].data)]
+    rows = np.unique(np.searchsorted(offsets, places, side="right") - 1)
+    return np.array([i for i in rows if not keys.isdisjoint(_keys(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
+
+
+def _keys(text: bytes) -> Iterable[str]:
+    try:
+        decoded = json.loads(text.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return ()
+    return decoded if isinstance(decoded, dict) else ()
 
 
 def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
