@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,7 @@ ENDINGS: Mapping[str, BulkFileType] = {
     ".csv": BulkFileType.CSV,
 }
 _MANIFEST_BYTES = 64 * 1024 * 1024
+_OWN = (MANIFEST_NAME, "convert.json")
 _NO_SEPARATORS = '\0\r\n"\ufffd'
 
 
@@ -43,7 +44,7 @@ class Entry:
     @property
     def base(self) -> str:
         """The name without folders."""
-        return re.split(r"[/\\]", self.name)[-1]
+        return self.name.rpartition("/")[2]
 
     @property
     def ending(self) -> str:
@@ -130,20 +131,32 @@ def open_inputs(given: Any) -> Inputs:
     if isinstance(given, str | os.PathLike):
         _expand(given, inputs)
         return inputs
+    if not isinstance(given, Iterable):
+        _path(given)
     flat: list[Any] = []
     for one in given:
         if isinstance(one, str | os.PathLike):
             flat.append(one)
         elif isinstance(one, Iterable):
-            inputs.files.append(ImportFile(tuple(_entry(path) for path in one)))
+            inputs.files.append(ImportFile(tuple(_entry(_path(path)) for path in one)))
         else:
-            raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
-    arrays = [one for one in flat if os.fspath(one).lower().endswith(".npy")]
-    inputs.files += _sets([_named(path) for path in arrays])
-    for one in flat:
-        if one not in arrays:
-            _expand(one, inputs)
+            _path(one)
+    arrays = [_is_array(one) for one in flat]
+    inputs.files += _sets([_named(path) for path, is_array in zip(flat, arrays, strict=True) if is_array])
+    for path, is_array in zip(flat, arrays, strict=True):
+        if not is_array:
+            _expand(path, inputs)
     return inputs
+
+
+def _path(one: Any) -> Any:
+    if not isinstance(one, str | os.PathLike):
+        raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
+    return one
+
+
+def _is_array(path: Any) -> bool:
+    return os.fspath(path).lower().endswith(".npy") and (_is_url(path) or not Path(path).is_dir())
 
 
 def _sets(entries: Sequence[Entry]) -> list[ImportFile]:
@@ -227,13 +240,38 @@ def _expand(path: Any, inputs: Inputs) -> None:
     if not here.is_dir():
         inputs.files.append(ImportFile((_named(path),)))
         return
-    names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
+    names = sorted(_files_in(here), key=_natural)
     manifests = _outermost([name for name in names if PurePosixPath(name).name == MANIFEST_NAME])
     for name in manifests:
         _from_manifest_at(here / name, inputs)
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
     if not inputs.files:
         raise StoreError("no file in it that could be imported", path=str(here))
+
+
+def _files_in(top: Path) -> Iterator[str]:
+    """Yield what is in a folder and those in it, by paths from there. Raises StoreError for one that cannot be read."""
+
+    def refuse(error: OSError) -> None:
+        raise StoreError((error.strerror or str(error)).lower(), path=str(error.filename), errno=error.errno)
+
+    root = top.resolve()
+    seen = {root}
+
+    def is_new(path: Path) -> bool:
+        real = path.resolve()
+        # A link to what is met anyway is no second copy of it.
+        if real in seen or (path.is_symlink() and real.is_relative_to(root)):
+            return False
+        seen.add(real)
+        return True
+
+    for folder, folders, files in os.walk(top, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if not _is_hidden(name) and is_new(Path(folder, name))]
+        for name in files:
+            path = Path(folder, name)
+            if not _is_hidden(name) and path.is_file():
+                yield str(path.relative_to(top))
 
 
 def _outermost(manifests: Sequence[str]) -> list[str]:
@@ -247,9 +285,12 @@ def _from_manifest_at(path: Path, inputs: Inputs) -> None:
     _from_manifest(_manifest_text(blob), str(path), lambda name: local_entry(path.parent / name), inputs)
 
 
-def _wanted(path: Path, root: Path) -> bool:
-    parts = path.relative_to(root).parts
-    return not any(part.startswith((".", "_")) for part in parts) and path.is_file()
+def _is_hidden(path: str) -> bool:
+    """Whether nobody means to import it: ``.x``, ``_SUCCESS``. Not so ``_x.npy``, for a field may have that name."""
+    *folders, name = PurePosixPath(path).parts
+    if name.lower().endswith(".npy"):
+        name = name.lstrip("_")
+    return any(part.startswith((".", "_")) for part in (*folders, name))
 
 
 def _natural(path: Path | str) -> list[Any]:
@@ -258,12 +299,13 @@ def _natural(path: Path | str) -> list[Any]:
 
 def _from_folder(paths: Sequence[Path], covered: Sequence[Path], inputs: Inputs) -> None:
     sets: dict[Path, list[Entry]] = {}
+    roots = set(covered)
     for path in paths:
-        if any(root in path.parents for root in covered):
+        if not roots.isdisjoint(path.parents):
             continue
         if path.suffix.lower() == ".npy":
             sets.setdefault(path.parent, []).append(_entry(path))
-        elif path.suffix.lower() in ENDINGS and path.name not in (MANIFEST_NAME, "convert.json"):
+        elif path.suffix.lower() in ENDINGS and path.name not in _OWN:
             inputs.files.append(ImportFile((_entry(path),)))
     inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
 
@@ -275,7 +317,8 @@ def _expand_url(url: str, inputs: Inputs) -> None:
     def take_as_file() -> None:
         inputs.files.append(ImportFile((_named(url),)))
 
-    if name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME:
+    is_file_name = name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME
+    if is_file_name and _entry(url).blob is not None:
         take_as_file()
         return
     root = bucket.prefix.removesuffix(MANIFEST_NAME).rstrip("/")
@@ -284,7 +327,8 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         for page in store.list(root or None):
             found |= {one["path"]: int(one["size"]) for one in page}
     except Exception as err:
-        raise refusal(err, url, bucket.secrets) from None
+        if not is_file_name:
+            raise refusal(err, url, bucket.secrets) from None
     if not found and name.suffix and name.name != MANIFEST_NAME:  # a name such as v1.5 may be that of a folder
         take_as_file()
         return
@@ -294,16 +338,18 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         blob = BucketBlob(bucket, key, found[key], store) if key in found else None
         return Entry(f"{bucket.url}/{key}", blob)
 
-    manifests = _outermost(sorted(key for key in found if PurePosixPath(key).name == MANIFEST_NAME))
+    keys = [key for key in sorted(found, key=_natural) if not _is_hidden(key.removeprefix(root).lstrip("/"))]
+    manifests = _outermost([key for key in keys if PurePosixPath(key).name == MANIFEST_NAME])
     for key in manifests:
         base = key.removesuffix(MANIFEST_NAME)
         text = _manifest_text(BucketBlob(bucket, key, found[key], store))
         _from_manifest(text, f"{bucket.url}/{key}", partial(entry, base=base), inputs)
     bases = tuple(key.removesuffix(MANIFEST_NAME) for key in manifests)
     sets: dict[str, list[Entry]] = {}
-    for key in sorted(found, key=_natural):
-        ending = PurePosixPath(key).suffix.lower()
-        if key.startswith(bases) or ending not in ENDINGS:
+    for key in keys:
+        path = PurePosixPath(key)
+        ending = path.suffix.lower()
+        if key.startswith(bases) or ending not in ENDINGS or path.name in _OWN:
             continue
         if ending == ".npy":
             sets.setdefault(key.rpartition("/")[0], []).append(entry(key))
