@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from validating import VECTORS, D, npy, parquet, saved, schema
-from vecmill import validate
+from validating import IDS, VECTORS, D, npy, parquet, rows, saved, schema
+from vecmill import LocalBulkWriter, validate
 from vecmill.blobs import LocalBlob
 
 TEXT = schema(D.VARCHAR, max_length=5)
@@ -88,3 +89,30 @@ def test_a_key_of_meta_that_is_a_field(text, is_wrong, tmp_path):
         parquet(**{"$meta": pa.array(["{}", "{}", text])})(tmp_path),
     ):
         assert found(files, made, target="2.6") == wanted
+
+
+@pytest.mark.parametrize(
+    ("columns", "rules"),
+    [
+        ({"id": IDS[:2].astype("i4")}, {("npy-dtype", "id"), ("npy-rows", "id")}),
+        ({"v": np.ones((2, 5), "f2")}, {("npy-descr", "v"), ("value-dim", "v"), ("npy-rows", "v")}),
+        ({"v": np.asfortranarray(np.ones((2, 5)))}, {("value-dim", "v"), ("npy-fortran", "v"), ("npy-rows", "v")}),
+        ({"v": np.ones(12, "i4")}, {("npy-dtype", "v"), ("npy-shape", "v"), ("npy-rows", "v")}),
+        (
+            {"id": np.arange(3.0)[:, None], "v": VECTORS[:, :3]},
+            {("npy-dtype", "id"), ("npy-shape", "id"), ("value-dim", "v")},
+        ),
+    ],
+)
+@pytest.mark.parametrize("level", ["headers", "full"])
+def test_all_that_a_header_tells_is_told(columns, rules, level, tmp_path):
+    told = found(npy(["a", "b", "c"], **columns)(tmp_path), TEXT, level=level)
+    assert {(rule, field) for rule, field, _ in told} == rules and len(told) == len(rules)
+
+
+def test_the_file_is_named_that_has_not_the_rows_of_the_manifest(tmp_path):
+    with LocalBulkWriter(schema(), tmp_path, file_type="npy") as writer:
+        writer.append_rows(rows())
+    np.save(Path(writer.data_path, "1", "v.npy"), VECTORS[:2])
+    told = {(one.rule, Path(one.file).name) for one in validate(writer.data_path).findings}
+    assert told == {("manifest-bytes", "v.npy"), ("manifest-rows", "v.npy"), ("npy-rows", "v.npy")}
