@@ -115,3 +115,46 @@ def test_folders_in_a_bucket(juicefs, monkeypatch):
     assert validate(f"s3://{bucket}/set", made).ok
     with pytest.raises(StoreError, match="no such object"):
         validate(f"s3://{bucket}/other.json", schema())
+
+
+def test_the_same_file_by_two_names(tmp_path, monkeypatch):
+    (first,) = npy()(tmp_path)
+    (tmp_path / "other").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for second in (["id.npy", "v.npy"], ["./other/v.npy", f"{tmp_path}/id.npy"]):
+        assert validate([first, second], schema()).counts == {"file-twice": 1}
+
+
+@pytest.mark.parametrize("given", [[], [[]], [[], []]])
+def test_no_file_at_all(given):
+    with pytest.raises(SchemaError, match="no file is named"):
+        validate(given, schema())
+
+
+def test_a_folder_is_not_one_request(tmp_path):
+    for i in range(1_025):
+        (tmp_path / f"{i}.json").write_text(json.dumps(rows()))
+    assert validate(tmp_path, schema(), level="headers").ok
+    lists = [[path] for path in tmp_path.iterdir()]
+    assert validate(lists, schema(), level="headers", target="2.6").counts == {"file-count": 1}
+    assert validate(lists[1:], schema(), level="headers", target="2.6").ok
+    assert not validate(lists[1:], schema(), level="headers", target="cloud").ok
+
+
+def test_a_file_that_may_not_be_read_is_one_finding(tmp_path, monkeypatch):
+    files = npy(v=VECTORS[:, :3], id=IDS)(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "id.npy")
+    report = validate(files, schema())
+    assert [(one.rule, one.got) for one in report.findings] == [
+        ("file-missing", "one that may not be read"),
+        ("value-dim", "(3, 3)"),
+    ]
+    with pytest.raises(StoreError, match="permission denied"):
+        validate(tmp_path / "id.npy", schema())
+
+
+def test_a_default_fills_nothing_before_2_5(tmp_path):
+    made = schema(D.INT64, default_value=5)
+    files = npy()(tmp_path)
+    rules = {target: list(validate(files, made, target=target).counts) for target in ("2.3", "2.4", "2.5", "3.0")}
+    assert rules == {"2.3": ["column-missing"], "2.4": ["column-missing"], "2.5": [], "3.0": []}

@@ -83,6 +83,14 @@ def sized(n_rows: int) -> Make:
     return make
 
 
+def many(folder: Path, n: int) -> list[list[str]]:
+    """Make so many files, and name them as a request does."""
+    text = json.dumps(rows())
+    for i in range(n):
+        (folder / f"{i}.json").write_text(text)
+    return [[str(folder / f"{i}.json")] for i in range(n)]
+
+
 def manifest(**changed: Any) -> Make:
     def make(folder: Path) -> str:
         with LocalBulkWriter(PLAIN, folder) as writer:
@@ -147,6 +155,7 @@ CASES: dict[str, Case] = {
     "file-twice": Case(PLAIN, lambda f: [npy()(f)[0], npy()(f)[0]], npy()),
     "file-empty": Case(PLAIN, text_file("rows.json", ""), json_list(rows())),
     "file-no-rows": Case(PLAIN, text_file("rows.json", "[]"), json_list(rows())),
+    "file-count": Case(PLAIN, lambda f: many(f, 1_001), npy(), "cloud"),
     "file-size": Case(PLAIN, sized(2**30), sized((2**34 - 300) // 24), level="headers"),
     "schema-format": Case(FLOATS, npy(), json_list(with_all([1.5]))),
     "manifest-bytes": Case(None, manifest(bytes=7), manifest()),

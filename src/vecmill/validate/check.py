@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from vecmill.blobs import closing
+from vecmill.blobs import LocalBlob, closing
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
 from vecmill.manifest import Manifest
@@ -29,6 +29,8 @@ from vecmill.validate.rule import Line
 
 MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
 _MAX_FILE_BYTES = 16 * 2**30
+MAX_FILES: Mapping[str | None, int] = {"cloud": 1_000}
+_MAX_FILES = 1_024
 _REQUESTS = 8
 _FORMS = {
     BulkFileType.PARQUET: "parquet",
@@ -119,6 +121,10 @@ def check_inputs(
     work = [(job_of(file.origin), file) for file in inputs.files]
     found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
     _find_twice(inputs.files, found)
+    limit = MAX_FILES.get(target, _MAX_FILES)
+    if inputs.is_request and len(inputs.files) > limit:
+        name = inputs.files[limit].entries[0].name
+        found.add("file-count", file=name, expected=f"at most {limit} import files", got=f"{len(inputs.files)}")
     rows = n_bytes = 0
     # Headers in a bucket cost round trips, not work.
     at_once = _REQUESTS if level == "headers" and any(file.is_remote for file in inputs.files) else 1
@@ -143,10 +149,14 @@ def check_inputs(
 def _find_twice(files: Sequence[ImportFile], findings: Findings) -> None:
     seen: set[frozenset[str]] = set()
     for file in files:
-        names = frozenset(entry.name for entry in file.entries)
+        names = frozenset(map(_identity, file.entries))
         if names and names in seen:
             findings.add("file-twice", file=file.entries[0].name, expected="one import of it", got="a second one")
         seen.add(names)
+
+
+def _identity(entry: Entry) -> str:
+    return str(entry.blob.path.resolve()) if isinstance(entry.blob, LocalBlob) else entry.name
 
 
 class _Job:
@@ -186,7 +196,7 @@ class _Job:
             return None, findings
         missing = [entry for entry in file.entries if entry.blob is None]
         for entry in missing:
-            findings.add("file-missing", file=entry.name, expected="a file", got="none")
+            findings.add("file-missing", file=entry.name, expected="a file", got=entry.instead)
         self._sizes(file, findings)
         if self._level == "full":
             file = replace(file, entries=tuple(map(_with_checksum, file.entries)))

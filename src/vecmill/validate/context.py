@@ -79,8 +79,13 @@ class Context:
 
     def require(self, given: Container[str], file: str, findings: Findings, row: int | None = None) -> None:
         """Say which columns are missing."""
-        for name in self.plans:
-            if name not in given and self.is_required(name):
+        for name, plan in self.plans.items():
+            if name in given or plan.field.is_dynamic:
+                continue
+            # Before 2.5 servers fill nothing in.
+            lines = [line for line in findings.lines if line < (2, 5) or self.is_required(name)]
+            if lines:
                 findings.add(
-                    "column-missing", file=file, field=name, row=row, expected="a column for the field", got="none"
-                )
+                    "column-missing", file=file, field=name, row=row, expected="a column for the field", got="none",
+                    lines=lines,
+                )  # fmt: skip

@@ -35,11 +35,15 @@ _NO_SEPARATORS = '\0\r\n"\ufffd'
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file by its name; ``blob`` is None when it is not there, ``listed`` what its manifest says of it."""
+    """A file by its name; ``blob`` is None when it is not there, ``listed`` what its manifest says of it.
+
+    ``instead``: what there is without a blob.
+    """
 
     name: str
     blob: Blob | None
     listed: FileEntry | None = None
+    instead: str = "none"
 
     @property
     def base(self) -> str:
@@ -104,9 +108,10 @@ class ImportFile:
 
 @dataclass(slots=True)
 class Inputs:
-    """All import files."""
+    """All import files. ``is_request``: they were named one by one, as one request has them."""
 
     files: list[ImportFile] = field(default_factory=list)
+    is_request: bool = False
 
     def add_output(self, manifest: Manifest, entry: Callable[[str], Entry]) -> None:
         """Add what a manifest lists; ``entry`` looks up a path of it. Raises ValueError as `Origin.of` does."""
@@ -138,7 +143,10 @@ def open_inputs(given: Any) -> Inputs:
         if isinstance(one, str | os.PathLike):
             flat.append(one)
         elif isinstance(one, Iterable):
-            inputs.files.append(ImportFile(tuple(_entry(_path(path)) for path in one)))
+            # The server passes over empty lists.
+            entries = tuple(_entry(_path(path)) for path in one)
+            inputs.files += [ImportFile(entries)] if entries else []
+            inputs.is_request = True
         else:
             _path(one)
     arrays = [_is_array(one) for one in flat]
@@ -146,6 +154,8 @@ def open_inputs(given: Any) -> Inputs:
     for path, is_array in zip(flat, arrays, strict=True):
         if not is_array:
             _expand(path, inputs)
+    if not flat and not inputs.files:
+        raise SchemaError("no file is named: the server refuses an empty request")
     return inputs
 
 
@@ -186,14 +196,19 @@ def _named(path: Any) -> Entry:
     if entry.blob is None:
         if _is_url(path):
             raise StoreError("no such object", path=entry.name)
-        raise StoreError("is no file" if Path(path).exists() else "no such file or directory", path=entry.name)
+        words = {"no file": "is no file", "none": "no such file or directory"}
+        raise StoreError(words.get(entry.instead, "permission denied"), path=entry.name)
     return entry
 
 
 def local_entry(path: Path) -> Entry:
     """Look up a file on disk."""
     try:
-        return Entry(str(path), LocalBlob(path, path.stat().st_size) if path.is_file() else None)
+        if not path.is_file():
+            return Entry(str(path), None, instead="no file" if path.exists() else "none")
+        if not os.access(path, os.R_OK):
+            return Entry(str(path), None, instead="one that may not be read")
+        return Entry(str(path), LocalBlob(path, path.stat().st_size))
     except (OSError, ValueError):  # a name with a NUL in it is no file either
         return Entry(str(path), None)
 

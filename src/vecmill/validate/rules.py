@@ -40,6 +40,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ("file-empty", "a file is not empty", "leave the file out", f"{_TRIED}; {_FILES}", "refused"),
     ("file-no-rows", "a file has rows", "leave the file out: versions differ in what they do", _TRIED, "advice"),
     (
+        "file-count", "a request names at most 1,024 import files, 1,000 on Zilliz Cloud", "make more than one request",
+        f"{_FILES}; docs.zilliz.com", "refused",
+    ),
+    (
         "file-size", "an import file has at most 16 GiB, an NPY set with all its files; 10 GB on Zilliz Cloud",
         "write smaller files (chunk_size)", "milvus configure_datanode.md, maxImportFileSizeInGB; docs.zilliz.com",
         "refused",
@@ -60,7 +64,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     # -- columns
     (
         "column-missing",
-        "there is a column for every field that the server does not fill itself, is not nullable and has no default",
+        "there is a column for every field that the server does not fill itself, is not nullable and has no default "
+        "(before 2.5 also for one that has)",
         "add the column", f"{_NPY}; {_PARQUET}; {_JSON}; {_CSV}", "refused",
     ),
     (
