@@ -106,10 +106,42 @@ static inline Py_ssize_t vm_json_digits(const uint8_t *s, Py_ssize_t i, Py_ssize
     return i;
 }
 
-/* A number; one that runs to the end of the bytes may go on, which is the caller's to judge. */
-static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, Py_ssize_t *bad)
+/* Whether the number in s[i:end] has no float64: ParseFloat of Go refuses what would be rounded to 2^1024. */
+static int vm_json_is_huge(const uint8_t *s, Py_ssize_t i, Py_ssize_t end)
 {
-    Py_ssize_t start;
+    static const char limit[] = "179769313486231580793728971405"; /* of 309 digits, 2^1024 - 2^970 */
+    char first[sizeof limit - 1];
+    Py_ssize_t n_first = 0, digits = 0, exponent = 0;
+    int is_fraction = 0, is_below_one = 0;
+    memset(first, '0', sizeof first);
+    for (i += s[i] == '-'; i < end && (s[i] | 0x20) != 'e'; i++) {
+        if (s[i] == '.') {
+            is_fraction = 1;
+            continue;
+        }
+        if (n_first == 0 && s[i] == '0') { /* a leading zero */
+            digits -= is_fraction;
+            continue;
+        }
+        if (n_first < (Py_ssize_t)sizeof first)
+            first[n_first++] = (char)s[i];
+        digits += !is_fraction;
+    }
+    if (i < end) {
+        i++;
+        is_below_one = s[i] == '-';
+        for (i += s[i] == '-' || s[i] == '+'; i < end; i++)
+            exponent = exponent < ((Py_ssize_t)1 << 50) ? exponent * 10 + s[i] - '0' : exponent;
+    }
+    digits += is_below_one ? -exponent : exponent;
+    return n_first > 0 && (digits > 309 || (digits == 309 && memcmp(first, limit, sizeof first) >= 0));
+}
+
+/* A number; one that runs to the end of the bytes may go on, which is the caller's to judge. */
+static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int as_float, Py_ssize_t *bad)
+{
+    Py_ssize_t start, begin = i;
+    int has_exponent = 0;
     if (i < n && s[i] == '-')
         i++;
     if (i >= n)
@@ -131,6 +163,7 @@ static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, P
         }
     }
     if (i < n && (s[i] | 0x20) == 'e') {
+        has_exponent = 1;
         i++;
         if (i < n && (s[i] == '+' || s[i] == '-'))
             i++;
@@ -140,6 +173,10 @@ static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, P
             *bad = i;
             return i >= n ? VM_JSON_MORE : VM_JSON_BAD;
         }
+    }
+    if (as_float && (has_exponent || i - begin >= 309) && vm_json_is_huge(s, begin, i)) {
+        *bad = begin;
+        return VM_JSON_BAD;
     }
     return i;
 }
@@ -158,8 +195,10 @@ static Py_ssize_t vm_json_word(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, con
 }
 
 /* The place behind the JSON value that begins at i (blanks before it are passed over), or a negative VM_JSON_* code:
- * BAD with its place in *bad, MORE when the bytes end too soon. `open` has room for VM_JSON_DEPTH bits. */
-static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t *bad)
+ * BAD with its place in *bad, MORE when the bytes end too soon. `open` has room for VM_JSON_DEPTH bits. With `as_float`
+ * a number that has no float64 is bad: so it is where the server makes values of all, and not where it keeps the text. */
+static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int as_float, uint8_t *open,
+                              Py_ssize_t *bad)
 {
     Py_ssize_t depth = 0;
     for (;;) { /* a value begins here */
@@ -200,7 +239,7 @@ static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint
             i = vm_json_word(s, i, n, "null", bad);
             break;
         default:
-            i = vm_json_number(s, i, n, bad);
+            i = vm_json_number(s, i, n, as_float, bad);
         }
         if (i < 0)
             return i;

@@ -10,7 +10,8 @@ cdef extern from "scan.h" nogil:
     enum: VM_JSON_BAD, VM_JSON_MORE, VM_JSON_DEEP, VM_JSON_DEPTH
     uint8_t vm_scan_ucs4_row(const uint32_t *row, Py_ssize_t width, int64_t *n_bytes) noexcept
     Py_ssize_t vm_json_blank(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept
-    Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint8_t *open, Py_ssize_t *bad) noexcept
+    Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int as_float, uint8_t *open,
+                           Py_ssize_t *bad) noexcept
 
 HAS_NUL = 1
 NOT_TEXT = 2
@@ -46,12 +47,13 @@ def scan_ucs4(const uint32_t[:, ::1] values not None, int64_t[::1] n_bytes not N
     return found != 0
 
 
-def json_end(const uint8_t[::1] text not None, Py_ssize_t start):
+def json_end(const uint8_t[::1] text not None, Py_ssize_t start, bint as_float=False):
     """Find the end of the JSON value that begins at ``start``, or behind blanks there.
 
     Return (end, -1), ``end`` the place behind the value; (``BAD``, place) for the first byte that no JSON has there;
     (``DEEP``, place) for more than 10,000 levels; (``MORE``, -1) when the bytes end too soon. A number that runs to the
-    end of ``text`` ends there. Strings may hold bytes that are not UTF-8, as the server's reader lets them.
+    end of ``text`` ends there. Strings may hold bytes that are not UTF-8, as the server's reader lets them. With
+    ``as_float`` a number that has no float64 is wrong.
     """
     cdef uint8_t[OPEN_BYTES] open_
     cdef Py_ssize_t bad = -1, end, n = text.shape[0]
@@ -61,13 +63,15 @@ def json_end(const uint8_t[::1] text not None, Py_ssize_t start):
         return VM_JSON_MORE, -1
     memset(&open_[0], 0, OPEN_BYTES)
     with nogil:
-        end = vm_json_end(&text[0], start, n, &open_[0], &bad)
+        end = vm_json_end(&text[0], start, n, as_float, &open_[0], &bad)
     return end, bad
 
 
 def check_json(const int32_t[::1] offsets not None, const uint8_t[::1] data not None, Py_ssize_t first,
                bint only_objects):
     """Find the first value, from ``first`` on, that is no JSON text, or with ``only_objects`` no object.
+
+    A number that has no float64 makes it none.
 
     The column is as in Arrow: ``offsets`` (n + 1), absolute positions in ``data``. Return (row, place): ``place`` is
     that of the first wrong byte in the value (its length when it ends too soon; -1 when it is no object); (-1, -1) if
@@ -92,7 +96,7 @@ def check_json(const int32_t[::1] offsets not None, const uint8_t[::1] data not 
             if start < 0 or stop < start or stop > size:
                 break
             bad = -1
-            end = vm_json_end(base + start, 0, stop - start, &open_[0], &bad)
+            end = vm_json_end(base + start, 0, stop - start, 1, &open_[0], &bad)
             if end < 0:
                 place = bad if bad >= 0 else stop - start
                 break

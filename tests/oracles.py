@@ -439,19 +439,25 @@ def scan_ucs4(rows: Sequence[Sequence[int]]) -> tuple[list[int | None], list[int
 
 
 def is_json(text: bytes) -> bool:
-    """Whether ``text`` is one JSON value and blanks, as Go's encoding/json reads it: bytes in strings may be any."""
+    """Whether ``text`` is one JSON value and blanks, as Go's encoding/json reads it: bytes in strings may be any.
+
+    What it reads as a number has to be a finite float64."""
     import json
+    import math
     import re
 
     def refuse(name: str) -> None:
         raise ValueError(name)
+
+    def as_float(number: str) -> float:
+        return float(number) if math.isfinite(float(number)) else refuse(number)
 
     # Latin-1 gives every byte a character of its own. Python takes U+007F..U+00FF in strings and nowhere else, too.
     decoded = text.decode("latin-1")
     if re.match(r"[^ \t\r\n\"\[\]{}tfn0-9-]", decoded):
         return False
     try:
-        json.loads(decoded, parse_constant=refuse)
+        json.loads(decoded, parse_constant=refuse, parse_float=as_float, parse_int=as_float)
     except ValueError:
         return False
     return True

@@ -32,7 +32,18 @@ NEAR = [
     b"NaN", b"Infinity", b"nul", b"nulll", b"true", b"True", b"falsey", b'"', b'"a', b'"\\', b'"\\x"', b'"\\u12g4"',
     b'"\\u12"', b'"\\ud800"', b'"\xff"', b'"\x1f"', b'"a\tb"', b"'a'", b"\xff", b"\xef\xbb\xbf{}", b"{}{}", b"[]]",
     b"[[]", b"// a\n1", b"[1]\x00", b"[\x0b1]",
+    b"1e308", b"1e309", b"[1, -1E+400]", b'{"a":1.8e308}', b"1.7976931348623157e308", b"1.7976931348623158e308",
+    b"17976931348623158079e289", b"17976931348623159e292", b"0.00017976931348623159e312", b"0.00017976931348623157e312",
+    b"1e-400", b"0e999", b"-0.0e+99999999999999999999", b"1e99999999999999999999", b"1e-99999999999999999999",
+    b"9" * 308, b"9" * 309, b"1" * 309, b"1" * 310, b"0." + b"0" * 400 + b"1e700", b"0." + b"0" * 400 + b"1e710",
+    b"9" * 400 + b"e-100", b"9" * 400 + b".5e-91", b"1" + b"0" * 400 + b"e-92", b"1e0000309", b"1e0000308",
 ]  # fmt: skip
+numbers = st.builds(
+    lambda sign, whole, part, power: sign + str(whole) + part + power,
+    st.sampled_from(["", "-"]), st.integers(0, 10**320) | st.integers(0, 99),
+    st.just("") | st.text("0123456789", min_size=1, max_size=330).map(lambda digits: f".{digits}"),
+    st.just("") | st.integers(-700, 700).map(lambda power: f"e{power}"),
+).map(str.encode)  # fmt: skip
 
 
 @EXAMPLES
@@ -67,6 +78,15 @@ def column(texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 def test_what_is_nearly_json(text):
     offsets, data = column([text])
     assert (kernel.check_json(offsets, data, 0, False)[0] < 0) == oracles.is_json(text)
+
+
+@EXAMPLES
+@given(numbers)
+def test_numbers_have_to_be_float64(number):
+    offsets, data = column([b"1", number])
+    assert (kernel.check_json(offsets, data, 0, False) == (-1, -1)) == oracles.is_json(number)
+    assert kernel.json_end(number, 0) == (len(number), -1)
+    assert kernel.json_end(number, 0, True)[0] == (len(number) if oracles.is_json(number) else kernel.BAD)
 
 
 @EXAMPLES

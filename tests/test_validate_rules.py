@@ -212,6 +212,10 @@ CASES: dict[str, Case] = {
     "value-json": Case(JSON, npy(["{}", "{a}", "1"]), npy(["{}", ' [1e5, "\\ud83d\\udca9"] ', "1"])),
     "value-json-size": Case(JSON, npy(["{}", wide_json(65_537), "1"]), npy(["{}", wide_json(65_536), "1"])),
     "value-meta": Case(META, npy(**{"$meta": ["{}", "[]", "{}"]}), npy(**{"$meta": ["{}", ' {"a": 1}', "{}"]})),
+    "value-meta-field": Case(
+        META, npy(**{"$meta": ["{}", '{"a": {"v": 1}, "id" : 5}', "{}"]}),
+        npy(**{"$meta": ["{}", '{"a": {"v": 1}}', "{}"]}),
+    ),
     "value-geometry": Case(
         GEOMETRY, json_list(with_all("POINT (1 2)", "POINT (1)")), json_list(with_all("point z(1 2 3)"))
     ),

@@ -307,6 +307,7 @@ def test_manifests_that_lie(lie, tmp_path):
         lambda m: m.update(import_options={"sep": "ab"}),
         lambda m: m["segments"][0].update(rows="3"),
         lambda m: m["segments"][0].update(files="abc"),
+        lambda m: m["segments"][0].update(files=[]),
         lambda m: m["segments"][0]["files"][0].update(path=7),
         lambda m: m["segments"][0]["files"][0].update(bytes=-1),
         lambda m: m["segments"][0]["files"][0].update(more=1),

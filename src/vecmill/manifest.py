@@ -123,4 +123,6 @@ def _segment(raw: Mapping[str, Any]) -> Segment:
     texts = [text for entry in entries for text in (entry.path, entry.checksum, entry.field or "")]
     if any(type(number) is not int or number < 0 for number in numbers) or any(type(text) is not str for text in texts):
         raise ValueError("a segment whose numbers or names are none")
+    if raw["rows"] and not entries:
+        raise ValueError(f"a segment of {raw['rows']} rows without files")
     return Segment(number=raw["number"], rows=raw["rows"], files=entries)

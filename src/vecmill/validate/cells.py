@@ -30,7 +30,7 @@ _NUMBERS = {int, float}
 
 def is_json_text(text: bytes) -> bool:
     """Whether the server takes these bytes for one JSON value."""
-    end, _ = scan.json_end(text, 0)
+    end, _ = scan.json_end(text, 0, True)
     return end > 0 and not text[end:].strip(b" \t\r\n")
 
 
@@ -107,12 +107,10 @@ def _json(kind: str, value: Any) -> Problem | None:
 def json_text_problem(kind: str, raw: bytes) -> Problem | None:
     """Look at JSON text: of a field, or with ``kind`` "meta" of ``$meta``."""
     if not is_json_text(raw):
-        return "value-json", "JSON text", repr(raw[:60])[1:]
+        large = large_number(raw)
+        return "value-json", "JSON text" if large is None else "numbers within float64", large or repr(raw[:60])[1:]
     if kind == "meta" and raw.lstrip(b" \t\r\n")[:1] != b"{":
         return "value-meta", "a JSON object", repr(raw[:60])[1:]
-    large = large_number(raw)
-    if large is not None:
-        return "value-json", "numbers within float64", large
     return (meta_problem(raw) if kind == "meta" else None) or size_problem(len(raw))
 
 

@@ -44,6 +44,11 @@ class Context:
         optional = {fold_name(name): name for name, plan in plans.items() if _is_optional(plan)}
         return cls(schema, plans, optional, level, sample_rows, sep, nullkey)
 
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The fields that are not dynamic, those included that the server fills."""
+        return frozenset(field.name for field in self.schema.fields if not field.is_dynamic)
+
     def ranges(self, n_rows: int) -> list[tuple[int, int]]:
         """Return the rows to look at, as ranges: all of them, or pieces from the first to the last."""
         if self.level == "full" or n_rows <= self.sample_rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -33,21 +33,26 @@ ENDINGS: Mapping[str, BulkFileType] = {
 _MANIFEST_BYTES = 64 * 1024 * 1024
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4")
 _NEARLY = (".pq", ".parq", ".npz", ".tsv")
+_OWN = (MANIFEST_NAME, "convert.json")
 _NO_SEPARATORS = '\0\r\n"\ufffd'
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file by its name; ``blob`` is None when it is not there, ``listed`` what its manifest says of it."""
+    """A file by its name; ``blob`` is None when it is not there, ``listed`` what its manifest says of it.
+
+    ``instead``: what there is without a blob.
+    """
 
     name: str
     blob: Blob | None
     listed: FileEntry | None = None
+    instead: str = "none"
 
     @property
     def base(self) -> str:
         """The name without folders."""
-        return re.split(r"[/\\]", self.name)[-1]
+        return self.name.rpartition("/")[2]
 
     @property
     def ending(self) -> str:
@@ -156,12 +161,22 @@ def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -
         else:
             _place(one)
     inputs.is_request |= not flat and not inputs.files
-    arrays = [one for one in flat if os.fspath(one).lower().endswith(".npy")]
-    inputs.files += _sets([_named(path) for path in arrays])
-    for one in flat:
-        if one not in arrays:
-            _expand(one, inputs)
+    arrays = [_is_array(one) for one in flat]
+    inputs.files += _sets([_named(path) for path, is_array in zip(flat, arrays, strict=True) if is_array])
+    for path, is_array in zip(flat, arrays, strict=True):
+        if not is_array:
+            _expand(path, inputs)
     return inputs
+
+
+def _path(one: Any) -> Any:
+    if not isinstance(one, str | os.PathLike):
+        raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
+    return one
+
+
+def _is_array(path: Any) -> bool:
+    return os.fspath(path).lower().endswith(".npy") and (_is_url(path) or not Path(path).is_dir())
 
 
 def _sets(entries: Sequence[Entry]) -> list[ImportFile]:
@@ -203,14 +218,19 @@ def _named(path: Any) -> Entry:
     if entry.blob is None:
         if _is_url(path):
             raise StoreError("no such object", path=entry.name)
-        raise StoreError("is no file" if Path(path).exists() else "no such file or directory", path=entry.name)
+        words = {"no file": "is no file", "none": "no such file or directory"}
+        raise StoreError(words.get(entry.instead, "permission denied"), path=entry.name)
     return entry
 
 
 def local_entry(path: Path) -> Entry:
     """Look up a file on disk."""
     try:
-        return Entry(str(path), LocalBlob(path, path.stat().st_size) if path.is_file() else None)
+        if not path.is_file():
+            return Entry(str(path), None, instead="no file" if path.exists() else "none")
+        if not os.access(path, os.R_OK):
+            return Entry(str(path), None, instead="one that may not be read")
+        return Entry(str(path), LocalBlob(path, path.stat().st_size))
     except (OSError, ValueError):  # a name with a NUL in it is no file either
         return Entry(str(path), None)
 
@@ -258,7 +278,7 @@ def _expand(path: Any, inputs: Inputs) -> None:
     if not here.is_dir():
         inputs.files.append(ImportFile((_named(path),)))
         return
-    names = [str(found.relative_to(here)) for found in sorted(here.rglob("*"), key=_natural) if _wanted(found, here)]
+    names = sorted(_files_in(here), key=_natural)
     manifests = _outermost(
         [name for name in names if PurePosixPath(name).name == MANIFEST_NAME and _is_ours(_local_blob(here / name))]
     )
@@ -267,6 +287,31 @@ def _expand(path: Any, inputs: Inputs) -> None:
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
     if not inputs.files:
         raise StoreError(f"no file in it that could be imported: {', '.join(ENDINGS)}", path=str(here))
+
+
+def _files_in(top: Path) -> Iterator[str]:
+    """Yield what is in a folder and those in it, by paths from there. Raises StoreError for one that cannot be read."""
+
+    def refuse(error: OSError) -> None:
+        raise StoreError((error.strerror or str(error)).lower(), path=str(error.filename), errno=error.errno)
+
+    root = top.resolve()
+    seen = {root}
+
+    def is_new(path: Path) -> bool:
+        real = path.resolve()
+        # A link to what is met anyway is no second copy of it.
+        if real in seen or (path.is_symlink() and real.is_relative_to(root)):
+            return False
+        seen.add(real)
+        return True
+
+    for folder, folders, files in os.walk(top, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if not _is_hidden(name) and is_new(Path(folder, name))]
+        for name in files:
+            path = Path(folder, name)
+            if not _is_hidden(name) and path.is_file():
+                yield str(path.relative_to(top))
 
 
 def _outermost(manifests: Sequence[str]) -> list[str]:
@@ -283,9 +328,12 @@ def _from_manifest_at(path: Path, inputs: Inputs) -> None:
     _from_manifest(_manifest_text(_local_blob(path)), str(path), lambda name: local_entry(path.parent / name), inputs)
 
 
-def _wanted(path: Path, root: Path) -> bool:
-    parts = path.relative_to(root).parts
-    return not any(part.startswith((".", "_")) for part in parts) and path.is_file()
+def _is_hidden(path: str) -> bool:
+    """Whether nobody means to import it: ``.x``, ``_SUCCESS``. Not so ``_x.npy``, for a field may have that name."""
+    *folders, name = PurePosixPath(path).parts
+    if name.lower().endswith(".npy"):
+        name = name.lstrip("_")
+    return any(part.startswith((".", "_")) for part in (*folders, name))
 
 
 def _is_data(name: str) -> bool:
@@ -302,16 +350,13 @@ def _natural(path: Path | str) -> list[Any]:
 
 def _from_folder(paths: Sequence[Path], covered: Sequence[Path], inputs: Inputs) -> None:
     sets: dict[Path, list[Entry]] = {}
+    roots = set(covered)
     for path in paths:
-        if any(root in path.parents for root in covered):
+        if not roots.isdisjoint(path.parents):
             continue
         if path.suffix.lower() == ".npy":
             sets.setdefault(path.parent, []).append(_entry(path))
-        elif (
-            _is_data(path.name)
-            and path.name not in (MANIFEST_NAME, "convert.json")
-            and path.resolve() != inputs.schema_file
-        ):
+        elif _is_data(path.name) and path.name not in _OWN and path.resolve() != inputs.schema_file:
             inputs.files.append(ImportFile((_entry(path),)))
     inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
 
@@ -323,7 +368,8 @@ def _expand_url(url: str, inputs: Inputs) -> None:
     def take_as_file() -> None:
         inputs.files.append(ImportFile((_named(url),)))
 
-    if name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME:
+    is_file_name = name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME
+    if is_file_name and _entry(url).blob is not None:
         take_as_file()
         return
     root = bucket.prefix.removesuffix(MANIFEST_NAME).rstrip("/")
@@ -332,7 +378,8 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         for page in store.list(root or None):
             found |= {one["path"]: int(one["size"]) for one in page}
     except Exception as err:
-        raise refusal(err, url, bucket.secrets) from None
+        if not is_file_name:
+            raise refusal(err, url, bucket.secrets) from None
     if not found and name.suffix and name.name != MANIFEST_NAME:  # a name such as v1.5 may be that of a folder
         take_as_file()
         return
@@ -342,17 +389,19 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         blob = BucketBlob(bucket, key, found[key], store) if key in found else None
         return Entry(f"{bucket.url}/{key}", blob)
 
-    named = [key for key in found if PurePosixPath(key).name == MANIFEST_NAME]
-    manifests = _outermost(sorted(key for key in named if _is_ours(BucketBlob(bucket, key, found[key], store))))
+    keys = [key for key in sorted(found, key=_natural) if not _is_hidden(key.removeprefix(root).lstrip("/"))]
+    named = [key for key in keys if PurePosixPath(key).name == MANIFEST_NAME]
+    manifests = _outermost([key for key in named if _is_ours(BucketBlob(bucket, key, found[key], store))])
     for key in manifests:
         base = key.removesuffix(MANIFEST_NAME)
         text = _manifest_text(BucketBlob(bucket, key, found[key], store))
         _from_manifest(text, f"{bucket.url}/{key}", partial(entry, base=base), inputs)
     bases = tuple(key.removesuffix(MANIFEST_NAME) for key in manifests)
     sets: dict[str, list[Entry]] = {}
-    for key in sorted(found, key=_natural):
-        ending = PurePosixPath(key).suffix.lower()
-        if key.startswith(bases) or not _is_data(key):
+    for key in keys:
+        path = PurePosixPath(key)
+        ending = path.suffix.lower()
+        if key.startswith(bases) or not _is_data(key) or path.name in _OWN:
             continue
         if ending == ".npy":
             sets.setdefault(key.rpartition("/")[0], []).append(entry(key))

@@ -39,6 +39,15 @@ _BYTES_A_DIM = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """What a header tells in any case: the rows."""
+
+    entry: Entry
+    plan: ColumnPlan
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class NpyColumn:
     """A file of a set that can be read: ``rows`` as its header says, ``present`` as there are bytes for."""
 
@@ -63,38 +72,47 @@ def check_set(file: ImportFile, context: Context, findings: Findings, pool: Exec
             named[name] = entry
     context.require(given, file.entries[0].name.removesuffix(file.entries[0].base) or ".", findings)
 
-    def one(name: str) -> tuple[NpyColumn | None, Findings]:
+    def one(name: str) -> tuple[_Told | None, Findings]:
         own = findings.like()
-        column = None
         entry = named[name]
         assert entry.blob is not None  # only such were taken
         with closing(entry.blob):
-            column = _column(entry, context.plans[name], own)
+            told, column = _column(entry, context.plans[name], own)
             if column is not None and context.level != "headers":
                 scan_values(column, context, own)
-        return column, own
+        return told, own
 
     # In the schema's order, whatever order they were named in.
     results = _run(pool, one, [name for name in context.plans if name in named])
-    columns: list[NpyColumn] = []
-    for column, own in results:
+    columns: list[_Told] = []
+    for told, own in results:
         findings.merge(own)
-        if column is not None:
-            columns.append(column)
+        if told is not None:
+            columns.append(told)
     _compare_rows(columns, findings)
-    return min((column.rows for column in columns), default=None)
+    for told in columns:
+        listed = told.entry.listed
+        if listed is not None and listed.rows != told.rows:
+            findings.add(
+                "manifest-rows",
+                file=told.entry.name,
+                field=told.plan.name,
+                expected=f"{listed.rows} rows",
+                got=f"{told.rows}",
+            )
+    return min((told.rows for told in columns), default=None)
 
 
 def _run(
-    pool: Executor, act: Callable[[str], tuple[NpyColumn | None, Findings]], names: Sequence[str]
-) -> Iterable[tuple[NpyColumn | None, Findings]]:
+    pool: Executor, act: Callable[[str], tuple[_Told | None, Findings]], names: Sequence[str]
+) -> Iterable[tuple[_Told | None, Findings]]:
     return list(pool.map(act, names)) if len(names) > 1 else [act(name) for name in names]
 
 
-def _compare_rows(columns: Sequence[NpyColumn], findings: Findings) -> None:
+def _compare_rows(columns: Sequence[_Told], findings: Findings) -> None:
     if len({column.rows for column in columns}) > 1:
-        counts = sorted((column.rows for column in columns), key=[c.rows for c in columns].count)
-        usual = counts[-1]
+        counts = [column.rows for column in columns]
+        usual = max(counts, key=counts.count)
         like = next(column for column in columns if column.rows == usual)
         for column in columns:
             if column.rows != usual:
@@ -109,29 +127,31 @@ def _compare_rows(columns: Sequence[NpyColumn], findings: Findings) -> None:
         findings.add("file-no-rows", file=columns[0].entry.name, expected="rows", got="none")
 
 
-def _column(entry: Entry, plan: ColumnPlan, findings: Findings) -> NpyColumn | None:
-    """Look at a header; return the column if its values can be looked at."""
+def _column(entry: Entry, plan: ColumnPlan, findings: Findings) -> tuple[_Told | None, NpyColumn | None]:
+    """Look at a header; return the rows if it tells them, and the column if its values can be looked at."""
     blob = entry.blob
     assert blob is not None
     if blob.size == 0:
         findings.add("file-empty", file=entry.name, field=plan.name, expected="an NPY file", got="0 bytes")
-        return None
+        return None, None
     try:
         header = read_header(blob)
     except WrongHeader as wrong:
         findings.add(
             wrong.rule, file=entry.name, field=plan.name, offset=wrong.offset, expected=wrong.expected, got=wrong.got
         )
-        return None
+        return None, None
+    told = _Told(entry, plan, header.shape[0]) if header.shape else None
     descr = parse_descr(header.descr)
     if descr is None:
         findings.add(
             "npy-descr", file=entry.name, field=plan.name, expected=f"the type {_wanted(plan)}", got=repr(header.descr)
         )
-        return None
-    if not _fits(plan, descr, header, entry, findings):
-        return None
-    return _measured(entry, plan, descr, header, findings)
+    elif not _is_type_of(plan, descr, header, entry, findings):
+        descr = None
+    if not _is_shape_of(plan, descr, header, entry, findings) or descr is None:
+        return told, None
+    return told, _measured(entry, plan, descr, header, findings)
 
 
 def _wanted(plan: ColumnPlan) -> str:
@@ -141,7 +161,7 @@ def _wanted(plan: ColumnPlan) -> str:
     return " or ".join(repr(name) for name in names) or "of another format"
 
 
-def _fits(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
+def _is_type_of(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
     half_floats = plan.kind in ("float16_vector", "bfloat16_vector") and descr.kind in ("f4", "f8")
     if descr.kind not in _KINDS.get(plan.kind, ()):
         # Servers of 3.0 narrow floats themselves.
@@ -158,27 +178,6 @@ def _fits(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findi
             )
         if findings.counts["npy-dtype"] > before or not half_floats:
             return False
-    rank = 2 if plan.is_vector else 1
-    if len(header.shape) != rank:
-        expected = f"(n, {_width(plan, descr)})" if plan.is_vector else "(n,)"
-        findings.add(
-            "npy-shape", file=entry.name, field=plan.name, expected=f"the shape {expected}", got=str(header.shape)
-        )
-        return False
-    if plan.is_vector and header.shape[1] != _width(plan, descr):
-        findings.add(
-            "value-dim",
-            file=entry.name,
-            field=plan.name,
-            expected=f"the shape (n, {_width(plan, descr)}) for {plan.dim} dimensions",
-            got=str(header.shape),
-        )
-        return False
-    if header.fortran and plan.is_vector and header.shape[0] > 1 and header.shape[1] > 1:
-        findings.add(
-            "npy-fortran", file=entry.name, field=plan.name, expected="fortran_order False", got="fortran_order True"
-        )
-        return False
     if descr.is_text and not 0 < descr.itemsize <= MAX_TEXT_WIDTH * (4 if descr.kind == "U" else 1):
         findings.add(
             "npy-text-width",
@@ -191,8 +190,37 @@ def _fits(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findi
     return True
 
 
-def _width(plan: ColumnPlan, descr: Descr) -> int:
-    return int(plan.dim * (_BYTES_A_DIM.get(plan.kind, 1) if descr.kind == "u1" else 1))
+def _is_shape_of(plan: ColumnPlan, descr: Descr | None, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
+    """Look at the shape and the order; ``descr`` is None where the type is wrong already."""
+    if len(header.shape) != (2 if plan.is_vector else 1):
+        expected = f"(n, {_width(plan, descr)})" if plan.is_vector else "(n,)"
+        findings.add(
+            "npy-shape", file=entry.name, field=plan.name, expected=f"the shape {expected}", got=str(header.shape)
+        )
+        return False
+    if not plan.is_vector:
+        return True
+    fits = True
+    # How many bytes of what a dimension would be is not known of another type.
+    if header.shape[1] != _width(plan, descr) and (descr is not None or plan.kind not in _BYTES_A_DIM):
+        findings.add(
+            "value-dim",
+            file=entry.name,
+            field=plan.name,
+            expected=f"the shape (n, {_width(plan, descr)}) for {plan.dim} dimensions",
+            got=str(header.shape),
+        )
+        fits = False
+    if header.fortran and min(header.shape) > 1:
+        findings.add(
+            "npy-fortran", file=entry.name, field=plan.name, expected="fortran_order False", got="fortran_order True"
+        )
+        fits = False
+    return fits
+
+
+def _width(plan: ColumnPlan, descr: Descr | None) -> int:
+    return int(plan.dim * (_BYTES_A_DIM.get(plan.kind, 1) if descr is None or descr.kind == "u1" else 1))
 
 
 def _measured(entry: Entry, plan: ColumnPlan, descr: Descr, header: NpyHeader, findings: Findings) -> NpyColumn:

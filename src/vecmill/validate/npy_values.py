@@ -19,25 +19,46 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+# What float vectors are narrowed to, and from where on that is infinite. Servers of 3.0 take floats for halves too.
+_NARROWED = {
+    "float_vector": ("float32", FLOAT32_LIMIT),
+    "float16_vector": ("float16", 65520.0),
+    "bfloat16_vector": ("bfloat16", 255.5 * 2.0**120),
+}
+
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:
     """Look at the rows that the level asks for, as far as the file has them."""
-    check = _check_for(column, findings)
+    check = _check_for(column, context, findings)
     if check is None:
         return
     step = max(1, BLOCK_BYTES // column.row_bytes) * column.row_bytes
     blob = column.entry.blob
     assert blob is not None  # only such are given
     for first, last in context.ranges(column.present):
-        start, stop = (column.start + row * column.row_bytes for row in (first, last))
-        for place, block in walk(blob, start, stop, step):
-            check(np.frombuffer(block, np.uint8), (place - column.start) // column.row_bytes)
+        at, stop = (column.start + row * column.row_bytes for row in (first, last))
+        for place, block in walk(blob, at, stop, step):
+            at = place + len(block)
+            whole = len(block) - len(block) % column.row_bytes
+            check(np.frombuffer(block[:whole], np.uint8), (place - column.start) // column.row_bytes)
+            if whole < len(block):
+                break
+        if at < stop:
+            findings.add(
+                "npy-text-truncated" if column.descr.is_text else "npy-truncated",
+                file=column.entry.name,
+                field=column.plan.name,
+                offset=at,
+                expected=f"{blob.size} bytes, as there were at first",
+                got=f"{at} bytes: it has become shorter",
+            )
+            return
 
 
-def _check_for(column: NpyColumn, findings: Findings) -> Any:
+def _check_for(column: NpyColumn, context: Context, findings: Findings) -> Any:
     kind, descr = column.plan.kind, column.descr
     if descr.is_text:
-        return _Texts(column, findings)
+        return _Texts(column, context, findings)
     if descr.kind in ("f4", "f8") and column.row_bytes:
         return _Floats(column, findings)
     if kind in ("float16_vector", "bfloat16_vector"):
@@ -76,18 +97,19 @@ class _Floats(_Values):
         if column.descr.big:
             values = values.astype(dtype.newbyteorder("="))
         finite = half.float32_finite if dtype.itemsize == 4 else half.float64_finite
-        narrowed = dtype.itemsize == 8 and column.plan.kind != "double"
-        if finite(values) < 0 and not (narrowed and np.abs(values).max(initial=0) >= FLOAT32_LIMIT):
+        narrow, limit = _NARROWED.get(column.plan.kind, ("", np.inf))
+        if narrow == f"float{8 * dtype.itemsize}":
+            limit = np.inf
+        if finite(values) < 0 and (limit == np.inf or np.abs(values).max(initial=0) < limit):
             return
         matrix = values.reshape(-1, column.row_bytes // dtype.itemsize)
         wrong = ~np.isfinite(matrix)
         rule = "value-nan-vector" if column.plan.is_vector else "value-nan"
         words = "finite values" if column.plan.is_vector else "a finite value"
         self._add(rule, np.flatnonzero(wrong.any(axis=1)), first, words, matrix, wrong)
-        if narrowed:
-            wrong = np.isfinite(matrix) & (np.abs(matrix) >= FLOAT32_LIMIT)
-            rows = np.flatnonzero(wrong.any(axis=1))
-            self._add("value-vector-overflow", rows, first, "values within float32", matrix, wrong)
+        wrong = np.isfinite(matrix) & (np.abs(matrix) >= limit)
+        rows = np.flatnonzero(wrong.any(axis=1))
+        self._add("value-vector-overflow", rows, first, f"values within {narrow}", matrix, wrong)
 
 
 class _Halves(_Values):
@@ -108,9 +130,9 @@ class _Halves(_Values):
 class _Texts(_Values):
     """Text: what the server drops or replaces, and its bytes; then what the field asks of it."""
 
-    def __init__(self, column: NpyColumn, findings: Findings) -> None:
+    def __init__(self, column: NpyColumn, context: Context, findings: Findings) -> None:
         super().__init__(column, findings)
-        checks = TextChecks(column.plan, column.entry.name, findings, column.plan.name)
+        checks = TextChecks(column.plan, column.entry.name, findings, column.plan.name, context.field_names)
         # The server does not measure text of type S.
         self._checks = checks if column.descr.kind == "U" else checks.with_rule("value-text-length", "npy-bytes-length")
 
@@ -130,15 +152,7 @@ class _Texts(_Values):
                 ("npy-text-nul", scan.HAS_NUL, "text without U+0000", "U+0000 before its end"),
                 ("npy-text-code", scan.NOT_TEXT, "code points that are characters", "a surrogate, or no code point"),
             ):  # fmt: skip
-                self._findings.add_rows(
-                    rule,
-                    np.flatnonzero(flags & flag),
-                    lambda _row, got=got: got,  # type: ignore[misc]
-                    file=self._column.entry.name,
-                    field=self._column.plan.name,
-                    expected=expected,
-                    first=first,
-                )
+                self._tell(rule, flags & flag, first, expected, got)
         if not self._checks.reads_text:
             self._checks.lengths(n_bytes, np.arange(first, first + len(points)))
             return
@@ -148,28 +162,36 @@ class _Texts(_Values):
             text.utf8_from_ucs4_into(points, offsets, out, False)
             check_texts(self._checks, offsets, out, np.arange(first, first + len(points)))
             return
-        texts = [
-            "" if flag & scan.NOT_TEXT else row.tobytes().decode("utf-32-le").replace("\0", "")
-            for row, flag in zip(points, flags, strict=True)
-        ]
+        # As the server does: what is no character becomes U+FFFD, a U+0000 nothing.
+        texts = [row.tobytes().decode("utf-32-le", "replace").replace("\0", "") for row in points]
         self._check([text.encode() for text in texts], first)
 
     def _bytes(self, block: Array, first: int) -> None:
-        width = self._column.descr.itemsize
-        rows = block.reshape(-1, width)
-        empty = rows[:, 0] == 0
-        if empty.any():
-            self._findings.add_rows(
-                "npy-bytes-empty",
-                np.flatnonzero(empty),
-                lambda _row: "an empty one",
-                file=self._column.entry.name,
-                field=self._column.plan.name,
-                expected="a value",
-                first=first,
-            )
-        # To the first NUL: that is where the server cuts.
-        self._check([row.tobytes().partition(b"\0")[0] for row in rows], first)
+        rows = block.reshape(-1, self._column.descr.itemsize)
+        filled = rows != 0
+        # To the first NUL: that is where the server cuts, if it is not the first byte.
+        kept = np.logical_and.accumulate(filled, axis=1)
+        n_bytes = kept.sum(axis=1)
+        n_filled = filled.sum(axis=1)
+        for rule, wrong, expected, got in (
+            ("npy-bytes-empty", n_filled == 0, "a value", "an empty one"),
+            ("npy-text-nul", n_filled != n_bytes, "text without U+0000", "U+0000 before its end"),
+        ):  # fmt: skip
+            self._tell(rule, wrong, first, expected, got)
+        offsets = np.zeros(len(rows) + 1, np.int32)
+        np.cumsum(n_bytes, out=offsets[1:])
+        check_texts(self._checks, offsets, rows[kept], np.arange(first, first + len(rows)))
+
+    def _tell(self, rule: str, wrong: Array, first: int, expected: str, got: str) -> None:
+        self._findings.add_rows(
+            rule,
+            np.flatnonzero(wrong),
+            lambda _row: got,
+            file=self._column.entry.name,
+            field=self._column.plan.name,
+            expected=expected,
+            first=first,
+        )
 
     def _check(self, values: list[bytes], first: int) -> None:
         offsets = np.zeros(len(values) + 1, np.int32)

@@ -32,7 +32,7 @@ def scan_columns(
     starts = np.cumsum([0, *group_rows])
     groups = _groups(context, starts)
     for plan in plans:
-        check = ColumnCheck(plan, name, findings)
+        check = ColumnCheck(plan, name, findings, taken=context.field_names)
         try:
             for first, array in _batches(file, plan, groups, starts, context):
                 array.validate()
@@ -78,12 +78,19 @@ class ColumnCheck:
     """The rules of one column of one file."""
 
     def __init__(
-        self, plan: ColumnPlan, file: str, findings: Findings, *, label: str = "", inside: bool = False
+        self,
+        plan: ColumnPlan,
+        file: str,
+        findings: Findings,
+        *,
+        label: str = "",
+        inside: bool = False,
+        taken: frozenset[str] = frozenset(),
     ) -> None:
         self._plan, self._file, self._findings = plan, file, findings
         self._label = label or plan.name
         self._inside = inside  # an array: a null is a null element
-        self._texts = TextChecks(plan, file, findings, self._label)
+        self._texts = TextChecks(plan, file, findings, self._label, taken)
 
     def __call__(self, array: PaArray, first: int) -> None:
         """Look at rows from number ``first`` on."""

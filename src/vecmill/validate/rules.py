@@ -70,7 +70,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     # -- columns
     (
         "column-missing",
-        "there is a column for every field that the server does not fill itself, is not nullable and has no default",
+        "there is a column for every field that the server does not fill itself, is not nullable and has no default "
+        "(before 2.5 also for one that has)",
         "add the column", f"{_NPY}; {_PARQUET}; {_JSON}; {_CSV}", "refused",
     ),
     (
@@ -153,7 +154,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         f"{_NPY}; {_PARQUET}", {"npy": "silent", "parquet": "silent", "json": "refused", "csv": "refused"},
     ),
     (
-        "value-vector-overflow", "a float64 vector fits float32: what does not becomes infinite",
+        "value-vector-overflow",
+        "a vector of wider floats fits the field's type (float32, float16, bfloat16): what does not becomes infinite",
         "scale it, or leave the row out", f"{_TRIED}; {_NPY}", {"*": "silent", "json": "refused", "csv": "refused"},
     ),
     (
@@ -169,8 +171,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         f"{_TRIED}; milvus importutilv2/common", {"*": "silent 2.4=refused"},
     ),
     (
-        "value-json", "a JSON field holds JSON text", "write it with a JSON encoder", f"{_TRIED}; {_NPY}; {_PARQUET}",
-        "refused",
+        "value-json", "a JSON field holds JSON text, and the numbers in it are within float64",
+        "write it with a JSON encoder", f"{_TRIED}; {_NPY}; {_PARQUET}", "refused",
     ),
     (
         "value-json-size", "a JSON value has at most 65,536 bytes: an insert or upsert of more is refused",
@@ -195,6 +197,10 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "an integer in $meta that is text is one that a float64 holds: the server makes one of it",
         "write it as text, or in JSON $meta as an object", f"{_TRIED}; {_JSON}; {_CSV}",
         {"json": "- 2.4=silent", "csv": "silent"},
+    ),
+    (
+        "value-meta-field", "no key in $meta is a field of the schema: its value could never be read",
+        "rename it, or remove it", _TRIED, {"npy": "silent", "parquet": "silent"},
     ),
     (
         "value-geometry", "a geometry is well-formed WKT", "write it with a geometry library",
@@ -285,7 +291,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         "array.astype('U1') when all values are empty", f"{_TRIED}; {_NPY}", {"npy": "refused"},
     ),
     (
-        "npy-text-nul", "text has no U+0000 in it: the server drops it", "remove it, or write Parquet",
+        "npy-text-nul", "text has no U+0000 in it: the server drops it, and in type S all that follows it",
+        "remove it, or write Parquet",
         f"{_TRIED}; {_NPY}", {"npy": "silent"},
     ),
     (

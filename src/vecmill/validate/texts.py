@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from vecmill._native import text as text_kernel
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings
-from vecmill.validate.json_text import KeysTwice, large_number, may_be_large
+from vecmill.validate.json_text import KeysTwice
 from vecmill.validate.sparse_form import sparse_problem
 from vecmill.wkt import encode_wkt
 
@@ -25,12 +26,16 @@ _VALUE_KINDS = ("geometry", "timestamptz", "sparse")
 
 @dataclass(frozen=True, slots=True)
 class TextChecks:
-    """The rules of one text column of one file. ``label``: the field in findings; ``renamed``: other ids of rules."""
+    """The rules of one text column of one file.
+
+    ``label``: the field in findings; ``taken``: names that $meta must not have; ``renamed``: other ids of rules.
+    """
 
     plan: ColumnPlan
     file: str
     findings: Findings
     label: str
+    taken: frozenset[str] = frozenset()
     renamed: dict[str, str] = field(default_factory=dict)
 
     def with_rule(self, rule: str, other: str) -> TextChecks:
@@ -76,9 +81,8 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
     if kind in ("json", "meta"):
         for rule, found in _not_json(offsets, data, kind == "meta").items():
             add(rule, found, "JSON text" if rule == "value-json" else "a JSON object")
-        large = _large_numbers(offsets, data)
-        if len(large):
-            add("value-json", large, "numbers within float64")
+        if kind == "meta":
+            add("value-meta-field", _with_keys(offsets, data, checks.taken), "no key that is a field of the schema")
     elif kind in _VALUE_KINDS:
         skipped = set(wrong.tolist())
         for i in _not_surely_sparse(offsets, data) if kind == "sparse" else range(len(offsets) - 1):
@@ -116,12 +120,23 @@ def _not_json(offsets: Array, data: Array, is_meta: bool) -> dict[str, Array]:
         start = row + 1
 
 
-def _large_numbers(offsets: Array, data: Array) -> Array:
-    """Return the rows with a number that no float64 holds."""
-    if not may_be_large(data[offsets[0] : offsets[-1]].tobytes()):
-        return np.empty(0, np.int64)
-    spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-    return np.array([i for i, (a, b) in enumerate(spans) if large_number(data[a:b].tobytes()) is not None])
+def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
+    """Return the rows whose objects have one of these keys."""
+    # Such a key, or letters of one as escapes, may be anywhere: few rows are decoded.
+    names = b"|".join(re.escape(key.encode()) for key in sorted(keys))
+    pattern = re.compile(rb'"(?:' + names + rb')"[ \t\r\n]*:|\\u00[2-7]')
+    base = int(offsets[0])
+    places = [base + found.start() for found in pattern.finditer(data[base : offsets[-1]].data)]
+    rows = np.unique(np.searchsorted(offsets, places, side="right") - 1)
+    return np.array([i for i in rows if not keys.isdisjoint(_keys(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
+
+
+def _keys(text: bytes) -> Iterable[str]:
+    try:
+        decoded = json.loads(text.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return ()
+    return decoded if isinstance(decoded, dict) else ()
 
 
 def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
