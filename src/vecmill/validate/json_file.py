@@ -163,6 +163,13 @@ def _long_int(text: str) -> int | float:
     return int(text) if len(text) < 400 else float("inf")
 
 
+def _as_object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # which is told of the value itself
+
+
 class RowCheck:
     """Rows of one file against the schema."""
 
@@ -222,8 +229,15 @@ class RowCheck:
                     self._add("value-null", name, row, "a value: the field is not nullable", "null")
             else:
                 self._value(plan, one, row, may_be_long=n_bytes > JSON_MAX_BYTES)
-        meta = value.get(DYNAMIC_FIELD)
-        if isinstance(meta, dict) and len(value) > 1:
+        if dynamic and DYNAMIC_FIELD in value and len(value) > 1:
+            self._meta(value, row)
+
+    def _meta(self, value: dict[str, Any], row: int) -> None:
+        """Look for keys of ``$meta`` that the row has too."""
+        meta = value[DYNAMIC_FIELD]
+        if isinstance(meta, str):
+            meta = _as_object(meta)
+        if isinstance(meta, dict):
             for name in meta.keys() & value.keys():
                 self._add("value-meta", DYNAMIC_FIELD, row, "each key once", f"{name!r} beside it too")
 
