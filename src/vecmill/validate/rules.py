@@ -95,8 +95,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ),
     (
         "column-auto-id",
-        "there is no column for a primary key that the server makes; with allow_insert_auto_id there may be one from 2.6 "
-        "on, but not in NPY, nor in CSV beside a dynamic field",
+        "there is no column for a primary key that the server makes; with allow_insert_auto_id there may be one from "
+        "2.6 on, but not in NPY, nor in CSV beside a dynamic field",
         "remove the column", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}", "refused",
     ),
     (
