@@ -123,3 +123,15 @@ def test_a_column_that_is_named_nearly_as_a_field(tmp_path):
         assert report.findings[0].expected == "the name 'x'"
     both = parquet(pa.array([1, 2, 3]), X=pa.array([1, 2, 3]))
     assert severity(validate(both(tmp_path), made, target="2.6")) == {"column-unknown": "advice"}
+
+
+@pytest.mark.parametrize(
+    "meta", [None, '{"color": 1}', '{"$meta": 1}', {"color": 1}, "[1]", '{"color"', [1], 5], ids=str
+)  # fmt: skip
+def test_dynamic_values_that_json_rows_cannot_have(meta, tmp_path):
+    made = [{**row, "$meta": meta, "color": "red"} for row in rows()]
+    report = validate(json_list(made)(tmp_path), schema(dynamic=True))
+    assert {one.row for one in report.errors} == {0, 1, 2}
+    for good in ({}, "{}", '{"size": 1}', {"size": None}):
+        made = [{**row, "$meta": good, "color": "red"} for row in rows()]
+        assert found(validate(json_list(made)(tmp_path), schema(dynamic=True))) == {}

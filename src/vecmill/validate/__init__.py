@@ -27,10 +27,11 @@ def validate(
     ----------
     files: a path or URL (s3://, gs://, az://; credentials from the environment) of a file, of a folder, of the output
         of a writer or its ``manifest.json``; a list of such; or a list of lists, as ``bulk_import(files=...)`` takes
-        it. NPY files in one list are one column set.
+        it: that is one request, and is held to its limits. NPY files in one list are one column set.
     schema: whatever describes the collection; None takes for each output that of its manifest.
     target: "2.3", "2.4", "2.5", "2.6", "3.0" (the latest patch release of each) or "cloud". None: files must suit
-        every one of them that reads the schema from the format.
+        every one of them that reads the schema from the format; but a default that a file leaves to the server, and a
+        key that is supplied for an auto-id key, need only one.
     level: "headers" reads headers, footers and first rows only; "sample" looks at ``sample_rows`` rows of every file
         (of JSON and CSV the first ones), "full" at every value.
     max_findings: how many of one rule are told of; all are counted.

@@ -169,12 +169,6 @@ def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -
     return inputs
 
 
-def _path(one: Any) -> Any:
-    if not isinstance(one, str | os.PathLike):
-        raise SchemaError(f"expected a path, a URL or lists of them, got {type(one).__name__}")
-    return one
-
-
 def _is_array(path: Any) -> bool:
     return os.fspath(path).lower().endswith(".npy") and (_is_url(path) or not Path(path).is_dir())
 

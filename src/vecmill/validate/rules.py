@@ -71,7 +71,7 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     (
         "column-missing",
         "there is a column for every field that the server does not fill itself, is not nullable and has no default "
-        "(before 2.5 also for one that has)",
+        "(2.3 and 2.4 fill in no default)",
         "add the column", f"{_NPY}; {_PARQUET}; {_JSON}; {_CSV}", "refused",
     ),
     (
@@ -95,7 +95,9 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         {"*": "refused", "npy": "refused 2.4=silent", "json": "silent", "csv": "silent"},
     ),
     (
-        "column-auto-id", "there is no column for a primary key that the server makes (but see allow_insert_auto_id)",
+        "column-auto-id",
+        "there is no column for a primary key that the server makes; with allow_insert_auto_id there may be one from "
+        "2.6 on, but not in NPY, nor in CSV beside a dynamic field",
         "remove the column", f"{_TRIED}; {_NPY}; {_PARQUET}; {_JSON}", "refused",
     ),
     (
