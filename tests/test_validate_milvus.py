@@ -50,9 +50,14 @@ def numbers(low: int, top: int, dtype: str) -> np.ndarray:
     return np.array([low, 0, top], dtype)
 
 
+def encoded(column: str, encoding: str, page_version: str) -> dict[str, Any]:
+    return {"column_encoding": {column: encoding}, "use_dictionary": False, "data_page_version": page_version}
+
+
 TEXT = schema(D.VARCHAR, max_length=5)
 NAN = np.where(np.arange(12).reshape(3, 4) == 6, np.nan, 1)
 LETTERS = ["a", "b", "c"]
+BOOLS = [True, False, True]
 TEXTS = pa.array(LETTERS)
 PLAIN, META = schema(), schema(dynamic=True)
 ROWS = json.dumps({"rows": rows()})
@@ -191,6 +196,12 @@ CASES: list[Case] = [
     Case("parquet int64 for FLOAT", schema(D.FLOAT), parquet(pa.array([1, 2, 3], pa.int64())), [1, 2, 3]),
     Case("parquet nan", schema(D.FLOAT), parquet(pa.array([1, np.nan, 3], pa.float32())), [1, 2, 3]),
     Case("parquet vector nan", PLAIN, parquet(v=pa.array(NAN.tolist(), pa.list_(pa.float32()))), VECTORS.tolist()),
+    *(
+        Case(f"parquet {name}", schema(D.BOOL), parquet(pa.array(BOOLS), options=encoded("x", how, version)), BOOLS)
+        for name, how, version in (("bool RLE", "RLE", "1.0"), ("page v2 BOOL plain", "PLAIN", "2.0"))
+    ),
+    Case("parquet split floats", PLAIN, parquet(options=encoded("v.list.element", "BYTE_STREAM_SPLIT", "1.0"))),
+    Case("parquet int64 vector", PLAIN, parquet(v=pa.array([[1, 2, 3, 4]] * 3, pa.list_(pa.int64())))),
     *(
         Case(
             f"parquet page v2 {dtype.name}", schema(dtype, **params),

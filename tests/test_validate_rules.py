@@ -129,6 +129,16 @@ def spoiled(folder: Path) -> str:
     return path
 
 
+def changed_page(folder: Path) -> str:
+    """Change a value in a page that tells its checksum."""
+    options = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}
+    path = parquet(options=options)(folder)
+    data = bytearray(Path(path).read_bytes())
+    data[data.find(VALUES) + 5] ^= 1
+    Path(path).write_bytes(data)
+    return path
+
+
 def struct_schema() -> Any:
     sub = FieldSchema("n", D.INT32)
     return schema(D.ARRAY, element_type=D.STRUCT, struct_schema=[sub], max_capacity=4)
@@ -283,10 +293,13 @@ CASES: dict[str, Case] = {
     "npy-bytes-empty": Case(TEXT, npy(np.array([b"a", b"", b"c"])), npy(np.array([b"a", b"b", b"c"]))),
     "parquet-footer": Case(PLAIN, text_file("a.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1"), parquet()),
     "parquet-pages": Case(PLAIN, spoiled, parquet()),
+    "parquet-checksum": Case(
+        PLAIN, changed_page, parquet(options={"write_page_checksum": True, "compression": "none"})
+    ),
     "parquet-codec": Case(
         PLAIN, parquet(options={"compression": "lz4"}), parquet(options={"compression": "brotli"})
     ),
-    "parquet-page-version": Case(
+    "parquet-encoding": Case(
         schema(D.BOOL), parquet(pa.array([True] * 3), options={"data_page_version": "2.0"}),
         parquet(pa.array([True] * 3), options={"data_page_version": "1.0"}), "2.3",
     ),

@@ -88,7 +88,7 @@ class Context:
     def takes_null(self, name: str) -> bool:
         """Whether a null in this column is a value, or stands for one."""
         field = self.plans[name].field
-        return field.nullable or field.default_value is not None
+        return field.is_dynamic or field.nullable or field.default_value is not None
 
     def require(self, given: Container[str], file: str, findings: Findings, row: int | None = None) -> None:
         """Say which columns are missing."""

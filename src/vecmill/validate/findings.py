@@ -48,7 +48,7 @@ class Finding:
 
 
 def _printable(text: str) -> str:
-    """Return text with lone surrogates, which keys and file names may have, as escapes: they cannot be printed."""
+    """Return text with lone surrogates, which keys may have, as escapes: they cannot be printed."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
@@ -90,7 +90,7 @@ class Findings:
         self.counts[rule] += 1
         if self.counts[rule] <= self.cap:
             short = got if len(got) <= _MAX_GOT else f"{got[: _MAX_GOT - 3]}..."
-            file, expected, short = map(_printable, (file, expected, short))
+            expected, short = _printable(expected), _printable(short)
             field = None if field is None else _printable(field)
             self.kept.append(
                 Finding(rule, severity, file, expected, short, way_out or known.way_out, field, row, offset)

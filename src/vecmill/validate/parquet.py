@@ -10,27 +10,15 @@ from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import Entry
-from vecmill.validate.parquet_footer import (
-    BOOLEAN,
-    MAX_ITEMS,
-    MAX_PAGE_HEADER,
-    Chunk,
-    Footer,
-    WrongFooter,
-    read_footer,
-    read_page,
-)
+from vecmill.validate.parquet_footer import MAX_ITEMS, Chunk, Footer, WrongFooter, read_footer
+from vecmill.validate.parquet_pages import check_encodings, check_pages
 from vecmill.validate.parquet_types import type_rule
 from vecmill.validate.parquet_values import scan_columns
 from vecmill.validate.rule import Line
-from vecmill.validate.rules import RULES
 
 MAX_FOOTER_BYTES = 64 * 1024 * 1024
 MAX_GROUP_BYTES = 1 << 30
-# Unpacked: Arrow holds a page in memory, whatever it was packed into.
-MAX_PAGE_BYTES = 256 * 1024 * 1024
 _BUFFER_BYTES = 4 * 1024 * 1024  # a request to a bucket should be worth its round trip
-_PAGE_HEADER_GUESS = 512
 _CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD")
 # arrow-go reads these as bytes, whatever Arrow makes of them.
 _NOT_TEXT = ("JSON", "ENUM", "BSON")
@@ -82,6 +70,7 @@ def _open(entry: Entry, blob: Blob, findings: Findings) -> tuple[Footer, Any] | 
             thrift_container_size_limit=MAX_ITEMS,
             thrift_string_size_limit=MAX_FOOTER_BYTES,
             buffer_size=_BUFFER_BYTES,
+            page_checksum_verification=True,
             pre_buffer=False,  # else a column of a row group is held whole, however large it is
         )
     except (pa.ArrowException, OSError, ValueError, OverflowError, UnicodeDecodeError) as err:
@@ -110,24 +99,27 @@ def _check(footer: Footer, file: Any, entry: Entry, blob: Blob, context: Context
     for i, name in enumerate(schema.names):
         if context.knows(name, names, entry.name, findings) and names[name] == 1:
             plan = context.plans[name]
-            if _type_fits(plan, schema.field(i).type, file, entry, findings):
+            if _type_fits(plan, schema.field(i).type, footer, file, entry, findings):
                 usable.append(plan)
     readable = _check_storage(footer, blob, entry, findings)
     if footer.rows == 0:
         findings.add("file-no-rows", file=entry.name, expected="rows", got="none")
     elif context.level == "headers":
         _counted_nulls(footer, usable, entry, findings)
-    elif readable and _check_pages(footer, usable, blob, entry, findings):
-        scan_columns(file, [group.rows for group in footer.groups], usable, entry.name, context, findings)
+    elif readable:
+        widths = check_pages(footer, {plan.name for plan in usable}, blob, entry.name, findings)
+        if widths is not None:
+            rows = [group.rows for group in footer.groups]
+            scan_columns(file, rows, usable, widths, entry.name, context, findings)
     return footer.rows
 
 
-def _type_fits(plan: ColumnPlan, kind: Any, file: Any, entry: Entry, findings: Findings) -> bool:
+def _type_fits(plan: ColumnPlan, kind: Any, footer: Footer, file: Any, entry: Entry, findings: Findings) -> bool:
     """Check a column's type; return whether its values can be looked at."""
     by_rule: dict[str, list[Line]] = {}
     for line in findings.lines:
         rule = type_rule(plan, kind, line)
-        if rule is None and _as_bytes(plan, file):
+        if rule is None and _as_bytes(plan, footer, file):
             rule, kind = "parquet-type", "Parquet's JSON, ENUM or BSON"
         if rule is not None:
             by_rule.setdefault(rule, []).append(line)
@@ -145,13 +137,11 @@ def _type_fits(plan: ColumnPlan, kind: Any, file: Any, entry: Entry, findings: F
     return not by_rule
 
 
-def _as_bytes(plan: ColumnPlan, file: Any) -> bool:
-    schema = file.schema
-    for i in range(len(schema)):
-        column = schema.column(i)
-        if column.path.partition(".")[0] == plan.name and column.logical_type.type in _NOT_TEXT:
-            return True
-    return False
+def _as_bytes(plan: ColumnPlan, footer: Footer, file: Any) -> bool:
+    return any(
+        leaf.top == plan.name and file.schema.column(i).logical_type.type in _NOT_TEXT
+        for i, leaf in enumerate(footer.leaves)
+    )
 
 
 def _restored(plan: ColumnPlan, kind: Any, lines: list[Line], file: Any) -> str | None:
@@ -203,25 +193,8 @@ def _check_storage(footer: Footer, blob: Blob, entry: Entry, findings: Findings)
             got=f"{codec} in {n} chunks",
         )
     if readable:
-        _page_version(footer, blob, entry, findings)
+        check_encodings(footer, blob, entry.name, findings)
     return readable
-
-
-def _page_version(footer: Footer, blob: Blob, entry: Entry, findings: Findings) -> None:
-    """Look at the first page of each bool column: a page header begins with its type, a zigzag integer; 3 is v2."""
-    if RULES["parquet-page-version"].severity(findings.form, findings.lines) is None or not footer.groups:
-        return
-    for leaf, chunk in zip(footer.leaves, footer.groups[0].chunks, strict=True):
-        at = chunk.data_page
-        if leaf.type == BOOLEAN and blob.read(at, at + 2) == b"\x15\x06":
-            findings.add(
-                "parquet-page-version",
-                file=entry.name,
-                field=leaf.top,
-                offset=at,
-                expected="version 1",
-                got="version 2",
-            )
 
 
 def _within(name: str, chunk: Chunk, blob: Blob, entry: Entry, group: int, findings: Findings) -> bool:
@@ -236,41 +209,6 @@ def _within(name: str, chunk: Chunk, blob: Blob, entry: Entry, group: int, findi
         got=f"row group {group} with pages from {chunk.start} to {end}",
     )
     return False
-
-
-def _check_pages(footer: Footer, plans: list[ColumnPlan], blob: Blob, entry: Entry, findings: Findings) -> bool:
-    """Walk over the pages of the columns that will be looked at: from header to header, without their values."""
-    names = {plan.name for plan in plans}
-    fine = True
-    for number, group in enumerate(footer.groups):
-        for leaf, chunk in zip(footer.leaves, group.chunks, strict=True):
-            if leaf.top not in names:
-                continue
-            at, stop = chunk.start, chunk.start + chunk.n_bytes
-            try:
-                while at < stop:
-                    at += _page_bytes(blob, at, stop)
-            except WrongFooter as wrong:
-                fine = False
-                where = f"row group {number}: {wrong.got}"
-                findings.add(
-                    "parquet-pages", file=entry.name, field=leaf.top, offset=at, expected=wrong.expected, got=where
-                )
-    return fine
-
-
-def _page_bytes(blob: Blob, at: int, stop: int) -> int:
-    """Return the bytes of a page with its header."""
-    head = blob.read(at, min(at + _PAGE_HEADER_GUESS, stop))
-    try:
-        n_head, n_bytes, plain = read_page(head)
-    except WrongFooter:  # statistics may make it longer
-        n_head, n_bytes, plain = read_page(blob.read(at, min(at + MAX_PAGE_HEADER, stop)))
-    if at + n_head + n_bytes > stop:
-        raise WrongFooter("pages within their column", f"one that ends at {at + n_head + n_bytes}, behind {stop}")
-    if plain > MAX_PAGE_BYTES:
-        raise WrongFooter(f"pages of at most {MAX_PAGE_BYTES} bytes", f"one of {plain}")
-    return n_head + n_bytes
 
 
 def _counted_nulls(footer: Footer, plans: list[ColumnPlan], entry: Entry, findings: Findings) -> None:

@@ -17,7 +17,9 @@ _MAX_DEPTH = 24
 _MAX_NESTING = 64  # of a schema
 
 CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD", "LZ4_RAW")
-BOOLEAN = 0
+BOOLEAN, BYTE_ARRAY = 0, 6
+RLE, DELTA_BYTE_ARRAY, BYTE_STREAM_SPLIT = 3, 7, 9
+INDEX_PAGE, DICTIONARY_PAGE = 1, 2
 _N_TYPES, _N_CONVERTED, _N_ENCODINGS = 8, 22, 10
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
@@ -37,7 +39,12 @@ _ELEMENT: Shape = {
     1: ("type", None), 2: ("length", None), 3: ("repetition", None), 4: ("name", None), 5: ("children", None),
     6: ("converted", None),
 }  # fmt: skip
-_PAGE: Shape = {2: ("plain_bytes", None), 3: ("bytes", None)}
+_VALUES: Shape = {1: ("n", None), 2: ("encoding", None)}
+_VALUES_V2: Shape = {1: ("n", None), 4: ("encoding", None)}
+_PAGE: Shape = {
+    1: ("type", None), 2: ("plain_bytes", None), 3: ("bytes", None), 5: ("values", _VALUES), 7: ("values", _VALUES),
+    8: ("values", _VALUES_V2),
+}  # fmt: skip
 _FILE: Shape = {2: ("schema", _ELEMENT), 3: ("rows", None), 4: ("groups", _GROUP), 8: ("encryption", {})}
 
 
@@ -66,6 +73,8 @@ class Chunk:
     start: int
     data_page: int
     n_bytes: int
+    n_values: int
+    encodings: tuple[int, ...]
     nulls: int | None
 
 
@@ -184,18 +193,45 @@ def _chunk(raw: dict[str, Any], leaf: Leaf, rows: int, where: str) -> Chunk:
     dictionary = _number(meta, "dictionary_page", where) if "dictionary_page" in meta else 0
     statistics = meta.get("statistics")
     nulls = statistics.get("null_count") if isinstance(statistics, dict) else None
-    start = min(data_page, dictionary) if dictionary else data_page
-    return Chunk(codec, start, data_page, _number(meta, "bytes", where), nulls if type(nulls) is int else None)
+    # A chunk of no values may have a dictionary only, and the place 0 for its data.
+    start = min(data_page or dictionary, dictionary) if dictionary else data_page
+    return Chunk(
+        codec, start, data_page, _number(meta, "bytes", where), n_values, tuple(encodings),
+        nulls if type(nulls) is int else None,
+    )  # fmt: skip
 
 
-def read_page(data: bytes) -> tuple[int, int, int]:
-    """Read the header of a page; return (its bytes, those of the page behind it, those of the page unpacked)."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The header of a page: its own bytes, those of the page behind it, and those of the page unpacked."""
+
+    n_head: int
+    n_bytes: int
+    plain_bytes: int
+    type: int
+    n_values: int
+    encoding: int
+
+
+def read_page(data: bytes) -> Page:
+    """Read the header of a page. Raises WrongFooter."""
     reader = _Reader(data)
     try:
         raw = reader.struct(_PAGE, 0)
     except IndexError:
         raise WrongFooter(f"a page header of at most {MAX_PAGE_HEADER} bytes", "its end within a value") from None
-    return reader.at, _number(raw, "bytes", "a page", 1 << 31), _number(raw, "plain_bytes", "a page", 1 << 31)
+    kind = _number(raw, "type", "a page", 4)
+    values = raw.get("values")
+    if not isinstance(values, dict):
+        values = {"n": 0, "encoding": 0} if kind == INDEX_PAGE else {}
+    return Page(
+        reader.at,
+        _number(raw, "bytes", "a page", 1 << 31),
+        _number(raw, "plain_bytes", "a page", 1 << 31),
+        kind,
+        _number(values, "n", "a page", 1 << 31),
+        _number(values, "encoding", "a page", _N_ENCODINGS),
+    )
 
 
 class _Reader:

@@ -84,7 +84,8 @@ def _vector(plan: ColumnPlan, kind: PaType, line: Line) -> str | None:
         return None if element == "int8" else "parquet-type"
     if plan.nullable:
         return None if element == "float" else "parquet-type"
-    return None if element in (*_FLOATS, *_SIGNED) else "parquet-type"
+    # 2.3 does not make floats of integers.
+    return None if element in (_FLOATS if line < (2, 4) else (*_FLOATS, *_SIGNED)) else "parquet-type"
 
 
 def _struct(plan: ColumnPlan, kind: PaType, line: Line) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,23 @@ Array = NDArray[Any]
 PaArray = Any
 _BATCH_BYTES = 2 * 1024 * 1024
 _MAX_BATCH_ROWS = 65_536
+_MOST_BATCH_BYTES = 16 * 1024 * 1024  # of what files hold beside what their fields say
 _BYTE_WIDTH = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
 
 
 def scan_columns(
-    file: Any, group_rows: Sequence[int], plans: Sequence[ColumnPlan], name: str, context: Context, findings: Findings
+    file: Any,
+    group_rows: Sequence[int],
+    plans: Sequence[ColumnPlan],
+    widths: Mapping[str, int],
+    name: str,
+    context: Context,
+    findings: Findings,
 ) -> None:
-    """Look at the rows that the level asks for, one column after another. ``group_rows``: of each row group."""
+    """Look at the rows that the level asks for, one column after another.
+
+    ``group_rows``: of each row group; ``widths``: the bytes of a row in memory, by column.
+    """
     import pyarrow as pa
 
     starts = np.cumsum([0, *group_rows])
@@ -34,16 +44,18 @@ def scan_columns(
     for plan in plans:
         check = ColumnCheck(plan, name, findings, taken=context.field_names)
         try:
-            for first, array in _batches(file, plan, groups, starts, context):
+            for first, array in _batches(file, plan, widths[plan.name], groups, starts, context):
                 array.validate()
                 check(array, first)
         except (pa.ArrowException, OSError, ValueError, OverflowError, NotImplementedError) as err:
+            got = " ".join(str(err).split()) or type(err).__name__
+            changed = "checksum verification failed" in got
             findings.add(
-                "parquet-pages",
+                "parquet-checksum" if changed else "parquet-pages",
                 file=name,
                 field=plan.name,
-                expected="pages that can be decoded",
-                got=" ".join(str(err).split()) or type(err).__name__,
+                expected="pages with the checksums that they tell" if changed else "pages that can be decoded",
+                got=got,
             )
 
 
@@ -56,10 +68,10 @@ def _groups(context: Context, starts: Array) -> list[int]:
 
 
 def _batches(
-    file: Any, plan: ColumnPlan, groups: list[int], starts: Array, context: Context
+    file: Any, plan: ColumnPlan, row_bytes: int, groups: list[int], starts: Array, context: Context
 ) -> Iterator[tuple[int, PaArray]]:
     width = max(plan.dim * 4, plan.capacity * 4, 64)
-    rows = max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // width))
+    rows = max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // width, _MOST_BATCH_BYTES // row_bytes))
     sampled = context.level == "sample" and starts[-1] > context.sample_rows
     share = max(1, context.sample_rows // max(len(groups), 1))
     for group in groups:
@@ -175,9 +187,10 @@ class ColumnCheck:
         if flat.null_count:
             self._add("value-null-element", of[np.asarray(flat.is_null())], lambda _i: "a null", "no null in it")
             flat = flat.fill_null(0)
-        if len(wrong):
-            return  # their rows do not lie evenly
         numbers = np.asarray(flat.to_numpy(zero_copy_only=False))
+        if len(wrong):  # the others lie evenly
+            even = np.repeat(lengths == width, lengths)
+            numbers, of, rows = numbers[even], of[even], rows[lengths == width]
         if plan.kind in ("float16_vector", "bfloat16_vector") and element == "uint8":
             self._halves(numbers, rows)
         elif element in ("float", "double"):
@@ -193,8 +206,12 @@ class ColumnCheck:
         wrong = np.flatnonzero(lengths != width)
         rule = "value-dim" if self._plan.nullable else "value-bytes-dim"
         self._add(rule, rows[wrong], lambda i: f"{lengths[wrong[i]]}", f"{width} bytes")
-        if len(wrong) == 0 and self._plan.kind != "binary_vector":
-            self._halves(np.frombuffer(buffers[2], np.uint8, len(rows) * width, int(offsets[0])), rows)
+        if self._plan.kind == "binary_vector" or buffers[2] is None:
+            return
+        data = np.frombuffer(buffers[2], np.uint8)[offsets[0] : offsets[-1]]
+        if len(wrong):
+            data, rows = data[np.repeat(lengths == width, lengths)], rows[lengths == width]
+        self._halves(data, rows)
 
     def _halves(self, data: Array, rows: Array) -> None:
         bits = np.ascontiguousarray(data).view(np.uint16)
@@ -241,11 +258,14 @@ class ColumnCheck:
 
     def _sparse_struct(self, array: PaArray, rows: Array) -> None:
         for row, value in zip(rows.tolist(), array.to_pylist(), strict=True):
+            if value["indices"] is None or value["values"] is None:
+                self._add("value-null-element", rows[rows == row], lambda _i: "a null", "both indices and values")
+                continue
             problem = sparse_problem(value)
             if problem is not None:
                 rule, expected, got = problem
-                # Wider integers are cut to 32 bits, whatever their value.
-                cut = rule == "value-sparse" and "at most" in expected
+                # Wider integers are cut to 32 bits; of what is left, the largest one is refused.
+                cut = rule == "value-sparse" and "at most" in expected and int(got) > 0xFFFFFFFF
                 self._findings.add(
                     "value-sparse-index" if cut else rule,
                     file=self._file, field=self._label, row=row, expected=expected, got=got,

@@ -320,13 +320,18 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
         {"parquet": "refused"},
     ),
     (
+        "parquet-checksum", "a page has the checksum that it tells, if it tells one: the server does not look",
+        "write or upload it again", "arrow-go parquet/file", {"parquet": "silent"},
+    ),
+    (
         "parquet-codec", "the compression is none, snappy, gzip, brotli or zstd", "compression='zstd'",
         f"{_TRIED}; arrow-go parquet/compress", {"parquet": "refused"},
     ),
     (
-        "parquet-page-version", "data pages of bools are of version 1: Milvus 2.3 finds no rows in others",
-        "data_page_version='1.0'", _TRIED,
-        {"parquet": "refused 2.4=-"},
+        "parquet-encoding",
+        "no values are encoded as BYTE_STREAM_SPLIT, and no bools as RLE (as in data pages of version 2): Milvus 2.3 "
+        "and 2.4 find no rows in them", "data_page_version='1.0', use_byte_stream_split=False",
+        f"{_TRIED}; arrow-go 12 parquet/internal/encoding", {"parquet": "refused 2.5=-"},
     ),
     (
         "parquet-type", "a column has a type that the server takes for the field", "cast the column",
