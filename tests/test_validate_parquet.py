@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from validating import VECTORS, D, arrow, parquet, schema
-from vecmill import validate
+from vecmill import FieldSchema, validate
 
 PLAIN, TEXT, BOOL = schema(), schema(D.VARCHAR, max_length=5), schema(D.BOOL)
 HALF = schema(D.FLOAT16_VECTOR, dim=4)
@@ -160,3 +160,18 @@ def test_a_dictionary_that_lies_about_itself(tmp_path):
     at = data.index(b"\x03\0\0\0abc")
     Path(path).write_bytes(data[:at] + b"\xff\xff\xff\x7f" + data[at + 4 :])
     assert found(path, TEXT) == [("parquet-pages", None)]
+
+
+@pytest.mark.parametrize(("kind", "limit"), [(D.FLOAT16_VECTOR, 65520.0), (D.BFLOAT16_VECTOR, 255.5 * 2.0**120)])
+def test_floats_that_are_too_large_for_half_vectors(kind, limit, tmp_path):
+    below = float(np.nextafter(np.float32(limit), np.float32(0)))
+    made = parquet(pa.array([[below] * 4, [1, 2, -limit, 3], [0.0] * 4], FLOATS))(tmp_path)
+    assert found(made, schema(kind, dim=4), "3.0") == [("value-vector-overflow", 1)]
+
+
+def test_an_empty_list_of_a_nullable_struct_array(tmp_path):
+    made = pa.array([[{"n": 1}], [], None], pa.list_(pa.struct([("n", pa.int32())])))
+    described = schema(
+        D.ARRAY, element_type=D.STRUCT, struct_schema=[FieldSchema("n", D.INT32)], max_capacity=4, nullable=True
+    )
+    assert found(parquet(made)(tmp_path), described, "3.0") == [("value-empty-list", 1)]

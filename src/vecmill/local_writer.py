@@ -14,7 +14,7 @@ from vecmill.writer import MB, BulkWriter
 
 if TYPE_CHECKING:
     from vecmill.validate.context import Level
-    from vecmill.validate.inputs import Entry
+    from vecmill.validate.entries import Entry
 
 
 class LocalBulkWriter(BulkWriter):
@@ -79,7 +79,7 @@ class LocalBulkWriter(BulkWriter):
         )
 
     def _entry(self, path: str) -> Entry:
-        from vecmill.validate.inputs import local_entry
+        from vecmill.validate.entries import local_entry
 
         return local_entry(self._root / path)
 

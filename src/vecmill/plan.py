@@ -11,7 +11,7 @@ import numpy as np
 from vecmill.datatypes import DataType
 from vecmill.schema import CollectionSchema, FieldSchema
 from vecmill.sparse import encode_sparse
-from vecmill.textjson import encode_json, meta_encoder
+from vecmill.textjson import encode_json, encode_json_once, meta_encoder
 from vecmill.timestamptz import encode_timestamptz
 from vecmill.wkt import encode_wkt
 
@@ -50,7 +50,9 @@ MAX_VALUE_BYTES = 2**28
 class FormatRules:
     """What a format cannot carry: ``name`` for messages, nulls, U+0000 and CR LF in text, an empty list beside nulls.
 
-    ``null_text``: text that would be read as a null, or as the default, where there can be one.
+    ``null_text``: text that would be read as a null, or as the default, where there can be one. ``decodes_json``: the
+    server decodes the objects of JSON fields, and keeps one value a key; ``meta_as_float``: and the integers in
+    ``$meta``, as float64.
     """
 
     name: str
@@ -59,6 +61,8 @@ class FormatRules:
     empty_is_null: bool = False
     carries_crlf: bool = True
     null_text: str | None = None
+    decodes_json: bool = False
+    meta_as_float: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,9 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
     kind = KINDS[field.spec.dtype]
     max_bytes, encode, items = _MAX_BYTES.get(kind, -1), _ENCODERS.get(kind), _items(schema, field, rules)
     if field.is_dynamic:
-        kind, encode = "meta", meta_encoder(schema)
+        kind, encode = "meta", meta_encoder(schema, as_float=rules.meta_as_float)
+    elif kind == "json" and rules.decodes_json:
+        encode = encode_json_once
     elif field.dtype is DataType.VARCHAR:
         max_bytes = field.max_length or 0
     elif items:

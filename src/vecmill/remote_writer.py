@@ -16,7 +16,7 @@ from vecmill.writer import BulkWriter
 
 if TYPE_CHECKING:
     from vecmill.validate.context import Level
-    from vecmill.validate.inputs import Entry
+    from vecmill.validate.entries import Entry
 
 
 class RemoteBulkWriter(BulkWriter):
@@ -77,7 +77,7 @@ class RemoteBulkWriter(BulkWriter):
         )  # fmt: skip
 
     def _entry(self, path: str) -> Entry:
-        from vecmill.validate.inputs import object_entry
+        from vecmill.validate.entries import object_entry
 
         return object_entry(self._objects.bucket, self._objects.store, self._objects.key(path))
 

@@ -30,7 +30,7 @@ from vecmill.schema_io import as_schema
 from vecmill.sinks.base import MANIFEST_NAME, undoing
 from vecmill.sinks.bucket import Transfer
 from vecmill.sinks.shared import SharedFolder, open_shared
-from vecmill.validate.inputs import look_up_in
+from vecmill.validate.entries import look_up_in
 from vecmill.writer import BulkWriter
 
 SEGMENT_BYTES = 512 << 20

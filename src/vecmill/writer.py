@@ -27,7 +27,7 @@ from vecmill.targets import check_target
 
 if TYPE_CHECKING:
     from vecmill.validate.context import Level
-    from vecmill.validate.inputs import Entry
+    from vecmill.validate.entries import Entry
     from vecmill.validate.report import ValidationReport
 
 MB = 1024 * 1024

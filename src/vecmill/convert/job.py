@@ -45,7 +45,7 @@ from vecmill.sources.places import looks_like_arrays
 from vecmill.targets import TARGETS, check_target
 from vecmill.validate.check import check_output
 from vecmill.validate.context import LEVELS, Level
-from vecmill.validate.inputs import look_up_in
+from vecmill.validate.entries import look_up_in
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType

@@ -36,7 +36,12 @@ class CsvFormat(TextFormat):
                 f"config 'nullkey' is {nullkey!r}, expected text on one line that is no number, bool or JSON value"
             )
         self.rules = FormatRules(
-            name="CSV", carries_null=True, carries_nul=True, carries_crlf=False, null_text=self._nullkey
+            name="CSV",
+            carries_null=True,
+            carries_nul=True,
+            carries_crlf=False,
+            null_text=self._nullkey,
+            meta_as_float=True,
         )
         self.import_options = {"sep": self._sep, "nullkey": self._nullkey}
 

@@ -15,7 +15,7 @@ class JsonFormat(TextFormat):
     """One object with the list of rows. Its end is written when the segment is sealed."""
 
     name = "JSON"
-    rules = FormatRules(name="JSON", carries_null=True, carries_nul=True)
+    rules = FormatRules(name="JSON", carries_null=True, carries_nul=True, decodes_json=True)
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout; a row on a line, with the comma before it."""
@@ -30,7 +30,7 @@ class JsonLinesFormat(TextFormat):
     """An object a line."""
 
     name = "JSONL"
-    rules = FormatRules(name="JSONL", carries_null=True, carries_nul=True)
+    rules = FormatRules(name="JSONL", carries_null=True, carries_nul=True, decodes_json=True)
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout."""

@@ -10,7 +10,7 @@ from vecmill.errors import SchemaError
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.connect import open_bucket
 from vecmill.sinks.refusal import refusal
-from vecmill.validate.inputs import Entry, object_entry
+from vecmill.validate.entries import Entry, object_entry
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from vecmill.errors import DataError, StoreError
 from vecmill.importer.planner import ImportFile, import_files
 from vecmill.manifest import Manifest
 from vecmill.validate.check import check_output
-from vecmill.validate.inputs import Entry, local_entry
+from vecmill.validate.entries import Entry, local_entry
 from vecmill.validate.report import ValidationReport
 
 MANIFEST_NAME = "manifest.json"

@@ -11,7 +11,8 @@ from vecmill._native import scan
 from vecmill.misfit import describe
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.validate.json_text import large_number, meta_problem
-from vecmill.validate.sparse_form import FLOAT32_LIMIT, Problem, sparse_problem
+from vecmill.validate.limits import FLOAT32_LIMIT
+from vecmill.validate.sparse_form import Problem, sparse_problem
 from vecmill.validate.texts import value_problem
 
 _INT_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}

@@ -20,8 +20,9 @@ from vecmill.targets import TARGETS
 from vecmill.validate.checksums import PREFIX, ChecksummedBlob
 from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
 from vecmill.validate.csv_file import check_csv
+from vecmill.validate.entries import Entry, ImportFile, Inputs, Origin, check_separator
 from vecmill.validate.findings import Findings
-from vecmill.validate.inputs import Entry, ImportFile, Inputs, Origin, check_separator, open_inputs
+from vecmill.validate.inputs import open_inputs
 from vecmill.validate.json_file import check_json
 from vecmill.validate.npy import check_set
 from vecmill.validate.parquet import check_parquet

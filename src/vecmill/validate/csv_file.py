@@ -15,9 +15,9 @@ from vecmill.fields import DYNAMIC_FIELD
 from vecmill.plan import ColumnPlan
 from vecmill.validate.cells import cell_problems, json_text_problem, text_problem
 from vecmill.validate.context import Context
+from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
 from vecmill.validate.fine import FineRows
-from vecmill.validate.inputs import Entry
 from vecmill.validate.json_text import KeysTwice, keys_of
 from vecmill.validate.sparse_form import Problem
 from vecmill.validate.texts import value_problem

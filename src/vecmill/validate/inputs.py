@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,127 +13,17 @@ from urllib.parse import unquote, urlsplit
 
 from vecmill.blobs import Blob, BucketBlob, LocalBlob, closing
 from vecmill.errors import DataError, SchemaError, StoreError
-from vecmill.filetype import BulkFileType
-from vecmill.manifest import FileEntry, Manifest
+from vecmill.manifest import Manifest
 from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.bucket import Bucket, Transfer
 from vecmill.sinks.connect import open_bucket
 from vecmill.sinks.refusal import refusal
-from vecmill.sinks.shared import BucketFolder, SharedFolder
+from vecmill.validate.entries import ENDINGS, Entry, ImportFile, Inputs, local_entry, object_blob
 
-ENDINGS: Mapping[str, BulkFileType] = {
-    ".parquet": BulkFileType.PARQUET,
-    ".npy": BulkFileType.NUMPY,
-    ".json": BulkFileType.JSON,
-    ".jsonl": BulkFileType.JSONL,
-    ".ndjson": BulkFileType.JSONL,
-    ".csv": BulkFileType.CSV,
-}
 _MANIFEST_BYTES = 64 * 1024 * 1024
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4")
 _NEARLY = (".pq", ".parq", ".npz", ".tsv")
 _OWN = (MANIFEST_NAME, "convert.json")
-_NO_SEPARATORS = '\0\r\n"\ufffd'
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file by its name; ``blob`` is None when it is not there, ``listed`` what its manifest says of it.
-
-    ``instead``: what there is without a blob.
-    """
-
-    name: str
-    blob: Blob | None
-    listed: FileEntry | None = None
-    instead: str = "none"
-
-    @property
-    def base(self) -> str:
-        """The name without folders."""
-        return self.name.rpartition("/")[2]
-
-    @property
-    def ending(self) -> str:
-        """The ending of the name, as the server looks at it."""
-        return PurePosixPath(self.base).suffix
-
-    @property
-    def identity(self) -> str:
-        """What a file on disk has but once, whatever it is called."""
-        return os.path.realpath(self.name) if isinstance(self.blob, LocalBlob) else self.name
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.blob.size if self.blob is not None else 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Origin:
-    """What the manifest of an output says of all its files: the schema, the options of CSV. Compared by identity."""
-
-    schema: Mapping[str, Any]
-    sep: str = ","
-    nullkey: str = ""
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> Origin:
-        """Take it from a manifest. Raises ValueError for a separator that is none."""
-        options = manifest.import_options
-        sep, nullkey = str(options.get("sep", ",")), str(options.get("nullkey", ""))
-        check_separator(sep)
-        return cls(manifest.schema, sep, nullkey)
-
-
-def check_separator(sep: str) -> None:
-    """Raise ValueError for what Go's CSV reader does not take as a separator."""
-    if len(sep) != 1 or sep in _NO_SEPARATORS:
-        raise ValueError(f"sep must be one character, and no quote or line end, got {sep!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class ImportFile:
-    """What one inner list of an import request names: one file, or the NPY files of a set.
-
-    ``origin``, and ``rows`` of all its files, are those of its manifest, where it has one.
-    """
-
-    entries: tuple[Entry, ...]
-    origin: Origin | None = None
-    rows: int | None = None
-
-    @property
-    def form(self) -> BulkFileType | None:
-        """The format by the first name; None for an unknown one."""
-        return ENDINGS.get(self.entries[0].ending) if self.entries else None
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether a part of it is in a bucket."""
-        return any(isinstance(entry.blob, BucketBlob) for entry in self.entries)
-
-
-@dataclass(slots=True)
-class Inputs:
-    """All import files; ``is_request``: as inner lists, of which one request is made.
-
-    ``schema_file``: no data, though it lies in a folder of them.
-    """
-
-    files: list[ImportFile] = field(default_factory=list)
-    is_request: bool = False
-    schema_file: Path | None = None
-
-    def add_output(self, manifest: Manifest, entry: Callable[[str], Entry]) -> None:
-        """Add what a manifest lists; ``entry`` looks up a path of it. Raises ValueError as `Origin.of` does."""
-        origin = Origin.of(manifest)
-        for segment in list(manifest.segments):
-            listed = tuple(replace(entry(one.path), listed=one) for one in segment.files)
-            if segment.files and segment.files[0].field is None:
-                self.files += [ImportFile((one,), origin, segment.rows) for one in listed]
-            else:
-                self.files.append(ImportFile(listed, origin, segment.rows))
 
 
 def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -> Inputs:
@@ -202,7 +91,7 @@ def _entry(path: Any) -> Entry:
     path = _place(path)
     if _is_url(path):
         bucket, store = _open(path)
-        return Entry(path, _object(bucket, store, bucket.prefix))
+        return Entry(path, object_blob(bucket, store, bucket.prefix))
     return local_entry(Path(path))
 
 
@@ -217,47 +106,12 @@ def _named(path: Any) -> Entry:
     return entry
 
 
-def local_entry(path: Path) -> Entry:
-    """Look up a file on disk."""
-    try:
-        if not path.is_file():
-            return Entry(str(path), None, instead="no file" if path.exists() else "none")
-        if not os.access(path, os.R_OK):
-            return Entry(str(path), None, instead="one that may not be read")
-        return Entry(str(path), LocalBlob(path, path.stat().st_size))
-    except (OSError, ValueError):  # a name with a NUL in it is no file either
-        return Entry(str(path), None)
-
-
-def object_entry(bucket: Bucket, store: Any, key: str) -> Entry:
-    """Look up an object by what its store knows it by. Raises StoreError."""
-    name = f"{bucket.url}/{'/'.join(filter(None, (bucket.hidden_prefix, key)))}"
-    return Entry(name, _object(bucket, store, key))
-
-
-def look_up_in(folder: SharedFolder) -> Callable[[str], Entry]:
-    """Return what looks up a path in a folder on disk or in a bucket. It raises StoreError."""
-    if isinstance(folder, BucketFolder):
-        objects = folder.objects
-        return lambda path: object_entry(objects.bucket, objects.store, objects.key(path))
-    return lambda path: local_entry(Path(folder.address(path)))
-
-
 def _open(url: str) -> tuple[Bucket, Any]:
     try:
         bucket = open_bucket(url)
     except ValueError as err:
         raise SchemaError(str(err)) from err
     return bucket, bucket.store(Transfer(), checksum=False)
-
-
-def _object(bucket: Bucket, store: Any, key: str) -> Blob | None:
-    try:
-        return BucketBlob(bucket, key, int(store.head(key)["size"]), store)
-    except FileNotFoundError:
-        return None
-    except Exception as err:
-        raise refusal(err, f"{bucket.url}/{key}", bucket.secrets) from None
 
 
 def _expand(path: Any, inputs: Inputs) -> None:

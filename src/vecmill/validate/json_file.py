@@ -13,9 +13,9 @@ from vecmill.fields import DYNAMIC_FIELD
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.validate.cells import cell_problems, json_nbytes, size_problem
 from vecmill.validate.context import Context
+from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
 from vecmill.validate.fine import FineRows
-from vecmill.validate.inputs import Entry
 from vecmill.validate.json_text import KeysTwice, infinite_problem, key_twice, keys_of, may_be_large, surrogate_problem
 from vecmill.validate.sparse_form import Problem
 from vecmill.validate.window import Window

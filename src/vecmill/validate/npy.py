@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from vecmill.blobs import closing
 from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
+from vecmill.validate.entries import Entry, ImportFile
 from vecmill.validate.findings import Findings
-from vecmill.validate.inputs import Entry, ImportFile
 from vecmill.validate.npy_header import Descr, NpyHeader, WrongHeader, parse_descr, read_header
 from vecmill.validate.npy_values import scan_values
 

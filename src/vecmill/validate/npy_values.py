@@ -11,20 +11,13 @@ from vecmill._native import half, scan, text
 from vecmill.blobs import BLOCK_BYTES, walk
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
-from vecmill.validate.sparse_form import FLOAT32_LIMIT
+from vecmill.validate.limits import NARROWED
 from vecmill.validate.texts import TextChecks, check_texts
 
 if TYPE_CHECKING:
     from vecmill.validate.npy import NpyColumn
 
 Array = NDArray[Any]
-
-# What float vectors are narrowed to, and from where on that is infinite. Servers of 3.0 take floats for halves too.
-_NARROWED = {
-    "float_vector": ("float32", FLOAT32_LIMIT),
-    "float16_vector": ("float16", 65520.0),
-    "bfloat16_vector": ("bfloat16", 255.5 * 2.0**120),
-}
 
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:
@@ -97,7 +90,7 @@ class _Floats(_Values):
         if column.descr.big:
             values = values.astype(dtype.newbyteorder("="))
         finite = half.float32_finite if dtype.itemsize == 4 else half.float64_finite
-        narrow, limit = _NARROWED.get(column.plan.kind, ("", np.inf))
+        narrow, limit = NARROWED.get(column.plan.kind, ("", np.inf))
         if narrow == f"float{8 * dtype.itemsize}":
             limit = np.inf
         if finite(values) < 0 and (limit == np.inf or np.abs(values).max(initial=0) < limit):

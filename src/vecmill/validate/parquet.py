@@ -8,8 +8,8 @@ from typing import Any
 from vecmill.blobs import Blob, BlobFile, closing
 from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
+from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
-from vecmill.validate.inputs import Entry
 from vecmill.validate.parquet_footer import MAX_ITEMS, Chunk, Footer, WrongFooter, read_footer
 from vecmill.validate.parquet_pages import check_encodings, check_pages
 from vecmill.validate.parquet_types import type_rule

@@ -13,7 +13,8 @@ from vecmill.arrow import list_layout, text_from_arrow
 from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
-from vecmill.validate.sparse_form import FLOAT32_LIMIT, sparse_problem
+from vecmill.validate.limits import FLOAT32_LIMIT, NARROWED
+from vecmill.validate.sparse_form import sparse_problem
 from vecmill.validate.texts import TextChecks, check_texts
 
 Array = NDArray[Any]
@@ -195,9 +196,10 @@ class ColumnCheck:
             self._halves(numbers, rows)
         elif element in ("float", "double"):
             self._finite(numbers, rows, "value-nan-vector", "finite values")
-            if element == "double":
-                over = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) >= FLOAT32_LIMIT))
-                self._add("value-vector-overflow", of[over], lambda i: str(numbers[over[i]]), "values within float32")
+            target, limit = NARROWED[plan.kind]
+            if target != "float32" or element == "double":
+                over = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) >= limit))
+                self._add("value-vector-overflow", of[over], lambda i: str(numbers[over[i]]), f"values within {target}")
 
     def _byte_vectors(self, array: PaArray, rows: Array, width: int) -> None:
         buffers = array.buffers()
@@ -226,16 +228,21 @@ class ColumnCheck:
 
     # -- arrays, structs
 
-    def _array(self, array: PaArray, rows: Array) -> None:
+    def _count(self, array: PaArray, lengths: Array, rows: Array) -> None:
+        """Look at how many elements the lists have."""
         import pyarrow.types as pt
 
         plan = self._plan
-        starts, lengths, values = list_layout(array)
         if plan.nullable and not pt.is_fixed_size_list(array.type):
             empty = np.flatnonzero(lengths == 0)
             self._add("value-empty-list", rows[empty], lambda _i: "an empty list", "a list that is not empty")
         long = np.flatnonzero(lengths > plan.capacity)
         self._add("value-capacity", rows[long], lambda i: f"{lengths[long[i]]}", f"at most {plan.capacity} elements")
+
+    def _array(self, array: PaArray, rows: Array) -> None:
+        plan = self._plan
+        starts, lengths, values = list_layout(array)
+        self._count(array, lengths, rows)
         flat, of = _elements(starts, lengths, values, rows)
         self._part(plan.items[0], plan.name, flat, of)
 
@@ -245,8 +252,7 @@ class ColumnCheck:
     def _struct(self, array: PaArray, rows: Array) -> None:
         plan = self._plan
         starts, lengths, values = list_layout(array)
-        long = np.flatnonzero(lengths > plan.capacity)
-        self._add("value-capacity", rows[long], lambda i: f"{lengths[long[i]]}", f"at most {plan.capacity} elements")
+        self._count(array, lengths, rows)
         flat, of = _elements(starts, lengths, values, rows)
         if flat.null_count:
             valid = np.asarray(flat.is_valid())

@@ -12,9 +12,6 @@ _DECIMAL = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 # What Go's ParseUint takes with base 0, and means something else than its digits.
 _OTHER_BASE = re.compile(r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9]\d*(?:_\d+)+", re.ASCII)
 
-FLOAT32_LIMIT = 3.4028235677973366e38
-"""What is as large or larger becomes infinite as float32; a little less is rounded to the largest one."""
-
 Problem = tuple[str, str, str]
 
 
