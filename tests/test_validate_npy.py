@@ -116,3 +116,11 @@ def test_the_file_is_named_that_has_not_the_rows_of_the_manifest(tmp_path):
     np.save(Path(writer.data_path, "1", "v.npy"), VECTORS[:2])
     told = {(one.rule, Path(one.file).name) for one in validate(writer.data_path).findings}
     assert told == {("manifest-bytes", "v.npy"), ("manifest-rows", "v.npy"), ("npy-rows", "v.npy")}
+
+
+def test_a_wrong_ending_hides_no_other_fault(tmp_path):
+    made = schema(D.VARCHAR, max_length=5)
+    ((one, x, v),) = npy(["a", "toolong", "b"])(tmp_path)
+    Path(v).rename(tmp_path / "v.NPY")
+    report = validate([[str(tmp_path / "v.NPY"), one, x]], made)
+    assert [(found.rule, found.row) for found in report.findings] == [("file-type", None), ("value-text-length", 1)]

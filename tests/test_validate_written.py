@@ -282,6 +282,8 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a path": (lambda m: m["segments"][0]["files"][0].update(path="../nowhere/id.npy"), "file-missing"),
     "a path with a NUL": (lambda m: m["segments"][0]["files"][0].update(path="a\0.npy"), "file-missing"),
     "a file left out": (lambda m: m["segments"][0]["files"].pop(), "column-missing"),
+    "rows of all": (lambda m: m.update(rows=9), "manifest-rows"),
+    "a segment left out": (lambda m: m["segments"].clear(), "manifest-rows"),
     "a segment twice": (lambda m: m["segments"].append(m["segments"][0]), "file-twice"),
     "a file twice": (lambda m: m["segments"][0]["files"].append(m["segments"][0]["files"][0]), "column-twice"),
     "another schema": (lambda m: m.update(schema=schema(D.INT64).to_dict()), "column-missing"),

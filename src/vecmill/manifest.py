@@ -42,7 +42,8 @@ class Segment:
 class Manifest:
     """All segments of one writer, with the schema and the format they were written in.
 
-    ``import_options``: what an import of the files has to be told (CSV: ``sep`` and ``nullkey``).
+    ``import_options``: what an import of the files has to be told (CSV: ``sep`` and ``nullkey``). ``told_rows``: what
+    the head of the text said that all segments have, where this was read.
     """
 
     uuid: str
@@ -50,6 +51,7 @@ class Manifest:
     schema: Mapping[str, Any]
     segments: list[Segment] = field(default_factory=list)
     import_options: Mapping[str, str] = field(default_factory=dict)
+    told_rows: int | None = field(default=None, compare=False)
     # Segments never change: each is encoded once, though the text is written anew for every segment.
     _lines: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -109,6 +111,7 @@ class Manifest:
             schema=raw["schema"],
             segments=[_segment(one) for one in raw["segments"]],
             import_options=options,
+            told_rows=raw.get("rows"),
         )
 
 

@@ -131,6 +131,11 @@ def check_inputs(
     found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
     _find_twice(inputs.files, found)
     _find_limit(inputs, target, found)
+    for one in inputs.origins:
+        if one.told_rows not in (None, one.rows):
+            found.add(
+                "manifest-rows", file=one.name, expected=f"{one.told_rows} rows in all segments", got=f"{one.rows}"
+            )
     rows = n_bytes = 0
     cores = max(2, min(_MAX_CORES, os.cpu_count() or 1))
     at_once = _at_once(inputs.files, level, cores)
@@ -286,9 +291,9 @@ class _Job:
                     expected="a name that ends in .parquet, .npy, .json, .jsonl, .ndjson or .csv",
                     got=entry.ending or "no ending",
                 )
-        if None in forms:
+        if None in forms and forms != {None, BulkFileType.NUMPY}:
             return False
-        if len(forms) > 1 or (form is not BulkFileType.NUMPY and len(file.entries) > 1):
+        if len(forms - {None}) > 1 or (form is not BulkFileType.NUMPY and len(file.entries) > 1):
             names = ", ".join(entry.base for entry in file.entries)
             findings.add("file-group", file=file.entries[0].name, expected="one file, or NPY files", got=names)
             return False

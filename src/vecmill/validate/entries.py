@@ -11,6 +11,7 @@ from typing import Any
 from vecmill.blobs import Blob, BucketBlob, LocalBlob
 from vecmill.filetype import BulkFileType
 from vecmill.manifest import FileEntry, Manifest
+from vecmill.sinks.base import MANIFEST_NAME
 from vecmill.sinks.bucket import Bucket
 from vecmill.sinks.refusal import refusal
 from vecmill.sinks.shared import BucketFolder, SharedFolder
@@ -61,19 +62,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What the manifest of an output says of all its files: the schema, the options of CSV. Compared by identity."""
+    """What the manifest of an output says of all its files: the schema, the options of CSV. Compared by identity.
+
+    ``rows``: of all segments, ``told_rows`` by its head. ``name``: that of the manifest.
+    """
 
     schema: Mapping[str, Any]
     sep: str = ","
     nullkey: str = ""
+    rows: int = 0
+    told_rows: int | None = None
+    name: str = MANIFEST_NAME
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Origin:
+    def of(cls, manifest: Manifest, name: str) -> Origin:
         """Take it from a manifest. Raises ValueError for a separator that is none."""
         options = manifest.import_options
         sep, nullkey = str(options.get("sep", ",")), str(options.get("nullkey", ""))
         check_separator(sep)
-        return cls(manifest.schema, sep, nullkey)
+        return cls(manifest.schema, sep, nullkey, manifest.n_rows, manifest.told_rows, name)
 
 
 def check_separator(sep: str) -> None:
@@ -95,8 +102,8 @@ class ImportFile:
 
     @property
     def form(self) -> BulkFileType | None:
-        """The format by the first name; None for an unknown one."""
-        return ENDINGS.get(self.entries[0].ending) if self.entries else None
+        """The format by the first name that tells one; None without such."""
+        return next((ENDINGS[entry.ending] for entry in self.entries if entry.ending in ENDINGS), None)
 
     @property
     def is_remote(self) -> bool:
@@ -106,18 +113,20 @@ class ImportFile:
 
 @dataclass(slots=True)
 class Inputs:
-    """All import files; ``is_request``: as inner lists, of which one request is made.
+    """All import files, and the manifests of some; ``is_request``: as inner lists, of which one request is made.
 
     ``schema_file``: no data, though it lies in a folder of them.
     """
 
     files: list[ImportFile] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
     is_request: bool = False
     schema_file: Path | None = None
 
-    def add_output(self, manifest: Manifest, entry: Callable[[str], Entry]) -> None:
+    def add_output(self, manifest: Manifest, entry: Callable[[str], Entry], name: str = MANIFEST_NAME) -> None:
         """Add what a manifest lists; ``entry`` looks up a path of it. Raises ValueError as `Origin.of` does."""
-        origin = Origin.of(manifest)
+        origin = Origin.of(manifest, name)
+        self.origins.append(origin)
         for segment in list(manifest.segments):
             listed = tuple(replace(entry(one.path), listed=one) for one in segment.files)
             if segment.files and segment.files[0].field is None:

@@ -133,7 +133,7 @@ def _expand(path: Any, inputs: Inputs) -> None:
     for name in manifests:
         _from_manifest_at(here / name, inputs)
     _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
-    if not inputs.files:
+    if not inputs.files and not any(origin.told_rows for origin in inputs.origins):
         raise StoreError(f"no file in it that could be imported: {', '.join(ENDINGS)}", path=str(here))
 
 
@@ -256,13 +256,13 @@ def _expand_url(url: str, inputs: Inputs) -> None:
         else:
             inputs.files.append(ImportFile((entry(key),)))
     inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
-    if not inputs.files:
+    if not inputs.files and not any(origin.told_rows for origin in inputs.origins):
         raise StoreError(f"nothing there that could be imported: {', '.join(ENDINGS)}", path=url)
 
 
 def _from_manifest(text: str, name: str, entry: Callable[[str], Entry], inputs: Inputs) -> None:
     try:
-        inputs.add_output(Manifest.from_json(text), entry)
+        inputs.add_output(Manifest.from_json(text), entry, name)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise DataError(file=name, expected="the manifest of a vecmill output", got=str(err)) from err
 

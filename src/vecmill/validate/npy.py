@@ -63,9 +63,12 @@ class NpyColumn:
 def check_set(file: ImportFile, context: Context, findings: Findings, pool: Executor) -> int | None:
     """Check one set; return its rows, None where no file tells."""
     named: dict[str, Entry] = {}
-    given = {entry.base.removesuffix(".npy") for entry in file.entries}
+    # Of names with another ending, which are told of, something is meant too.
+    given = {entry.base.removesuffix(entry.ending) for entry in file.entries}
     for entry in file.entries:
         name = entry.base.removesuffix(".npy")
+        if entry.ending != ".npy":
+            continue
         if name in named:
             findings.add("column-twice", file=entry.name, field=name, expected="one file a field", got="a second one")
         elif context.knows(name, given, entry.name, findings) and entry.blob is not None:
