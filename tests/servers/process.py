@@ -34,10 +34,14 @@ def cache_folder() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, below those that the kernel gives to outgoing connections."""
+    """Return ports that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    Each pytest worker has its own to choose from. SeaweedFS takes its ports + 10,000 as well: none is another one here.
+    """
     found: list[int] = []
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
     while len(found) < count:
-        port = random.randrange(10_000, 22_000)  # a server may take its port + 10,000 as well
+        port = 10_000 + 2_500 * worker + random.randrange(2_500)
         with socket.socket() as probe, suppress(OSError):
             probe.bind((HOST, port))
             found += [port] * (port not in found)
