@@ -200,7 +200,7 @@ def _free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on, below those that the kernel gives to outgoing connections."""
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(10_000, 32_000)
+        port = random.randrange(30_000, 32_500)  # below are those of other servers
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("", port))
             found += [port] * (port not in found)
