@@ -9,6 +9,7 @@ import pytest
 
 from validating import D, schema, text_file
 from vecmill import FieldSchema, validate
+from vecmill.validate import window
 
 PLAIN = schema()
 STRUCT = schema(
@@ -209,3 +210,34 @@ def test_blank_lines_in_one_column(tmp_path):
         (f'v\n{V}\n""\n{V}\n', ["value-null"]),
     ):
         assert [rule for rule, *_ in found(text_file("rows.csv", text)(tmp_path), used)] == rules
+
+
+BROKEN = [b'{"id": 1, "v": [1, 2', b'{"id": 1, "v": [1, 2, 3, 4]', b'{"id": "a', b"nonsense", b"{'id': 1}",
+          b'{"id": 1} x', b'{"id": 1, "v": [1, 2, 3, 4]}}']  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_line_that_cannot_be_read_hides_no_other_fault(broken, tmp_path, monkeypatch):
+    monkeypatch.setattr(window, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(window, "_MAX_MARK", 16)
+    good = [json.dumps({"id": i, "v": [1, 2, 3, 4]}).encode() for i in range(2_000)]
+    lines = [
+        *good[:1_000],
+        broken,
+        *good,
+        b'{"id": 1, "v": [1, 2]}',
+        b"",
+        b'{"id": tru',
+        *good,
+        b'{"id": 1.5, "v": [1, 2, 3, 4]}',
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    report = validate(path, schema(), target="2.6")
+    told = [(one.rule, one.row) for one in report.findings if one.rule != "column-missing"]
+    where = 1_001 if broken.endswith(b" x") else 1_000
+    if broken.endswith(b"}}"):
+        assert told == [("json-rest", None)]
+        return
+    assert told == [("json-syntax", where), ("value-dim", where + 2_001), ("json-syntax", where + 2_002),
+                    ("value-type", where + 4_003)]  # fmt: skip

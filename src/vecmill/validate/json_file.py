@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from vecmill._native import scan
-from vecmill.blobs import Blob, closing
+from vecmill.blobs import closing
 from vecmill.fields import DYNAMIC_FIELD
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.validate.cells import cell_problems, json_nbytes, size_problem
@@ -26,6 +26,7 @@ _LARGE_ROW, _MAX_ROW_VALUES = 8 * 1024 * 1024, 2_000_000
 # Compact JSON that Python writes of a value may be five times as long (1e15 becomes 1000000000000000.0).
 _SURELY_SHORT = JSON_MAX_BYTES // 5
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NEXT_LINE = re.compile(rb"\n[ \t\r]*(?=\{)")
 _TOP = "a list of objects, or an object whose only key is rows"
 
 
@@ -37,6 +38,10 @@ class WrongFile(Exception):  # noqa: N818  a signal to the caller, which words a
         self.rule, self.expected, self.got, self.offset = rule, expected, got, offset
 
 
+class WrongRow(WrongFile):
+    """A row cannot be read; behind it in JSON Lines there may be more."""
+
+
 def check_json(entry: Entry, context: Context, findings: Findings, *, lines: bool) -> int | None:
     """Check one file; ``lines``: JSON Lines. Return its rows, None where not all were looked at."""
     blob = entry.blob
@@ -46,28 +51,37 @@ def check_json(entry: Entry, context: Context, findings: Findings, *, lines: boo
         return None
     limit = {"headers": 1, "sample": context.sample_rows, "full": None}[context.level]
     rows = RowCheck(entry.name, context, findings, limit)
+    is_whole = True
     with closing(blob):
-        try:
-            for row, offset in _rows(blob, lines, rows):
-                if rows.n == limit:
+        window = Window(blob)
+        while True:
+            try:
+                for row, offset in _rows(window, lines, rows):
+                    if rows.n == limit:
+                        return None
+                    rows.check(row, rows.n, offset)
+                    rows.n += 1
+                break
+            except WrongFile as wrong:
+                in_row = isinstance(wrong, WrongRow)
+                at = rows.n if in_row else None
+                findings.add(
+                    wrong.rule, file=entry.name, row=at, offset=wrong.offset, expected=wrong.expected, got=wrong.got
+                )
+                if not lines or not in_row or wrong.rule != "json-syntax" or not window.skip_to(_NEXT_LINE):
                     return None
-                rows.check(row, rows.n, offset)
                 rows.n += 1
-        except WrongFile as wrong:
-            at = rows.n if wrong.rule == "json-row" else None
-            findings.add(
-                wrong.rule, file=entry.name, row=at, offset=wrong.offset, expected=wrong.expected, got=wrong.got
-            )
-            return None
+                is_whole = False
+    if not is_whole:
+        return None
     if rows.n == 0:
         findings.add("file-no-rows", file=entry.name, expected="rows", got="none")
     return rows.n
 
 
-def _rows(blob: Blob, lines: bool, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
+def _rows(window: Window, lines: bool, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
     """Yield (text, place) of every row that is to be looked at closely. Raises WrongFile."""
-    window = Window(blob)
-    if window.peek(3) == b"\xef\xbb\xbf":
+    if window.offset == 0 and window.peek(3) == b"\xef\xbb\xbf":
         raise WrongFile("json-syntax", "JSON", "a byte order mark", 0)
     yield from _of_lines(window, rows) if lines else _of_list(window, rows)
 
@@ -146,13 +160,13 @@ def _value(window: Window) -> tuple[bytes, int]:
         if end == scan.MORE and len(window.data) - window.at <= MAX_ROW_BYTES:
             if window.grow():
                 continue
-            raise WrongFile("json-syntax", "more JSON", "the end of the file", window.offset)
+            raise WrongRow("json-syntax", "more JSON", "the end of the file", window.offset)
         if end == scan.MORE:
-            raise WrongFile("json-row", f"a row of at most {MAX_ROW_BYTES} bytes", "more", window.offset)
+            raise WrongRow("json-row", f"a row of at most {MAX_ROW_BYTES} bytes", "more", window.offset)
         place = window.base + bad
         if end == scan.DEEP:
-            raise WrongFile("json-syntax", "at most 10,000 levels", "more", place)
-        raise WrongFile("json-syntax", "JSON", repr(window.data[max(bad - 10, 0) : bad + 10])[1:], place)
+            raise WrongRow("json-syntax", "at most 10,000 levels", "more", place)
+        raise WrongRow("json-syntax", "JSON", repr(window.data[max(bad - 10, 0) : bad + 10])[1:], place)
     offset = window.offset
     return window.take(end - window.at), offset
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from vecmill._native import text as text_kernel
 from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
 from vecmill.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings
-from vecmill.validate.json_text import KeysTwice
+from vecmill.validate.json_text import KeysTwice, keys_of
 from vecmill.validate.sparse_form import sparse_problem
 from vecmill.wkt import encode_wkt
 
@@ -128,15 +128,7 @@ def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
     base = int(offsets[0])
     places = [base + found.start() for found in pattern.finditer(data[base : offsets[-1]].data)]
     rows = np.unique(np.searchsorted(offsets, places, side="right") - 1)
-    return np.array([i for i in rows if not keys.isdisjoint(_keys(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
-
-
-def _keys(text: bytes) -> Iterable[str]:
-    try:
-        decoded = json.loads(text.decode(errors="replace"))
-    except (ValueError, RecursionError):
-        return ()
-    return decoded if isinstance(decoded, dict) else ()
+    return np.array([i for i in rows if not keys.isdisjoint(keys_of(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
 
 
 def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:

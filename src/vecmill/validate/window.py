@@ -6,6 +6,7 @@ import re
 
 from vecmill.blobs import BLOCK_BYTES, Blob
 
+_MAX_MARK = 4096
 _BLANKS = re.compile(rb"[ \t\r\n]*")
 
 
@@ -54,5 +55,18 @@ class Window:
             self.at = found.end()
             if self.at < len(self.data):
                 return True
+            if not self.grow():
+                return False
+
+    def skip_to(self, mark: re.Pattern[bytes]) -> bool:
+        """Go behind the next match of what is short; False when there is none up to the end of the file."""
+        start = self.at
+        while True:
+            found = mark.search(self.data, start)
+            if found is not None:
+                self.at = found.end()
+                return True
+            self.at = max(self.at, len(self.data) - _MAX_MARK)
+            start = 0
             if not self.grow():
                 return False
