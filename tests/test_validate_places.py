@@ -10,7 +10,7 @@ import pytest
 
 from commands import run_vecmill
 from validating import json_list, npy, parquet, rows, schema
-from vecmill import DataError, SchemaError, StoreError, validate
+from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, validate
 from vecmill.validate import check
 
 PLAIN = schema()
@@ -142,3 +142,15 @@ def test_another_tools_manifest_is_passed_over(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(DataError, match="the manifest of a vecmill output"):
         validate(tmp_path / "manifest.json", PLAIN)
+
+
+def test_an_output_of_many_files_is_fine(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "MAX_REQUEST", {"cloud": (2, 10**9)})
+    with LocalBulkWriter(PLAIN, tmp_path / "out", file_type="json") as writer:
+        for start in (0, 3, 6):
+            writer.append_rows([row | {"id": start + row["id"]} for row in rows()])
+            writer.commit()
+    report = validate(writer.data_path, target="cloud")
+    assert (report.files, report.findings) == (3, ())
+    report = validate([path for (path,) in writer.batch_files], PLAIN, target="cloud")
+    assert report.counts == {"request-split": 1}

@@ -190,7 +190,8 @@ def _find_limit(inputs: Inputs, target: str | None, findings: Findings) -> None:
         total += sum(entry.size for entry in file.entries)
         if last is None and (number > n_files or total > n_bytes):
             last = file
-    if last is not None:
+    # Of an output vecmill import knows how many requests to make.
+    if last is not None and (inputs.is_request or any(file.origin is None for file in files)):
         findings.add(
             "request-files" if inputs.is_request else "request-split",
             file=last.entries[0].name,
