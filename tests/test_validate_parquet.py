@@ -12,6 +12,7 @@ import pytest
 
 from validating import VECTORS, D, arrow, parquet, schema
 from vecmill import FieldSchema, validate
+from vecmill.blobs import LocalBlob
 
 PLAIN, TEXT, BOOL = schema(), schema(D.VARCHAR, max_length=5), schema(D.BOOL)
 HALF = schema(D.FLOAT16_VECTOR, dim=4)
@@ -175,3 +176,16 @@ def test_an_empty_list_of_a_nullable_struct_array(tmp_path):
         D.ARRAY, element_type=D.STRUCT, struct_schema=[FieldSchema("n", D.INT32)], max_capacity=4, nullable=True
     )
     assert found(parquet(made)(tmp_path), described, "3.0") == [("value-empty-list", 1)]
+
+
+def test_headers_of_small_pages_are_read_together(tmp_path, monkeypatch):
+    n = 20_000
+    table = pa.table({"id": np.arange(n), "v": pa.array(np.ones((n, 4), "f4").tolist(), FLOATS)})
+    path = tmp_path / "rows.parquet"
+    pq.write_table(table, path, store_schema=False, use_dictionary=False, data_page_size=1, write_batch_size=64)
+    reads: list[int] = []
+    read = LocalBlob.read
+    monkeypatch.setattr(LocalBlob, "read", lambda *args: reads.append(args[1]) or read(*args))
+    report = validate(path, PLAIN)
+    assert (report.rows, report.findings) == (n, ())
+    assert len(reads) < 30  # of 600 pages

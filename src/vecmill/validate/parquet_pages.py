@@ -27,19 +27,34 @@ from vecmill.validate.rules import RULES
 # Unpacked: Arrow holds a page in memory, whatever it was packed into.
 MAX_PAGE_BYTES = 256 * 1024 * 1024
 _PAGE_HEADER_GUESS = 512
+_AHEAD = 64 * 1024
 _FIXED_WIDTH = 16  # of a number, with its levels
+
+
+class _ReadAhead:
+    """Reads of headers, those of small pages several at once: in a bucket each read is a round trip."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob, self._at, self._data = blob, 0, b""
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range."""
+        if start < self._at or stop > self._at + len(self._data):
+            self._at, self._data = start, self._blob.read(start, max(stop, start + _AHEAD))
+        return self._data[start - self._at : stop - self._at]
 
 
 def check_encodings(footer: Footer, blob: Blob, name: str, findings: Findings) -> None:
     """Look for what older servers do not decode: told by the footer, of bools by their first page."""
     if RULES["parquet-encoding"].severity(findings.form, findings.lines) is None:
         return
+    ahead = _ReadAhead(blob)
     for i, leaf in enumerate(footer.leaves):
         for group in footer.groups:
             chunk = group.chunks[i]
             found = "BYTE_STREAM_SPLIT" if BYTE_STREAM_SPLIT in chunk.encodings else None
             # RLE in the footer may be that of the levels.
-            if leaf.type == BOOLEAN and RLE in chunk.encodings and _first_encoding(chunk, blob) == RLE:
+            if leaf.type == BOOLEAN and RLE in chunk.encodings and _first_encoding(chunk, ahead) == RLE:
                 found = "RLE"
             if found is not None:
                 findings.add(
@@ -49,7 +64,7 @@ def check_encodings(footer: Footer, blob: Blob, name: str, findings: Findings) -
                 break
 
 
-def _first_encoding(chunk: Chunk, blob: Blob) -> int | None:
+def _first_encoding(chunk: Chunk, blob: _ReadAhead) -> int | None:
     try:
         return _read_page(blob, chunk.data_page, chunk.start + chunk.n_bytes).encoding if chunk.n_values else None
     except WrongFooter:
@@ -62,14 +77,14 @@ def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings
     Return the bytes that a row of each takes in memory, None if any page is wrong.
     """
     widths = dict.fromkeys(names, 1)
-    fine = True
+    fine, ahead = True, _ReadAhead(blob)
     for number, group in enumerate(footer.groups):
         in_group = dict.fromkeys(names, 0)
         for leaf, chunk in zip(footer.leaves, group.chunks, strict=True):
             if leaf.top not in names:
                 continue
             try:
-                width = _value_width(leaf, chunk, blob)
+                width = _value_width(leaf, chunk, ahead)
                 in_group[leaf.top] += width * ceil(chunk.n_values / max(group.rows, 1))
             except WrongFooter as wrong:
                 fine = False
@@ -82,7 +97,7 @@ def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings
     return widths if fine else None
 
 
-def _value_width(leaf: Leaf, chunk: Chunk, blob: Blob) -> int:
+def _value_width(leaf: Leaf, chunk: Chunk, blob: _ReadAhead) -> int:
     """Walk over the pages of a chunk; return the bytes that a value takes in memory, of text at most or nearly so."""
     at, stop = chunk.start, chunk.start + chunk.n_bytes
     width, n_values = _FIXED_WIDTH, 0
@@ -100,7 +115,7 @@ def _value_width(leaf: Leaf, chunk: Chunk, blob: Blob) -> int:
     return width
 
 
-def _text_width(page: Page, chunk: Chunk, blob: Blob, at: int) -> int:
+def _text_width(page: Page, chunk: Chunk, blob: _ReadAhead, at: int) -> int:
     if page.type == DICTIONARY_PAGE:
         # A long value may be in a million rows.
         packed = blob.read(at + page.n_head, at + page.n_head + page.n_bytes)
@@ -129,7 +144,7 @@ def _longest(packed: bytes, page: Page, codec: str) -> int:
     return longest
 
 
-def _read_page(blob: Blob, at: int, stop: int) -> Page:
+def _read_page(blob: _ReadAhead, at: int, stop: int) -> Page:
     head = blob.read(at, min(at + _PAGE_HEADER_GUESS, stop))
     try:
         page = read_page(head)
