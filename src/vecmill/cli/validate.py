@@ -120,9 +120,9 @@ def as_text(report: ValidationReport) -> str:
         )
         lines.append(f"not shown: {total - shown:,} more; in all: {rest}")
     files = "1 import file" if report.files == 1 else f"{report.files:,} import files"
-    verdict = "fine" if not total else "no errors" if report.ok else "not fit for import"
-    against = f" for Milvus {report.target}" if report.target else ""
-    against = " for Zilliz Cloud" if report.target == "cloud" else against
+    server = "Zilliz Cloud" if report.target == "cloud" else f"Milvus {report.target}"
+    verdict = "fine" if not total else "no errors" if report.ok else "not fit"
+    against = f" for {server}" if report.target else "" if report.ok else " for import"
     rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
     lines.append(f"{verdict}{against}: {files}, {rows}, level {report.level}, {report.seconds:.2f} s")
     return "\n".join(lines)

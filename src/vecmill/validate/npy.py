@@ -175,7 +175,7 @@ def _is_type_of(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry,
                 "npy-dtype",
                 file=entry.name,
                 field=plan.name,
-                expected=f"the type {_wanted(plan)} of a {plan.field.dtype.name}",
+                expected=f"the type {_wanted(plan)} for {plan.field.dtype.name}",
                 got=repr(header.descr),
                 lines=older,
             )
