@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vecmill.validate.npy import NpyColumn
 
 Array = NDArray[Any]
+_STEP_BYTES = 4 * BLOCK_BYTES  # within the cache that the cores share
 
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:
@@ -25,7 +26,7 @@ def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None
     check = _check_for(column, context, findings)
     if check is None:
         return
-    step = max(1, BLOCK_BYTES // column.row_bytes) * column.row_bytes
+    step = max(1, _STEP_BYTES // column.row_bytes) * column.row_bytes
     blob = column.entry.blob
     assert blob is not None  # only such are given
     for first, last in context.ranges(column.present):
