@@ -189,3 +189,14 @@ def test_headers_of_small_pages_are_read_together(tmp_path, monkeypatch):
     report = validate(path, PLAIN)
     assert (report.rows, report.findings) == (n, ())
     assert len(reads) < 30  # of 600 pages
+
+
+def test_a_small_file_is_read_at_once(tmp_path, monkeypatch):
+    path = parquet()(tmp_path)
+    reads: list[int] = []
+    read = LocalBlob.read
+    monkeypatch.setattr(LocalBlob, "read", lambda *args: reads.append(args[1]) or read(*args))
+    monkeypatch.setattr(LocalBlob, "read_into", lambda *_: pytest.fail("a second request"))
+    for level in ("headers", "full"):
+        assert validate(path, PLAIN, level=level).rows == 3
+    assert reads == [0, 0]

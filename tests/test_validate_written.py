@@ -29,7 +29,7 @@ from vecmill import (
     validate,
 )
 from vecmill._native.crc64 import crc64nvme
-from vecmill.blobs import LocalBlob
+from vecmill.blobs import LocalBlob, TailBlob
 from vecmill.cli import app
 from vecmill.manifest import Manifest
 from vecmill.validate.checksums import ChecksummedBlob
@@ -372,4 +372,17 @@ def test_a_checksum_is_that_of_the_file_however_it_is_read(tmp_path_factory, dat
     for start, stop in ranges:
         assert blob.read(start, stop) == data[start:stop]
     assert blob.checksum() == f"crc64nvme:{crc64nvme(data):016x}"
+    blob.close()
+
+
+@given(st.binary(max_size=60), st.integers(0, 70), st.lists(st.tuples(st.integers(0, 65), st.integers(0, 65))))
+def test_a_tail_that_is_read_once(tmp_path_factory, data, n_bytes, ranges):
+    path = tmp_path_factory.mktemp("tail") / "file"
+    path.write_bytes(data)
+    blob = TailBlob(LocalBlob(path, len(data)), n_bytes)
+    for start, stop in ranges:
+        assert blob.read(start, stop) == data[start:stop]
+        out = bytearray(b"." * max(0, stop - start))
+        got = blob.read_into(start, memoryview(out))
+        assert out == (data[start:stop] + b"." * len(out))[: len(out)] and got == len(data[start:stop])
     blob.close()

@@ -127,6 +127,44 @@ class BucketBlob:
         """Nothing is held."""
 
 
+class TailBlob:
+    """A blob like the one that is given, of which the last ``n_bytes`` are read at once, and once."""
+
+    def __init__(self, blob: Blob, n_bytes: int) -> None:
+        self._blob, self._start = blob, max(0, blob.size - n_bytes)
+        self._tail: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the blob."""
+        return self._blob.name
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._blob.size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range."""
+        if start < self._start:
+            return self._blob.read(start, stop)
+        if self._tail is None:
+            self._tail = self._blob.read(self._start, self.size)
+        return self._tail[start - self._start : stop - self._start]
+
+    def read_into(self, start: int, out: memoryview) -> int:
+        """Fill ``out``."""
+        if start < self._start:
+            return self._blob.read_into(start, out)
+        found = self.read(start, start + len(out))
+        out[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        """Close the blob."""
+        self._blob.close()
+
+
 @contextmanager
 def closing(blob: Blob) -> Iterator[Blob]:
     """Close the file at the end of a block."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from vecmill.blobs import Blob, BlobFile, closing
+from vecmill.blobs import Blob, BlobFile, TailBlob, closing
 from vecmill.plan import ColumnPlan
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
@@ -18,6 +18,7 @@ from vecmill.validate.rule import Line
 
 MAX_FOOTER_BYTES = 64 * 1024 * 1024
 MAX_GROUP_BYTES = 1 << 30
+_TAIL_BYTES = 64 * 1024  # as much as Arrow reads for a footer
 _BUFFER_BYTES = 4 * 1024 * 1024  # a request to a bucket should be worth its round trip
 _CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "BROTLI", "ZSTD")
 # arrow-go reads these as bytes, whatever Arrow makes of them.
@@ -28,7 +29,7 @@ def check_parquet(entry: Entry, context: Context, findings: Findings) -> int | N
     """Check one file; return its rows, None when it cannot be read."""
     blob = entry.blob
     assert blob is not None  # only such are given
-    with closing(blob):
+    with closing(TailBlob(blob, _TAIL_BYTES)) as blob:
         opened = _open(entry, blob, findings)
         if opened is None:
             return None
