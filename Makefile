@@ -13,7 +13,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/python tests/demo.py
 
 # Engines leave threads and signal handlers in the process that has started them: their tests have one of their own.
-ENGINES := tests/test_ray.py tests/test_scale_doc.py tests/test_tasks.py
+ENGINES := tests/integrations/test_ray.py tests/integrations/test_scale_doc.py tests/writer/test_tasks.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --durations 15 $(foreach one,$(ENGINES),--ignore $(one))

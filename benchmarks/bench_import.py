@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from pymilvus import CollectionSchema, MilvusClient
 
@@ -25,12 +25,12 @@ from harness import Case, Contender, Target, run_interleaved, work_folder
 from servers.milvus import running_milvus
 from telling import report, write_json
 from vecmill import DataType, convert, create_schema
-from vecmill.importer.jobs import GrpcJobs
 from vecmill.importer.journal import Journal
-from vecmill.importer.output import open_local
 from vecmill.importer.planner import limits_of, plan
 from vecmill.importer.reply import JobProgress
+from vecmill.importer.rest_jobs import GrpcJobs
 from vecmill.importer.run import Settings, run
+from vecmill.output.opening import open_local
 
 Spent = list[dict[str, float]]
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from vecmill import DataType, create_schema
 from vecmill._native import text as kernel
-from vecmill.columns import open_column
+from vecmill.encode.columns import open_column
+from vecmill.encode.plan import plan_columns
 from vecmill.formats.npy import NpyFormat
-from vecmill.plan import plan_columns
 
 STEP = 1024  # 512 KiB of UCS-4, as the writer expands it
 

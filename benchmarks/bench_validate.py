@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from vecmill import DataType, LocalBulkWriter, create_schema, validate
 from vecmill.manifest import FileEntry, Manifest, Segment
-from vecmill.sinks.spool import checksum_of, mapped_file
+from vecmill.store.spool import checksum_of, mapped_file
 
 DIM = 768
 GIB = 1 << 30

@@ -1,8 +1,8 @@
 """Scatter Python rows and lists into column buffers.
 
-A column buffer is memory that Python owns (a stage, see ``vecmill.segment``): fixed width values, or int32 offsets and
+A column buffer is memory that Python owns (a stage, see ``vecmill.encode.stage``): fixed width values, or int32 offsets and
 UTF-8 bytes, and one validity byte a row where the field is nullable. A kernel call takes as many rows as it can and
-says why it stopped; it never raises for data: ``vecmill.rows`` words the error.
+says why it stopped; it never raises for data: ``vecmill.writer.rows`` words the error.
 
 Oracle: ``tests/oracles.py`` (``put_row``). Everything here runs with the GIL held: it walks Python objects.
 """

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 #include "columns.h"
-#include "digits.h"
+#include "number_write.h"
 
 #define VM_MAX_INDEX INT64_C(0xfffffffe) /* the server keeps the one above for itself */
 

@@ -1,4 +1,4 @@
-"""Sparse vectors as JSON text. Oracle: ``vecmill.sparse`` (sparse_arrays), which also words errors."""
+"""Sparse vectors as JSON text. Oracle: ``vecmill.types.sparse`` (sparse_arrays), which also words errors."""
 
 from cpython.dict cimport PyDict_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-include "digits.pxi"
+include "number_write.pxi"
 
 cdef extern from "sparse.h":
     ctypedef struct vm_entry:

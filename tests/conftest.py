@@ -19,8 +19,7 @@ settings.load_profile("vecmill")
 
 # Their servers take seconds to start, or their fixtures do the work of all their tests at once.
 _TOGETHER = {
-    "test_real_milvus", "test_importer_grpc", "test_importer_cli", "test_validate_milvus", "test_pgcopy",
-    "test_remote_clouds",
+    "test_real_milvus", "test_grpc", "test_import_command", "test_milvus", "test_pgcopy", "test_remote_clouds",
 }  # fmt: skip
 
 

@@ -22,13 +22,13 @@ from rich.table import Table
 
 from vecmill import convert
 from vecmill.importer.lite import insert
-from vecmill.importer.output import open_local
+from vecmill.output.opening import open_local
 
 if TYPE_CHECKING:
     from vecmill.convert.report import Report
 
-SAMPLE = Path(__file__).parent / "data" / "embeddings.parquet"
-QUESTIONS = Path(__file__).parent / "data" / "questions.parquet"
+DATA = Path(__file__).parent / "data"
+SAMPLE, QUESTIONS = DATA / "embeddings.parquet", DATA / "questions.parquet"
 OUT = Path("demo")
 ASKED = 5
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from vecmill import errors
 from vecmill.convert import convert
-from vecmill.datatypes import DataType
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
 from vecmill.filetype import BulkFileType
-from vecmill.schema import CollectionSchema, FieldSchema, create_schema
+from vecmill.schema.collection import CollectionSchema, FieldSchema, create_schema
+from vecmill.types.datatypes import DataType
 from vecmill.validate import validate
 from vecmill.version import __version__ as __version__
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
         get_bulk_insert_state,
         list_bulk_insert_tasks,
     )
-    from vecmill.local_writer import LocalBulkWriter
-    from vecmill.remote_writer import RemoteBulkWriter
-    from vecmill.tasks import commit, finished_tasks, write_task
     from vecmill.validate.report import ValidationReport
+    from vecmill.writer.local import LocalBulkWriter
+    from vecmill.writer.remote import RemoteBulkWriter
+    from vecmill.writer.tasks import commit, finished_tasks, write_task
 
 __all__ = [
     "AsyncImportClient",
@@ -84,18 +84,18 @@ _LAZY = {
     "AsyncImportJob": "vecmill.importer.aclient",
     "ImportClient": "vecmill.importer.client",
     "ImportJob": "vecmill.importer.client",
-    "LocalBulkWriter": "vecmill.local_writer",
-    "RemoteBulkWriter": "vecmill.remote_writer",
+    "LocalBulkWriter": "vecmill.writer.local",
+    "RemoteBulkWriter": "vecmill.writer.remote",
     "Report": "vecmill.convert.report",
     "ValidationReport": "vecmill.validate.report",
     "abort_import": "vecmill.importer.calls",
     "bulk_import": "vecmill.importer.calls",
-    "commit": "vecmill.tasks",
+    "commit": "vecmill.writer.tasks",
     "commit_import": "vecmill.importer.calls",
     "get_import_progress": "vecmill.importer.calls",
-    "finished_tasks": "vecmill.tasks",
+    "finished_tasks": "vecmill.writer.tasks",
     "list_import_jobs": "vecmill.importer.calls",
-    "write_task": "vecmill.tasks",
+    "write_task": "vecmill.writer.tasks",
 }
 
 

@@ -72,7 +72,7 @@ class Manifest:
 
     @property
     def is_of_tasks(self) -> bool:
-        """Whether the files are those of tasks, in folders of theirs (`vecmill.tasks`), and not numbered."""
+        """Whether the files are those of tasks, in folders of theirs (`vecmill.writer.tasks`), and not numbered."""
         return any(not re.match("[0-9]+[./]", entry.path) for entry in self.files)
 
     @property

@@ -139,7 +139,7 @@ def import_command(
     quieten()
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.importer.session import Session, plan_import
-        from vecmill.upload import upload
+        from vecmill.output.upload import upload
 
         session = Session(
             src=src,

@@ -23,7 +23,7 @@ from vecmill.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from vecmill.inspection import ColumnFacts, Inspection
+    from vecmill.convert.inspect import ColumnFacts, Inspection
 
 _STEPS = "▁▂▃▄▅▆▇█"
 _PIPE_WIDTH = 160
@@ -56,7 +56,7 @@ def inspect_command(
     """
     text = parse_text(separator, null, header, names, types)
     with exit_codes(as_json=as_json, debug=debug):
-        from vecmill.inspection import inspect
+        from vecmill.convert.inspect import inspect
 
         with row_bar(None, shown=not as_json) as progress:
             found = inspect(src, limit=None if whole else limit, n_first=rows, kind=kind, text=text, progress=progress)

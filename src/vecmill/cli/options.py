@@ -189,7 +189,7 @@ def parse_text(
 
 def _check_type(column: str, word: str) -> None:
     from vecmill.errors import DataError
-    from vecmill.sources.texttypes import declared
+    from vecmill.sources.text.types import declared
 
     try:
         declared(column, word)

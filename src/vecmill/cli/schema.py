@@ -27,7 +27,7 @@ from vecmill.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from vecmill.schema import CollectionSchema
+    from vecmill.schema.collection import CollectionSchema
     from vecmill.sources import Source
 
 schema_app = typer.Typer(
@@ -73,8 +73,8 @@ def infer_command(
         raise typer.BadParameter("give at least one file", param_hint="SRC")
     text = parse_text(separator, null, header, names, types)
     with exit_codes(debug=debug):
+        from vecmill.convert.infer import infer
         from vecmill.convert.opening import cut, open_inputs, resolved
-        from vecmill.infer import infer
 
         source = cut(open_inputs(resolved(src or None), columns=columns, kind=kind, text=text), 0, limit)
         inference = infer(source, primary=primary)
@@ -89,7 +89,7 @@ def key_notes(source: Source, schema: CollectionSchema) -> list[str]:
     """Return a line for each column that could be the primary key: whether its values are unique."""
     from vecmill.convert.casts import plan_casts
     from vecmill.convert.duplicates import find_repeated
-    from vecmill.datatypes import DataType
+    from vecmill.types.datatypes import DataType
 
     casts = plan_casts(source, schema)
     notes = []
@@ -152,7 +152,7 @@ def show_command(
       vecmill schema show out/0f6f7a3e-...
     """
     with exit_codes(debug=debug):
-        from vecmill.schema_io import as_schema
+        from vecmill.schema.reading import as_schema
 
         known = as_schema(_schema_of(schema))
         known.verify()
@@ -162,7 +162,7 @@ def show_command(
 def _schema_of(path: str) -> Any:
     """Return what is in ``path``: the schema of a manifest, or the path itself, to be read as a schema."""
     from vecmill.convert.outputs import read_manifest
-    from vecmill.sinks.base import MANIFEST_NAME
+    from vecmill.store.sink import MANIFEST_NAME
 
     given = Path(path)
     folder = given.parent if given.name == MANIFEST_NAME else given

@@ -37,7 +37,7 @@ def upload_command(
       vecmill upload out/0f6f7a3e-... az://container --json
     """
     with exit_codes(as_json=as_json, debug=debug):
-        from vecmill.upload import upload
+        from vecmill.output.upload import upload
 
         with byte_bar("upload", shown=not quiet) as progress:
             try:

@@ -81,7 +81,7 @@ def validate_command(
         raise typer.BadParameter("give only one of --full, --sample and --headers", param_hint="--full")
     sep = {"\\t": "\t", "tab": "\t"}.get(sep or "", sep)
     with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
-        from vecmill.targets import TARGETS
+        from vecmill.schema.carriage import TARGETS
         from vecmill.validate import validate
 
         if target is not None and target not in TARGETS:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from vecmill.convert import vectors
-from vecmill.datatypes import DataType
 from vecmill.errors import DataError, SchemaError
-from vecmill.fields import FieldSchema
-from vecmill.schema import CollectionSchema
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.fields import FieldSchema
 from vecmill.sources.base import Column, Source, names_text
 from vecmill.sources.cast import Cast, JsonText, as_iso_text, cast_for
+from vecmill.types.datatypes import DataType
 
 Policy = Literal["safe", "unsafe"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecmill.errors import SchemaError, StoreError
-from vecmill.sinks.shared import SharedFolder, disk_path, open_shared
+from vecmill.store.place import SharedFolder, disk_path, open_shared
 
 if TYPE_CHECKING:
-    from vecmill.writer import BulkWriter
+    from vecmill.writer.api import BulkWriter
 
 PathLike = str | os.PathLike[str]
 
@@ -38,8 +38,8 @@ def open_writer(dst: PathLike, begun: str | None, **options: Any) -> tuple[BulkW
 
     ``options`` are those of `LocalBulkWriter`. Raises SchemaError, StoreError.
     """
-    from vecmill.local_writer import LocalBulkWriter
-    from vecmill.remote_writer import RemoteBulkWriter
+    from vecmill.writer.local import LocalBulkWriter
+    from vecmill.writer.remote import RemoteBulkWriter
 
     path, resume = disk_path(dst), begun is not None
     writer: BulkWriter

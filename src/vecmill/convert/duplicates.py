@@ -131,7 +131,7 @@ def _as_entries(name: str, values: Any, n: int) -> Array:
     import pyarrow as pa
     import pyarrow.types as t
 
-    from vecmill.arrow import plain_storage
+    from vecmill.encode.arrow import plain_storage
 
     array = plain_storage(values if isinstance(values, pa.Array) else pa.array(values))
     rows = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False)) if array.null_count else np.arange(n)
@@ -213,7 +213,7 @@ def without(batch: Mapping[str, Any], flags: Array) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.types as t
 
-    from vecmill.arrow import plain_storage
+    from vecmill.encode.arrow import plain_storage
 
     good = ~np.asarray(flags)
     mask = pa.array(good)

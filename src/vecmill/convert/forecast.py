@@ -11,8 +11,8 @@ from vecmill.convert.casts import cast_words
 from vecmill.convert.pump import Pump
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.reshape import Sliced
-from vecmill.fields import FieldSchema
 from vecmill.filetype import parse_file_type
+from vecmill.schema.fields import FieldSchema
 
 if TYPE_CHECKING:
     from vecmill.convert.job import Plan
@@ -62,7 +62,7 @@ def forecast(plan: Plan) -> Forecast:
 
     Raises DataError for a row among them that does not fit, unless bad rows are to be skipped.
     """
-    from vecmill.local_writer import LocalBulkWriter
+    from vecmill.writer.local import LocalBulkWriter
 
     source, settings = plan.source, plan.settings
     fields = {field.name: field for field in plan.schema.written_fields()}

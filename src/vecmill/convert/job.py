@@ -14,6 +14,7 @@ from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
 from vecmill.convert.destination import child, destination, open_writer, scratch_folder
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
+from vecmill.convert.infer import infer
 from vecmill.convert.opening import (
     Input,
     PathLike,
@@ -33,23 +34,22 @@ from vecmill.convert.report import Report
 from vecmill.convert.reshape import Unbroken
 from vecmill.errors import SchemaError, StoreError
 from vecmill.filetype import parse_file_type
-from vecmill.infer import infer
 from vecmill.manifest import Manifest
-from vecmill.schema import CollectionSchema
-from vecmill.schema_io import as_schema
-from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sinks.shared import SharedFolder, open_shared
+from vecmill.schema.carriage import TARGETS, check_target
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.reading import as_schema
 from vecmill.sources import Source, TextOptions
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
-from vecmill.targets import TARGETS, check_target
+from vecmill.store.place import SharedFolder, open_shared
+from vecmill.store.sink import MANIFEST_NAME
 from vecmill.validate.check import check_output
 from vecmill.validate.context import LEVELS, Level
 from vecmill.validate.entries import look_up_in
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
-    from vecmill.writer import BulkWriter
+    from vecmill.writer.api import BulkWriter
 
 OnError = Literal["stop", "skip"]
 

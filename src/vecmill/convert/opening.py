@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vecmill.convert.infer import NEW_KEY_NAMES
 from vecmill.convert.outputs import open_output, outputs_in, read_manifest
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
-from vecmill.datatypes import TYPES, DataType
 from vecmill.errors import DataError, SchemaError
-from vecmill.fields import FieldSchema
-from vecmill.infer import NEW_KEY_NAMES
 from vecmill.manifest import Manifest
-from vecmill.schema import CollectionSchema
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.fields import FieldSchema
 from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path
-from vecmill.sources.textstream import STDIN
+from vecmill.sources.text.stream import STDIN
+from vecmill.types.datatypes import TYPES, DataType
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | Any | None

@@ -13,12 +13,12 @@ from typing import Any
 from vecmill.convert.reshape import length
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import Manifest
-from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sinks.spool import checksum_of, mapped_file
 from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import Column, one_line
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.remote import AnyPath, inside, subfolders
+from vecmill.store.sink import MANIFEST_NAME
+from vecmill.store.spool import checksum_of, mapped_file
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

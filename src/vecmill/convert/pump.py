@@ -15,7 +15,7 @@ from vecmill.sources import Source
 from vecmill.sources.cast import Cast
 
 if TYPE_CHECKING:
-    from vecmill.writer import BulkWriter
+    from vecmill.writer.api import BulkWriter
 
 Progress = Callable[[int, int], object]
 Batch = Mapping[str, Any]

@@ -2,8 +2,8 @@
 
 `run_ranges` cuts the rows into jobs that can be pickled, hands them to ``spread`` (a pool of processes, a cluster),
 gathers what each has written, and commits one manifest. A job opens the inputs anew, with the schema that was found
-once. Each is a task of `vecmill.tasks`, so one that is killed, or comes twice, does no harm; and a later run with
-``resume`` takes over those that have come to their end.
+once. Each is a task of `vecmill.writer.tasks`, so one that is killed, or comes twice, does no harm; and a later run
+with ``resume`` takes over those that have come to their end.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from vecmill.convert.report import Report
 from vecmill.convert.reshape import Sliced
 from vecmill.errors import SchemaError, StoreError
 from vecmill.manifest import FileEntry, Manifest
-from vecmill.schema_io import as_schema
-from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sinks.bucket import Transfer
-from vecmill.sinks.shared import SharedFolder, open_shared
+from vecmill.schema.reading import as_schema
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath, is_url
-from vecmill.tasks import Finished, TaskWriter, commit, finished
+from vecmill.store.bucket import Transfer
+from vecmill.store.place import SharedFolder, open_shared
+from vecmill.store.sink import MANIFEST_NAME
+from vecmill.writer.tasks import Finished, TaskWriter, commit, finished
 
 _LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
 _MOST_SEGMENTS = 8  # of a range: what a worker that is lost has done in vain
@@ -150,9 +150,9 @@ def run_ranges(
 ) -> Report:
     """Write what was planned, in ranges that ``spread`` runs, ``n_workers`` of them at a time.
 
-    ``dst``: a folder that all workers see, or one of a bucket; see `vecmill.tasks.write_task`. The files come into a
-    folder of their own inside it. ``elsewhere``: relative paths mean something else where ranges are run, so they are
-    told absolute ones. With ``plan.settings.resume``, ranges that an earlier run of the same question has
+    ``dst``: a folder that all workers see, or one of a bucket; see `vecmill.writer.tasks.write_task`. The files come
+    into a folder of their own inside it. ``elsewhere``: relative paths mean something else where ranges are run, so
+    they are told absolute ones. With ``plan.settings.resume``, ranges that an earlier run of the same question has
     finished there are taken over.
 
     Inputs whose rows only reading can count (text, streams) are split between files, where there are several.

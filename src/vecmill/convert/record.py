@@ -13,10 +13,10 @@ from typing import Any
 from vecmill.convert.opening import folder_path
 from vecmill.convert.outputs import is_output_name
 from vecmill.convert.reshape import length, row_hashes
-from vecmill.sinks.shared import SharedFolder
 from vecmill.sources import Source, open_source
 from vecmill.sources.places import expand
 from vecmill.sources.remote import AnyPath, ObjectPath
+from vecmill.store.place import SharedFolder
 
 RECORD_NAME = "convert.json"
 FORMAT_VERSION = 1

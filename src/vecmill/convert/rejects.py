@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from vecmill.errors import DataError, StoreError
-from vecmill.sinks.shared import SharedFolder, disk_path
 from vecmill.sources import Source
 from vecmill.sources.base import one_line
+from vecmill.store.place import SharedFolder, disk_path
 
 REJECTS_NAME = "rejects.jsonl"
 

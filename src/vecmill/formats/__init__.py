@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json import dumps  # `json` is a module of this package
 from typing import Any
 
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
 from vecmill.formats.base import Format
-from vecmill.formats.csvrows import CsvFormat
-from vecmill.formats.jsonrows import JsonFormat, JsonLinesFormat
+from vecmill.formats.csv import CsvFormat
+from vecmill.formats.json import JsonFormat, JsonLinesFormat
 from vecmill.formats.npy import NpyFormat
-from vecmill.formats.parquet import ParquetFormat
-from vecmill.formats.parquet_meta import CODECS
-from vecmill.schema import CollectionSchema
+from vecmill.formats.parquet.meta import CODECS
+from vecmill.formats.parquet.segment import ParquetFormat
+from vecmill.schema.collection import CollectionSchema
 
 # pymilvus' config for CSV; taken and without effect in other formats, as there.
 _CSV_KEYS = {"sep", "nullkey"}
@@ -38,7 +38,7 @@ def open_format(file_type: BulkFileType, schema: CollectionSchema, config: Mappi
         codec = str(options.get("compression") or "none").lower()
         if codec not in CODECS:
             raise SchemaError(f"config 'compression' is {codec!r}, expected one of {', '.join(CODECS)}")
-        text = json.dumps(schema.to_dict(), ensure_ascii=False)
+        text = dumps(schema.to_dict(), ensure_ascii=False)
         return ParquetFormat(codec, options.get("compression_level"), {"vecmill.schema": text})
     if file_type == BulkFileType.CSV:
         return CsvFormat(config or {})

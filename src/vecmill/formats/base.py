@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol, runtime_checkable
 
-from vecmill.blocks import Span
+from vecmill.encode.blocks import Span
+from vecmill.encode.plan import ColumnPlan, FormatRules
 from vecmill.manifest import FileEntry
-from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.base import SinkFolder
+from vecmill.store.sink import SinkFolder
 
 
 class SegmentFiles(Protocol):

@@ -16,11 +16,11 @@ import numpy as np
 
 from vecmill._native import text as kernel
 from vecmill._native.npy import npy_header
-from vecmill.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
+from vecmill.encode.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
+from vecmill.encode.plan import ColumnPlan, FormatRules
 from vecmill.formats.base import fitting_rows
 from vecmill.manifest import FileEntry
-from vecmill.plan import ColumnPlan, FormatRules
-from vecmill.sinks.base import Mark, SinkFile, SinkFolder, undoing
+from vecmill.store.sink import Mark, SinkFile, SinkFolder, undoing
 
 _EXPAND_BYTES = 512 * 1024
 # Handing work to another thread and waiting for it takes about 0.2 ms, the check of this much three times that.

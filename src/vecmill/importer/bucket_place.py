@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from vecmill.errors import SchemaError
-from vecmill.sinks.bucket import Bucket, Transfer
-from vecmill.sinks.connect import open_bucket
-from vecmill.sinks.refusal import refusal
+from vecmill.store.bucket import Bucket, Transfer
+from vecmill.store.connect import open_bucket
+from vecmill.store.refusal import refusal
 from vecmill.validate.entries import Entry, object_entry
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vecmill.datatypes import TYPES, DataType
-from vecmill.fields import FieldSchema
 from vecmill.importer.request import Request
-from vecmill.schema import CollectionSchema
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.fields import FieldSchema
+from vecmill.types.datatypes import TYPES, DataType
 
 COLLECTIONS = "/v2/vectordb/collections/"
 

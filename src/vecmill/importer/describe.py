@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vecmill.errors import StoreError
-from vecmill.schema import CollectionSchema
-from vecmill.schema_io import as_schema
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.reading import as_schema
 
 TIMEOUT_S = 30.0
 

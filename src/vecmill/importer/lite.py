@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from vecmill.datatypes import DataType
 from vecmill.errors import ImportJobError, SchemaError
-from vecmill.fields import DYNAMIC_FIELD, FieldSchema
 from vecmill.importer.collection import indexes_of
-from vecmill.importer.output import Output
 from vecmill.importer.pym import connected, count, create_collection
-from vecmill.schema import CollectionSchema
-from vecmill.schema_io import as_schema
+from vecmill.output.opening import Output
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.fields import DYNAMIC_FIELD, FieldSchema
+from vecmill.schema.reading import as_schema
 from vecmill.sources import open_source
+from vecmill.types.datatypes import DataType
 
 BATCH_ROWS = 1_000
 

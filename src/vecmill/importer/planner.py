@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vecmill.errors import DataError, SchemaError
-from vecmill.manifest import Manifest
+from vecmill.output.opening import ImportFile
 
 GIB = 1 << 30
 GB = 10**9
@@ -48,20 +48,6 @@ def limits_of(target: str) -> Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportFile:
-    """What one inner list of a request holds: one file, or the NPY files of a set; ``paths`` as the server takes them.
-
-    ``number`` is that of the segment in the manifest, ``folder`` the path of the set (None for a single file).
-    """
-
-    number: int
-    paths: tuple[str, ...]
-    rows: int
-    n_bytes: int
-    folder: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """The import files of one request, number ``number`` (from 1) of its plan."""
 
@@ -82,24 +68,6 @@ class Batch:
     def paths(self) -> list[list[str]]:
         """The files, as `bulk_import` takes them."""
         return [list(file.paths) for file in self.files]
-
-
-def import_files(manifest: Manifest, address: Callable[[str], str]) -> list[ImportFile]:
-    """Return the import files of a manifest; ``address`` turns a path of the manifest into what the server takes."""
-    files = []
-    for segment in manifest.segments:
-        folders = {entry.path.rpartition("/")[0] for entry in segment.files}
-        in_folder = manifest.file_type.upper() in ("NUMPY", "NPY") and len(folders) == 1
-        files.append(
-            ImportFile(
-                number=segment.number,
-                paths=tuple(address(entry.path) for entry in segment.files),
-                rows=segment.rows,
-                n_bytes=sum(entry.bytes for entry in segment.files),
-                folder=address(folders.pop()) if in_folder else None,
-            )
-        )
-    return files
 
 
 def plan(files: Iterable[ImportFile], limits: Limits) -> list[Batch]:

@@ -9,7 +9,7 @@ from typing import Any
 from vecmill.errors import ImportJobError
 from vecmill.importer.collection import Index
 from vecmill.importer.grpc import missing_extra
-from vecmill.schema import CollectionSchema
+from vecmill.schema.collection import CollectionSchema
 
 TIMEOUT_S = 60.0
 _LOAD_S = 3600.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from vecmill.errors import ImportJobError
 from vecmill.importer.flows import Watch, Wish
-from vecmill.importer.jobs import Jobs
 from vecmill.importer.journal import ASKED, COMPLETED, CREATED, Entry, Journal
 from vecmill.importer.planner import Batch
 from vecmill.importer.reply import JobProgress, State
+from vecmill.importer.rest_jobs import Jobs
 from vecmill.importer.retry import Polling
 
 IN_FLIGHT = 8

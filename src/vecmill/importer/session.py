@@ -14,16 +14,16 @@ from vecmill.importer import collection as rest_collection
 from vecmill.importer.bucket_place import open_place
 from vecmill.importer.client import ImportClient
 from vecmill.importer.collection import indexes_of
-from vecmill.importer.jobs import GrpcJobs, Jobs, RestJobs
 from vecmill.importer.journal import Journal
 from vecmill.importer.loading import STALL_S, Patience, load
-from vecmill.importer.output import LocalPlace, Output, open_local, read_output
 from vecmill.importer.planner import Batch, limits_of, plan
 from vecmill.importer.reply import JobProgress, State
 from vecmill.importer.request import Request
+from vecmill.importer.rest_jobs import GrpcJobs, Jobs, RestJobs
 from vecmill.importer.run import IN_FLIGHT, JobResult, Settings, run
 from vecmill.importer.server import Server
-from vecmill.schema_io import as_schema
+from vecmill.output.opening import LocalPlace, Output, open_local, read_output
+from vecmill.schema.reading import as_schema
 
 _RELEASE_LINES = {"milvus-2.3": "2.3", "cloud": "cloud", "cloud-free": "cloud"}
 

@@ -16,12 +16,12 @@ from vecmill.errors import StoreError, VecmillError
 from vecmill.filetype import BulkFileType, parse_file_type
 from vecmill.formats import open_format
 from vecmill.manifest import FileEntry, Manifest
-from vecmill.schema_io import as_schema
-from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sinks.bucket import Transfer
-from vecmill.sinks.shared import open_shared
-from vecmill.targets import check_target
-from vecmill.tasks import SEGMENT_BYTES, commit, discard, write_task
+from vecmill.schema.carriage import check_target
+from vecmill.schema.reading import as_schema
+from vecmill.store.bucket import Transfer
+from vecmill.store.place import open_shared
+from vecmill.store.sink import MANIFEST_NAME
+from vecmill.writer.tasks import SEGMENT_BYTES, commit, discard, write_task
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what is milled here is nobody else's business
 try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vecmill.errors import DataError
 from vecmill.sources.base import Column, Place, Source, names_text
 from vecmill.sources.joined import Joined
-from vecmill.sources.textoptions import TextOptions
+from vecmill.sources.text.options import TextOptions
 
 if TYPE_CHECKING:
     from vecmill.sources.arrays import Array
@@ -65,7 +65,7 @@ def open_source(
     """
     from vecmill.sources.arrays import ArraySource
     from vecmill.sources.kinds import kind_named
-    from vecmill.sources.objects import is_object, open_object
+    from vecmill.sources.memory import is_object, open_object
     from vecmill.sources.places import expand, looks_like_arrays
 
     given = (
@@ -142,8 +142,8 @@ def _in_memory(table: Table) -> Callable[[Mapping[str, str], int | None], Source
 
 
 def _text_group(options: TextOptions, paths: Sequence[str | AnyPath], everything: bool) -> _Group:
-    from vecmill.sources.text import TextSource
-    from vecmill.sources.textfiles import TextFiles
+    from vecmill.sources.text.files import TextFiles
+    from vecmill.sources.text.source import TextSource
 
     files = TextFiles(paths, options)
     return _Group(

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from vecmill.datatypes import TYPES, DataType
 from vecmill.errors import DataError
+from vecmill.types.datatypes import TYPES, DataType
 
 Cast = Callable[[Any], Any]
 

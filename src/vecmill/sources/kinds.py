@@ -100,8 +100,8 @@ def folder_kind(path: AnyPath) -> Kind | None:
 
 
 def _kind_of_text(path: AnyPath) -> str | None:
-    from vecmill.sources.textfiles import kind_of_bytes
-    from vecmill.sources.textstream import Input
+    from vecmill.sources.text.files import kind_of_bytes
+    from vecmill.sources.text.stream import Input
 
     return kind_of_bytes(Input(path))
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vecmill.blobs import BlobFile, BucketBlob
 from vecmill.errors import DataError, StoreError
-from vecmill.sinks.bucket import Bucket, Transfer
-from vecmill.sinks.connect import open_bucket
-from vecmill.sinks.refusal import refusal
+from vecmill.store.blob import BlobFile, BucketBlob
+from vecmill.store.bucket import Bucket, Transfer
+from vecmill.store.connect import open_bucket
+from vecmill.store.refusal import refusal
 
 _URL = re.compile(r"(?:s3a?|gs|az|azure|abfss?|adl)://[^/]+")
 _BLOCK_BYTES = 4 << 20

@@ -10,25 +10,25 @@ from dataclasses import replace
 from threading import Event
 from typing import Any
 
-from vecmill.blobs import closing
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
 from vecmill.manifest import Manifest
-from vecmill.schema import CollectionSchema
-from vecmill.schema_io import as_schema
-from vecmill.targets import TARGETS
+from vecmill.schema.carriage import TARGETS
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.reading import as_schema
+from vecmill.store.blob import closing
 from vecmill.validate.checksums import PREFIX, ChecksummedBlob
 from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
-from vecmill.validate.csv_file import check_csv
 from vecmill.validate.entries import Entry, ImportFile, Inputs, Origin, check_separator
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import open_inputs
-from vecmill.validate.json_file import check_json
-from vecmill.validate.npy import check_set
-from vecmill.validate.parquet import check_parquet
+from vecmill.validate.npy.check import check_set
+from vecmill.validate.parquet.check import check_parquet
 from vecmill.validate.readers import Readers, readers_of
 from vecmill.validate.report import ValidationReport
 from vecmill.validate.stop import StoppableBlob
+from vecmill.validate.text.csv import check_csv
+from vecmill.validate.text.json import check_json
 
 MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
 _MAX_FILE_BYTES = 16 * 2**30

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vecmill._native.crc64 import crc64nvme, crc64nvme_combine
-from vecmill.blobs import BLOCK_BYTES, Blob, walk
+from vecmill.store.blob import BLOCK_BYTES, Blob, walk
 
 PREFIX = "crc64nvme:"
 

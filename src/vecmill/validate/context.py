@@ -6,10 +6,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vecmill.datatypes import fold_name
-from vecmill.fields import DYNAMIC_FIELD
-from vecmill.plan import ColumnPlan, FormatRules, plan_columns
-from vecmill.schema import CollectionSchema
+from vecmill.encode.plan import ColumnPlan, FormatRules, plan_columns
+from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.fields import DYNAMIC_FIELD
+from vecmill.types.datatypes import fold_name
 from vecmill.validate.findings import Findings
 
 Level = Literal["headers", "sample", "full"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vecmill.blobs import Blob, BucketBlob, LocalBlob
 from vecmill.filetype import BulkFileType
 from vecmill.manifest import FileEntry, Manifest
-from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sinks.bucket import Bucket
-from vecmill.sinks.refusal import refusal
-from vecmill.sinks.shared import BucketFolder, SharedFolder
+from vecmill.store.blob import Blob, BucketBlob, LocalBlob
+from vecmill.store.bucket import Bucket
+from vecmill.store.place import BucketFolder, SharedFolder
+from vecmill.store.refusal import refusal
+from vecmill.store.sink import MANIFEST_NAME
 
 ENDINGS: Mapping[str, BulkFileType] = {
     ".parquet": BulkFileType.PARQUET,

@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from vecmill.blobs import Blob, BucketBlob, LocalBlob, closing
 from vecmill.errors import DataError, SchemaError, StoreError
 from vecmill.manifest import Manifest
-from vecmill.sinks.base import MANIFEST_NAME
-from vecmill.sinks.bucket import Bucket, Transfer
-from vecmill.sinks.connect import open_bucket
-from vecmill.sinks.refusal import refusal
+from vecmill.store.blob import Blob, BucketBlob, LocalBlob, closing
+from vecmill.store.bucket import Bucket, Transfer
+from vecmill.store.connect import open_bucket
+from vecmill.store.refusal import refusal
+from vecmill.store.sink import MANIFEST_NAME
 from vecmill.validate.entries import ENDINGS, Entry, ImportFile, Inputs, local_entry, object_blob
 
 _MANIFEST_BYTES = 64 * 1024 * 1024

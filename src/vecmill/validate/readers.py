@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
-from vecmill.schema import CollectionSchema
-from vecmill.targets import TARGETS, check_target
+from vecmill.schema.carriage import TARGETS, check_target
+from vecmill.schema.collection import CollectionSchema
 from vecmill.validate.rule import Line
 
 # Servers from here on fill in defaults, and read NPY sets of collections with nullable fields.

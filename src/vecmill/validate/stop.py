@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Event
 
-from vecmill.blobs import Blob
+from vecmill.store.blob import Blob
 
 
 class Stopped(Exception):  # noqa: N818  a signal to the threads, which nobody sees

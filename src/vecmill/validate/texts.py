@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import finerows, scan
+from vecmill._native import row_check as finerows
+from vecmill._native import scan_check as scan
 from vecmill._native import text as text_kernel
-from vecmill.plan import JSON_MAX_BYTES, ColumnPlan
-from vecmill.timestamptz import is_finer_than_stored, timestamptz_problem
+from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.types.geometry import encode_wkt
+from vecmill.types.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings
-from vecmill.validate.json_text import KeysTwice, keys_of
-from vecmill.validate.sparse_form import sparse_problem
-from vecmill.wkt import encode_wkt
+from vecmill.validate.text.json_values import KeysTwice, keys_of
+from vecmill.validate.text.sparse import sparse_problem
 
 Array = NDArray[Any]
 _VALUE_KINDS = ("geometry", "timestamptz", "sparse")

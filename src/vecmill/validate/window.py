@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vecmill.blobs import BLOCK_BYTES, Blob
+from vecmill.store.blob import BLOCK_BYTES, Blob
 
 _MAX_MARK = 4096
 _BLANKS = re.compile(rb"[ \t\r\n]*")

@@ -1,0 +1,137 @@
+"""Numbers in text: spans of a buffer -> int64, float64, and matrices of float32 or int64.
+
+A column of text is spans: value ``i`` is ``buffer[starts[i]:ends[i]]``, or null where ``kinds[i]`` is 0; null rows
+become zeros. Every function returns (row, reason) of the first value that is none, (-1, OK) when all are fine.
+``lenient`` takes what NumPy and PostgreSQL print beside JSON's grammar: ``+1``, ``.5``, ``1.``, ``nan``, ``inf``, lists
+in braces or separated by blanks alone. Oracles: ``tests/oracles_text.py`` (``number_of``, ``integer_of``). All release
+the GIL.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memset
+
+cdef extern from "number_read_quick.h" nogil:
+    enum: VM_NUM_OK, VM_NUM_BAD, VM_NUM_LENGTH, VM_NUM_RANGE
+    enum: VM_POWER_MIN, VM_POWER_MAX
+    ctypedef double (*vm_hard_t)(const char *text, Py_ssize_t n) noexcept
+    uint64_t vm_powers[VM_POWER_MAX - VM_POWER_MIN + 1][2]
+    const uint8_t *vm_double(const uint8_t *p, const uint8_t *end, int lenient, vm_hard_t hard, double *out) noexcept
+    int vm_int64(const uint8_t *p, const uint8_t *end, int lenient, int64_t *out) noexcept
+    int vm_list(const uint8_t *p, const uint8_t *end, int lenient, int as_int, vm_hard_t hard, void *out,
+                Py_ssize_t dim, Py_ssize_t *found) noexcept
+    int vm_list_quick(const uint8_t *low, const uint8_t *p, const uint8_t *end, int lenient, vm_hard_t hard, float *out,
+                      Py_ssize_t dim) noexcept
+
+OK = VM_NUM_OK
+BAD = VM_NUM_BAD
+LENGTH = VM_NUM_LENGTH
+RANGE = VM_NUM_RANGE
+
+
+def _fill_powers():
+    # 128 bits of 5^q, rounded down; of its reciprocal for q < 0, rounded up (the method needs it so).
+    for q in range(VM_POWER_MIN, VM_POWER_MAX + 1):
+        if q >= 0:
+            value = 5 ** q << 128 >> (5 ** q).bit_length()
+        else:
+            bits = (5 ** -q).bit_length()
+            value = (1 << (bits + 127)) // 5 ** -q + 1
+        vm_powers[q - VM_POWER_MIN][0] = value >> 64
+        vm_powers[q - VM_POWER_MIN][1] = value & 0xFFFFFFFFFFFFFFFF
+
+
+_fill_powers()
+
+
+cdef double _hard(const char *text, Py_ssize_t n) noexcept with gil:
+    return float(text[:n])
+
+
+cdef int _check(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                const uint8_t[::1] kinds, Py_ssize_t rows) except -1:
+    cdef Py_ssize_t i
+    if not rows == starts.shape[0] == ends.shape[0] == kinds.shape[0]:
+        raise ValueError("starts, ends, kinds and out must be of one length")
+    for i in range(rows):
+        if kinds[i] and not 0 <= starts[i] <= ends[i] <= buffer.shape[0]:
+            raise ValueError(f"span {i} lies outside the buffer")
+    return 0
+
+
+def int64s_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                const uint8_t[::1] kinds, int64_t[::1] out, bint lenient):
+    """Parse integers exactly. RANGE: digits that int64 does not hold."""
+    cdef Py_ssize_t i, rows = out.shape[0]
+    cdef int reason = VM_NUM_OK
+    cdef const uint8_t *p
+    _check(buffer, starts, ends, kinds, rows)
+    if rows == 0 or buffer.shape[0] == 0:
+        return -1, VM_NUM_OK
+    p = &buffer[0]
+    with nogil:
+        for i in range(rows):
+            out[i] = 0
+            if kinds[i]:
+                reason = vm_int64(p + starts[i], p + ends[i], lenient, &out[i])
+                if reason:
+                    break
+    return (i if reason else -1), reason
+
+
+def float64s_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                  const uint8_t[::1] kinds, double[::1] out, bint lenient):
+    """Parse numbers as ``float(text)`` does."""
+    cdef Py_ssize_t i, rows = out.shape[0]
+    cdef int reason = VM_NUM_OK
+    cdef const uint8_t *p
+    _check(buffer, starts, ends, kinds, rows)
+    if rows == 0 or buffer.shape[0] == 0:
+        return -1, VM_NUM_OK
+    p = &buffer[0]
+    with nogil:
+        for i in range(rows):
+            out[i] = 0
+            if kinds[i] and vm_double(p + starts[i], p + ends[i], lenient, _hard, &out[i]) != p + ends[i]:
+                reason = VM_NUM_BAD
+                break
+    return (i if reason else -1), reason
+
+
+cdef tuple _lists(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                  const uint8_t[::1] kinds, uint8_t *out, Py_ssize_t rows, Py_ssize_t dim, bint lenient, bint as_int):
+    cdef Py_ssize_t i, found = 0, width = dim * (8 if as_int else 4)
+    cdef int reason = VM_NUM_OK
+    cdef const uint8_t *p
+    _check(buffer, starts, ends, kinds, rows)
+    if rows == 0 or buffer.shape[0] == 0:
+        return -1, VM_NUM_OK, 0
+    p = &buffer[0]
+    with nogil:
+        for i in range(rows):
+            if kinds[i]:
+                if not as_int and vm_list_quick(p, p + starts[i], p + ends[i], lenient, _hard,
+                                                <float *>(out + i * width), dim):
+                    continue
+                reason = vm_list(p + starts[i], p + ends[i], lenient, as_int, _hard, out + i * width, dim, &found)
+                if reason:
+                    break
+            else:
+                memset(out + i * width, 0, width)
+    return (i if reason else -1), reason, found
+
+
+def float32_lists_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                       const uint8_t[::1] kinds, float[:, ::1] out, bint lenient):
+    """Parse lists of ``out.shape[1]`` numbers as ``np.float32(float(text))`` does. Return (row, reason, values found).
+
+    LENGTH: a list of another length, which is the third value.
+    """
+    cdef uint8_t *first = <uint8_t *>&out[0, 0] if out.shape[0] and out.shape[1] else NULL
+    return _lists(buffer, starts, ends, kinds, first, out.shape[0], out.shape[1], lenient, False)
+
+
+def int64_lists_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                     const uint8_t[::1] kinds, int64_t[:, ::1] out, bint lenient):
+    """Parse lists of ``out.shape[1]`` integers. Return (row, reason, values found); see `float32_lists_into`."""
+    cdef uint8_t *first = <uint8_t *>&out[0, 0] if out.shape[0] and out.shape[1] else NULL
+    return _lists(buffer, starts, ends, kinds, first, out.shape[0], out.shape[1], lenient, True)

@@ -1,0 +1,302 @@
+"""A schema for data that come without one: every column of a `Source` is given the field type that holds it whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vecmill.errors import SchemaError
+from vecmill.schema.collection import MAX_LENGTH_BYTES, CollectionSchema, create_schema
+from vecmill.sources.base import Column, Source, names_text
+from vecmill.types.datatypes import DataType
+
+MIN_MAX_LENGTH = 256
+"""Least ``max_length`` (bytes) that is chosen, so that a collection made from a sample also takes what comes later."""
+
+_INT64_MAX = (1 << 63) - 1
+_KEY_NAMES = ("id", "pk")
+NEW_KEY_NAMES = ("id", "pk", "auto_id", "vecmill_id")
+_PEEK_ROWS = 1024
+_MOST_SHOWN = 12
+_FLAG_WORDS = {"is_primary": "primary key", "nullable": "nullable"}
+_NEEDS_SCHEMA = "give a schema (--schema) that says what it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A schema that was inferred, and one line per column (in order) that says what was chosen and why."""
+
+    schema: CollectionSchema
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a column becomes. ``scan`` asks for a pass over the column: its longest text, largest value, or nulls."""
+
+    column: Column
+    dtype: DataType
+    params: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+    scan: bool = False
+    nullable: bool = False
+    largest: int = 0
+
+
+def infer_schema(source: Source, *, primary: str | None = None) -> CollectionSchema:
+    """Return a schema that takes every column of ``source``; see `infer`."""
+    return infer(source, primary=primary).schema
+
+
+def infer(source: Source, *, primary: str | None = None) -> Inference:
+    """Choose a field for every column of ``source``, and say what was chosen.
+
+    The primary key is the column ``primary``; without one, a column ``id`` or ``pk`` of integers or text without
+    nulls; else the server makes one (auto-id INT64). Lists of floats become vectors, with the dim of the first row: the
+    writer refuses any row that differs. ``max_length`` is at least twice the longest text (a power of two, 256 to
+    65,535 bytes). A field is nullable when its column holds a null. Text columns, uint64, and columns whose footer does
+    not count nulls are read once to find out; vectors are not, beyond their first rows.
+
+    Raises SchemaError for a type that no field can hold or that has two meanings, naming the column; DataError and
+    StoreError when the source cannot be read.
+    """
+    choices = [_choose(column, source) for column in source.columns]
+    choices = _scan(source, choices)
+    key = _key(choices, primary)
+    schema = create_schema()
+    notes: list[str] = []
+    if key is None:
+        taken = {choice.column.name for choice in choices}
+        name = next(name for name in NEW_KEY_NAMES if name not in taken)
+        schema.add_field(name, DataType.INT64, is_primary=True, auto_id=True)
+        notes.append(f"{name}: primary key INT64 that the server assigns (auto_id), as no column can be it")
+    for choice in choices:
+        params: dict[str, Any] = dict(choice.params)
+        dtype = choice.dtype
+        if choice.dtype is DataType.VARCHAR:
+            params["max_length"] = _max_length(choice)
+        if choice is key:
+            params["is_primary"] = True
+            dtype = DataType.VARCHAR if dtype is DataType.VARCHAR else DataType.INT64
+        elif choice.nullable:
+            params["nullable"] = True
+        schema.add_field(choice.column.name, dtype, **params)
+        words = [dtype.name, *(f"{name} {value}" for name, value in params.items() if value is not True)]
+        words += [_FLAG_WORDS[name] for name, value in params.items() if value is True]
+        note = f" ({choice.note})" if choice.note else ""
+        notes.append(f"{choice.column.name}: {choice.column.type} -> {' '.join(words)}{note}")
+    if not any(one.spec.is_vector for one in schema.fields):
+        raise _no_vector(source, choices)
+    try:
+        schema.verify()
+    except SchemaError as err:
+        if err.field in {choice.column.name for choice in choices}:
+            err.add_note(f"--map NAME={err.field} (columns=) gives it another name")
+        raise
+    return Inference(schema, tuple(notes))
+
+
+def _no_vector(source: Source, choices: list[_Choice]) -> SchemaError:
+    """Return the error for columns of which none becomes a vector: what they are, and how one of them would."""
+    shown = ", ".join(f"{one.column.name} ({one.column.type}) -> {one.dtype.name}" for one in choices[:_MOST_SHOWN])
+    more = f" and {len(choices) - _MOST_SHOWN} more" if len(choices) > _MOST_SHOWN else ""
+    lists = [one.column for one in choices if _holds_numbers(one.column.type)]
+    way_out = "--map vector=emb.npy or --join (columns=, join=) brings vectors from another file"
+    if lists:
+        name, kind = lists[0].name, lists[0].type
+        dim = getattr(kind, "list_size", 0) or _first_length(lists[0], source)
+        way_out = (
+            f"lists of whole numbers become vectors by --type '{name}=vector({dim})' (types=) where the file is text, "
+            "else by a schema (--schema) that says so"
+        )
+    return SchemaError(
+        f"no column becomes a vector field, the server asks for at least one: {shown or 'no columns'}{more}; {way_out}"
+    )
+
+
+def _holds_numbers(kind: Any) -> bool:
+    import pyarrow.types as t
+
+    is_list = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
+    return bool(is_list and t.is_integer(kind.value_type))
+
+
+def _choose(column: Column, source: Source) -> _Choice:
+    """Return what the type of ``column`` becomes. Only lists are looked at: their dim is in their first row."""
+    import pyarrow.types as t
+
+    kind = column.type
+    is_json = False
+    while t.is_dictionary(kind) or hasattr(kind, "storage_type"):
+        is_json = is_json or getattr(kind, "extension_name", "") == "arrow.json"
+        kind = kind.value_type if t.is_dictionary(kind) else kind.storage_type
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        return _choose_list(column, kind, source)
+    dtype = DataType.JSON if is_json else _scalar_type(kind)
+    if dtype is None:
+        hint = _NEEDS_SCHEMA if t.is_binary(kind) or t.is_large_binary(kind) else "leave it out (columns=, --map)"
+        raise SchemaError(f"a column of type {column.type} becomes no field; {hint}", field=column.name)
+    choice = _checked(column, dtype, note="as ISO 8601 text" if t.is_temporal(kind) else "")
+    # How long a text is, and whether a uint64 is too large, is in no footer.
+    return replace(choice, scan=True) if t.is_uint64(kind) or dtype is DataType.VARCHAR else choice
+
+
+def _scalar_type(kind: Any) -> DataType | None:
+    import pyarrow.types as t
+
+    rules = (
+        (t.is_boolean, DataType.BOOL),
+        (t.is_float64, DataType.DOUBLE),
+        (t.is_floating, DataType.FLOAT),
+        (t.is_string, DataType.VARCHAR),
+        (t.is_large_string, DataType.VARCHAR),
+        (t.is_string_view, DataType.VARCHAR),
+        (t.is_timestamp, DataType.VARCHAR),
+        (t.is_date, DataType.VARCHAR),
+        (t.is_time, DataType.VARCHAR),
+        (t.is_struct, DataType.JSON),
+        (t.is_map, DataType.JSON),
+    )
+    if t.is_integer(kind):
+        # An unsigned type needs the next wider signed one; uint64 has none, and is looked at.
+        bits = kind.bit_width if t.is_signed_integer(kind) else min(64, 2 * kind.bit_width)
+        return DataType[f"INT{bits}"]
+    return next((dtype for is_kind, dtype in rules if is_kind(kind)), None)
+
+
+def _checked(column: Column, dtype: DataType, note: str = "") -> _Choice:
+    """Return a choice for a column whose nulls are counted in the footer, or have to be."""
+    import pyarrow.types as t
+
+    # Inside a struct or a list the count is not one of rows.
+    exact = not t.is_nested(column.type)
+    unknown = column.null_count is None or (column.null_count > 0 and not exact)
+    return _Choice(column, dtype, note=note, scan=unknown, nullable=exact and bool(column.null_count))
+
+
+def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
+    import pyarrow.types as t
+
+    element = kind.value_type
+    if t.is_fixed_size_binary(element) and element.byte_width == 2:
+        return _Choice(column, DataType.BFLOAT16_VECTOR, {"dim": kind.list_size}, note="NumPy's form of bfloat16")
+    fixed = t.is_fixed_size_list(kind)
+    if t.is_floating(element):
+        dtype = DataType.FLOAT16_VECTOR if t.is_float16(element) else DataType.FLOAT_VECTOR
+        note = "narrowed to float32" if t.is_float64(element) else ""
+    elif t.is_int8(element):
+        dtype, note = DataType.INT8_VECTOR, ""
+    elif fixed and (t.is_uint8(element) or t.is_boolean(element)):
+        if t.is_uint8(element) and not _zeros_and_ones(column, source):
+            raise SchemaError(
+                f"{kind.list_size} uint8 a row may be packed bits of a binary vector or numbers; {_NEEDS_SCHEMA}",
+                field=column.name,
+            )
+        dtype, note = DataType.BINARY_VECTOR, "one dimension per 0 or 1"
+    else:
+        return _checked(column, DataType.JSON, note="a list, as JSON text; a schema may make it an ARRAY")
+    dim = kind.list_size if fixed else _first_length(column, source)
+    choice = _checked(column, dtype, note=note)
+    # A pass over all vectors only if the footer counts nulls among them.
+    return replace(choice, params={"dim": dim}, scan=bool(column.null_count))
+
+
+def _first_length(column: Column, source: Source) -> int:
+    """Return the length of the first list that is neither null nor empty."""
+    import pyarrow.compute as pc
+
+    for batch in source.batches([column.name], batch_rows=_PEEK_ROWS):
+        longest = pc.max(pc.list_value_length(batch[column.name])).as_py()
+        if longest:
+            lengths = pc.list_value_length(batch[column.name]).to_pylist()
+            return int(next(length for length in lengths if length))
+    raise SchemaError("no row tells the dim of the vectors; give a schema (--schema)", field=column.name)
+
+
+def _zeros_and_ones(column: Column, source: Source) -> bool:
+    import numpy as np
+
+    for batch in source.batches([column.name], batch_rows=_PEEK_ROWS):
+        values = batch[column.name]
+        flat = values if isinstance(values, np.ndarray) else np.asarray(values.flatten())
+        return bool(flat.size) and int(flat.max()) <= 1
+    return False
+
+
+def _scan(source: Source, choices: list[_Choice]) -> list[_Choice]:
+    """Read the columns that have to be read, all in one pass: nulls, the longest text in bytes, the largest uint64."""
+    wanted = [choice.column.name for choice in choices if choice.scan]
+    largest = dict.fromkeys(wanted, 0)
+    nulls = dict.fromkeys(wanted, 0)
+    for batch in source.batches(wanted) if wanted else _nothing():
+        for name in wanted:
+            nulls[name] += getattr(batch[name], "null_count", 0)
+            largest[name] = max(largest[name], _largest(batch[name]))
+    done = []
+    for choice in choices:
+        name = choice.column.name
+        if name not in largest:
+            done.append(choice)
+            continue
+        if choice.dtype is DataType.INT64 and largest[name] > _INT64_MAX:
+            raise SchemaError(f"a column of type uint64 holds {largest[name]}, INT64 ends at {_INT64_MAX}", field=name)
+        done.append(replace(choice, nullable=nulls[name] > 0, largest=largest[name]))
+    return done
+
+
+def _nothing() -> Iterator[dict[str, Any]]:
+    yield from ()
+
+
+def _largest(values: Any) -> int:
+    """Return the most bytes of a text, or the largest unsigned integer, of one batch of a column; else 0."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    if isinstance(values, np.ndarray):
+        return int(values.max()) if values.dtype.kind == "u" and values.size else 0
+    if t.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if t.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    if t.is_string(values.type) or t.is_large_string(values.type):
+        values = pc.binary_length(values)
+    elif not t.is_unsigned_integer(values.type):
+        return 0
+    return int(pc.max(values).as_py() or 0)
+
+
+def _max_length(choice: _Choice) -> int:
+    if choice.largest > MAX_LENGTH_BYTES:
+        reason = (
+            f"its longest text has {choice.largest} bytes, VARCHAR holds {MAX_LENGTH_BYTES}; give a schema (--schema) "
+        )
+        reason += "that makes it TEXT, or VARCHAR with on_error=skip (--on-error skip) to leave longer ones out"
+        raise SchemaError(reason, field=choice.column.name)
+    roomy = 1 << (2 * choice.largest - 1).bit_length() if choice.largest else 0
+    return max(MIN_MAX_LENGTH, min(roomy, MAX_LENGTH_BYTES))
+
+
+def _key(choices: list[_Choice], primary: str | None) -> _Choice | None:
+    """Return the column that is the primary key, or None when the server has to make one."""
+    by_name = {choice.column.name: choice for choice in choices}
+    if primary is None:
+        found = (by_name.get(name) for name in _KEY_NAMES)
+        return next((choice for choice in found if choice is not None and _key_problem(choice) is None), None)
+    if primary not in by_name:
+        raise SchemaError(
+            f"there is no column of this name to be the primary key, only {names_text(list(by_name))}", field=primary
+        )
+    problem = _key_problem(by_name[primary])
+    if problem is not None:
+        raise SchemaError(f"cannot be the primary key: {problem}", field=primary)
+    return by_name[primary]
+
+
+def _key_problem(choice: _Choice) -> str | None:
+    if choice.dtype not in (DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64, DataType.VARCHAR):
+        return f"expected integers or text, got {choice.column.type}"
+    return "it holds nulls" if choice.nullable else None

@@ -1,0 +1,297 @@
+"""What is in a source, or in vecmill's own output: columns, sizes, nulls, ranges, norms, first rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vecmill.convert.opening import Input, check_text_options, folder_path, open_inputs, resolved
+from vecmill.convert.outputs import open_output, read_manifest
+from vecmill.convert.rejects import value_text
+from vecmill.convert.reshape import length
+from vecmill.convert.vectors import rows_as_matrix
+from vecmill.errors import DataError
+from vecmill.manifest import Manifest
+from vecmill.schema.reading import as_schema
+from vecmill.sources import TextOptions
+from vecmill.sources.base import Column, Source
+from vecmill.types.datatypes import DataType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+Progress = Callable[[int, int], object]
+
+SAMPLE_ROWS = 100_000
+"""Rows that are read unless more are asked for."""
+
+_BINS = 16
+_KEPT = 1 << 16
+_PACKED = {
+    DataType.FLOAT16_VECTOR: "float16",
+    DataType.BFLOAT16_VECTOR: "bfloat16",
+    DataType.BINARY_VECTOR: "bits",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """One column, as far as it was read.
+
+    Attributes
+    ----------
+    name, type: of the column; the type in Arrow's words, or the field's where a manifest tells it.
+    nulls: rows without a value.
+    measure: what is measured: "value", "norm" of a vector, "bytes" of a text, "items" of a list; "" for nothing.
+    least, most, mean: of the measure; None where no row has one. NaN and infinite values are left out.
+    odd: rows with NaN or infinity.
+    dims: least and most elements of a vector or list, None for others.
+    histogram: rows of 16 even steps from least to most; of a sample where there are very many rows.
+    """
+
+    name: str
+    type: str
+    nulls: int
+    measure: str
+    least: float | None
+    most: float | None
+    mean: float | None
+    odd: int
+    dims: tuple[int, int] | None
+    histogram: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What `inspect` found.
+
+    ``kind`` is "output" for what vecmill wrote, else "source". ``rows`` is None where only reading to the end could
+    tell, and that was not done; ``rows_read`` says how many rows the facts stand for. ``files`` and ``segments``
+    count those of an output. ``first_rows`` are shortened texts by column.
+    """
+
+    path: str
+    kind: str
+    rows: int | None
+    rows_read: int
+    n_bytes: int
+    columns: tuple[ColumnFacts, ...]
+    first_rows: tuple[dict[str, str | None], ...]
+    file_type: str | None = None
+    segments: int | None = None
+    files: int | None = None
+    schema: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, fit for JSON."""
+        return dataclasses.asdict(self)
+
+
+def inspect(
+    src: Input,
+    *,
+    limit: int | None = SAMPLE_ROWS,
+    n_first: int = 3,
+    kind: str | None = None,
+    text: TextOptions | None = None,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Describe a source, or a folder that vecmill wrote, from its first ``limit`` rows; None reads all.
+
+    Raises DataError and StoreError as `open_source` does.
+    """
+    manifest: Manifest | None = None
+    if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
+        src = src[0]
+    src = resolved(src)
+    if isinstance(src, str | Path) and (manifest := read_manifest(folder_path(src))) is not None:
+        check_text_options(text, (src,), kind)
+        source = open_output(folder_path(src), manifest, text)
+    else:
+        source = open_inputs(src, kind=kind, text=text)
+    types = _field_types(manifest)
+    gathered = [_Gathered(column, types.get(column.name)) for column in source.columns]
+    first: list[dict[str, str | None]] = []
+    n_rows, ended = _read(source, gathered, first, n_first, limit, progress)
+    found = Inspection(
+        path=str(src),
+        kind="source" if manifest is None else "output",
+        rows=n_rows if ended else source.n_rows,
+        rows_read=n_rows,
+        n_bytes=source.n_bytes,
+        columns=tuple(one.facts() for one in gathered),
+        first_rows=tuple(first),
+    )
+    if manifest is None:
+        return found
+    return dataclasses.replace(
+        found, file_type=manifest.file_type, n_bytes=manifest.n_bytes, segments=len(manifest.segments),
+        files=len(manifest.files), schema=dict(manifest.schema),
+    )  # fmt: skip
+
+
+def _field_types(manifest: Manifest | None) -> dict[str, DataType]:
+    if manifest is None:
+        return {}
+    return {field.name: field.spec.dtype for field in as_schema(manifest.schema).written_fields()}
+
+
+def _read(
+    source: Source,
+    gathered: Sequence[_Gathered],
+    first: list[dict[str, str | None]],
+    n_first: int,
+    limit: int | None,
+    progress: Progress | None,
+) -> tuple[int, bool]:
+    n_rows = n_bytes = 0
+    batches = source.batches()
+    while limit is None or n_rows < limit:
+        batch = next(batches, None)
+        if batch is None:
+            return n_rows, True
+        n = length(batch) if limit is None else min(length(batch), limit - n_rows)
+        for row in range(min(n, n_first - len(first))):
+            first.append({name: value_text(values, row) for name, values in batch.items()})
+        for one in gathered:
+            one.add(batch[one.column.name][:n])
+        n_rows += n
+        n_bytes += sum(values.nbytes for values in batch.values())
+        if progress is not None:
+            progress(n_rows, n_bytes)
+    return n_rows, n_rows == source.n_rows
+
+
+class _Gathered:
+    """What is known of one column so far."""
+
+    def __init__(self, column: Column, dtype: DataType | None) -> None:
+        self.column = column
+        self._dtype = dtype
+        self._measure = ""
+        self._nulls = self._odd = self._count = 0
+        self._sum = 0.0
+        self._least: float | None = None
+        self._most: float | None = None
+        self._dims: tuple[int, int] | None = None
+        self._kept: list[Array] = []
+        self._n_kept, self._stride = 0, 1
+
+    def add(self, values: Any) -> None:
+        """Take the values of one batch."""
+        import numpy as np
+
+        self._nulls += getattr(values, "null_count", 0)
+        measure, measured, dims = measured_values(values, self._dtype)
+        self._measure = measure or self._measure
+        if dims is not None:
+            self._dims = dims if self._dims is None else (min(self._dims[0], dims[0]), max(self._dims[1], dims[1]))
+        if measured is None:
+            return
+        good = measured[np.isfinite(measured)]
+        self._odd += len(measured) - len(good)
+        if not len(good):
+            return
+        low, high = float(good.min()), float(good.max())
+        self._least = low if self._least is None else min(self._least, low)
+        self._most = high if self._most is None else max(self._most, high)
+        self._sum += float(good.sum())
+        self._count += len(good)
+        self._kept.append(good[:: self._stride])
+        self._n_kept += len(self._kept[-1])
+        if self._n_kept > 2 * _KEPT:  # every other one is enough for a histogram
+            self._kept = [np.concatenate(self._kept)[::2]]
+            self._n_kept, self._stride = len(self._kept[0]), self._stride * 2
+
+    def facts(self) -> ColumnFacts:
+        """Return them as a value."""
+        import numpy as np
+
+        histogram: tuple[int, ...] = ()
+        if self._kept and self._least is not None and self._most is not None and self._least < self._most:
+            counts, _ = np.histogram(np.concatenate(self._kept), bins=_BINS, range=(self._least, self._most))
+            histogram = tuple(counts.tolist())
+        return ColumnFacts(
+            name=self.column.name,
+            type=self._dtype.name if self._dtype is not None else str(self.column.type),
+            nulls=self._nulls,
+            measure=self._measure,
+            least=self._least,
+            most=self._most,
+            mean=self._sum / self._count if self._count else None,
+            odd=self._odd,
+            dims=self._dims,
+            histogram=histogram,
+        )
+
+
+def measured_values(values: Any, dtype: DataType | None = None) -> tuple[str, Array | None, tuple[int, int] | None]:
+    """Return what is measured of a column's values (see `ColumnFacts`), float64 a row, and the range of dims.
+
+    ``dtype`` is that of the field, which tells what packed bytes are.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    from vecmill.encode.arrow import plain_storage
+
+    if not isinstance(values, np.ndarray):
+        values = plain_storage(values).drop_null()
+        kind = values.type
+        if t.is_boolean(kind):
+            return "value", values.cast("uint8").to_numpy().astype(np.float64), None
+        if t.is_integer(kind) or t.is_floating(kind):
+            return "value", values.to_numpy(zero_copy_only=False).astype(np.float64), None
+        if t.is_string(kind) or t.is_large_string(kind):
+            return "bytes", pc.binary_length(values).to_numpy(zero_copy_only=False).astype(np.float64), None
+        packed = _packed(values, dtype)
+        if packed is None:
+            if not (t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)):
+                return "", None, None
+            lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
+            dims = (int(lengths.min()), int(lengths.max())) if len(lengths) else None
+            is_numbers = t.is_integer(kind.value_type) or t.is_floating(kind.value_type)
+            if not is_numbers or dims is None or dims[0] != dims[1] or not dims[0]:
+                return "items", lengths.astype(np.float64), dims
+            packed = rows_as_matrix(values)
+        values = packed
+    elif dtype in _PACKED and values.dtype == np.uint8:
+        values = _unpacked(values, dtype)
+    if values.ndim == 1:
+        is_number = values.dtype.kind in "biuf"
+        return ("value", values.astype(np.float64), None) if is_number else ("", None, None)
+    dims = (values.shape[1], values.shape[1])
+    wide = values.astype(np.float64)
+    return "norm", np.sqrt(np.einsum("ij,ij->i", wide, wide)), dims
+
+
+def _packed(values: Any, dtype: DataType | None) -> Array | None:
+    """Return the vectors of a column of packed bytes as a matrix of numbers, None for any other column."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    is_bytes = t.is_binary(values.type) or t.is_large_binary(values.type) or t.is_fixed_size_binary(values.type)
+    if dtype not in _PACKED or not is_bytes or not len(values):
+        return None
+    rows = values.cast(pa.large_binary()).to_pylist()
+    if len({len(row) for row in rows}) != 1:
+        raise DataError(expected="vectors of one length", got="several")
+    return _unpacked(np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1), dtype)
+
+
+def _unpacked(raw: Array, dtype: DataType | None) -> Array:
+    import numpy as np
+
+    raw = np.ascontiguousarray(raw)
+    if dtype is DataType.FLOAT16_VECTOR:
+        return raw.view(np.float16)
+    if dtype is DataType.BFLOAT16_VECTOR:
+        return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return np.unpackbits(raw, axis=1)

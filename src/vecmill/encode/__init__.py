@@ -1,0 +1,1 @@
+"""A caller's data to blocks of column bytes."""

@@ -1,0 +1,224 @@
+"""Arrow arrays -> NumPy views of the same memory. The only place that reads Arrow's buffers.
+
+Takes every layout that Arrow has for a kind of value (list, large_list, fixed_size_list, string, large_string,
+string_view, dictionary, ...), sliced or not. pyarrow is imported where it is used: a caller without Arrow never pays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from vecmill.encode.blocks import Bytes
+from vecmill.encode.misfit import Misfit
+from vecmill.encode.plan import ColumnPlan
+
+PaArray = Any
+
+
+def plain_storage(array: PaArray) -> PaArray:
+    """Strip what only changes the looks of an array: extension types, dictionaries, runs, views of strings."""
+    import pyarrow as pa
+    import pyarrow.types as pt
+
+    while isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pt.is_run_end_encoded(array.type):
+        from pyarrow.compute import run_end_decode
+
+        array = run_end_decode(array)
+    if pt.is_dictionary(array.type):
+        # Not dictionary_decode: Arrow cannot decode a dictionary of string_view, which Polars gives for categories.
+        array = plain_storage(array.dictionary).take(array.indices)
+    if pt.is_string_view(array.type):
+        array = array.cast(pa.large_string())
+    elif pt.is_binary_view(array.type):
+        array = array.cast(pa.large_binary())
+    return array
+
+
+def validity_of(array: PaArray) -> Bytes | None:
+    """Return 0/1 a row, or None where no row is null."""
+    if array.null_count == 0:
+        return None
+    valid: Bytes = array.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8)
+    return valid
+
+
+def _view(buffer: Any, dtype: Any, start: int, count: int) -> NDArray[Any]:
+    """View ``count`` elements of an Arrow buffer from ``start`` on; an absent buffer holds zeros."""
+    dtype = np.dtype(dtype)
+    if buffer is None or buffer.size == 0:  # of no rows, at whatever offset
+        return np.zeros(count, dtype)
+    return np.frombuffer(buffer, dtype=dtype, count=count, offset=start * dtype.itemsize)
+
+
+def fixed_from_arrow(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
+    """Return (n,) scalars or (n, m) vectors of a plain array in their own type; null rows hold zeros.
+
+    A view wherever no row is null. Raises Misfit for a type that has no place in the field, a ragged list (with its
+    row), or a null element.
+    """
+    import pyarrow.types as pt
+
+    kind = array.type
+    if pt.is_null(kind):
+        return np.zeros((len(array), plan.dim) if plan.is_vector else len(array), plan.element)
+    if plan.is_vector:
+        return _vectors(plan, array)
+    if pt.is_boolean(kind):
+        filled = array.fill_null(False) if array.null_count else array
+        return np.asarray(filled.to_numpy(zero_copy_only=False))
+    if not (pt.is_integer(kind) or pt.is_floating(kind)):
+        raise Misfit(plan.expected, f"Arrow values of type {kind}")
+    values = _view(array.buffers()[1], kind.to_pandas_dtype(), array.offset, len(array))
+    valid = validity_of(array)
+    return values if valid is None else np.where(valid.astype(bool), values, values.dtype.type(0))
+
+
+def _vectors(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
+    import pyarrow.types as pt
+
+    kind, n = array.type, len(array)
+    valid = validity_of(array)
+    buffers = array.buffers()
+    if pt.is_fixed_size_binary(kind):
+        width = kind.byte_width
+        matrix = _view(buffers[1], np.uint8, array.offset * width, n * width).reshape(n, width)
+        return _zero_nulls(matrix, valid)
+    if pt.is_binary(kind) or pt.is_large_binary(kind):
+        offsets = _view(buffers[1], np.int64 if pt.is_large_binary(kind) else np.int32, array.offset, n + 1)
+        whole = _view(buffers[2], np.uint8, 0, 0 if buffers[2] is None else buffers[2].size)
+        return _ragged(plan, offsets[:-1], np.diff(offsets), valid, whole, plan.width, "bytes")
+    if not is_list(kind):
+        raise Misfit(plan.expected, f"Arrow values of type {kind}")
+    starts, lengths, values = list_layout(array)
+    if pt.is_fixed_size_list(kind):
+        size = kind.list_size
+        child = plain_storage(values.slice(array.offset * size, n * size))
+        _refuse_null(plan, child, starts - array.offset * size, lengths, valid)
+        return _zero_nulls(_elements(plan, child).reshape(n, size), valid)
+    used = starts if valid is None else starts[valid.astype(bool)]
+    ends = starts + lengths if valid is None else (starts + lengths)[valid.astype(bool)]
+    first, last = (int(used.min()), int(ends.max())) if len(used) else (0, 0)
+    child = plain_storage(values.slice(first, last - first))
+    _refuse_null(plan, child, starts - first, lengths, valid)
+    return _ragged(plan, starts - first, lengths, valid, _elements(plan, child), plan.dim, "values")
+
+
+def is_list(kind: Any) -> bool:
+    """Whether an Arrow type is one of lists, of any layout."""
+    import pyarrow.types as pt
+
+    of_lists = (pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view)
+    return any(one(kind) for one in of_lists)
+
+
+def is_struct_of(kind: Any, names: list[str]) -> bool:
+    """Whether an Arrow type is a struct of exactly these members, in any order."""
+    import pyarrow.types as pt
+
+    return pt.is_struct(kind) and sorted(field.name for field in kind) == sorted(names)
+
+
+def list_layout(array: PaArray) -> tuple[NDArray[Any], NDArray[Any], PaArray]:
+    """Return (starts (n,), lengths (n,), values) of an array of lists; those of null rows mean nothing."""
+    import pyarrow.types as pt
+
+    kind, n, buffers = array.type, len(array), array.buffers()
+    if pt.is_fixed_size_list(kind):
+        return (array.offset + np.arange(n)) * kind.list_size, np.full(n, kind.list_size), array.values
+    wide = np.int64 if pt.is_large_list(kind) or pt.is_large_list_view(kind) else np.int32
+    if pt.is_list_view(kind) or pt.is_large_list_view(kind):
+        # Not by Arrow's cast to large_list, which gives empty lists behind a null (26.0.1).
+        starts, lengths = (_view(buffers[i], wide, array.offset, n) for i in (1, 2))
+        return starts, lengths, array.values
+    offsets = _view(buffers[1], wide, array.offset, n + 1)
+    return offsets[:-1], np.diff(offsets), array.values
+
+
+def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:
+    """Return the flat elements of a list column; null ones hold anything."""
+    import pyarrow.types as pt
+
+    kind = child.type
+    if pt.is_boolean(kind) and plan.kind == "binary_vector":
+        filled = child.fill_null(False) if child.null_count else child
+        return np.asarray(filled.to_numpy(zero_copy_only=False))
+    if pt.is_integer(kind) or pt.is_floating(kind):
+        return _view(child.buffers()[1], kind.to_pandas_dtype(), child.offset, len(child))
+    if pt.is_null(kind):
+        return np.zeros(len(child), plan.element)
+    raise Misfit(plan.expected, f"Arrow lists of type {kind}")
+
+
+def _refuse_null(
+    plan: ColumnPlan, child: PaArray, starts: NDArray[Any], lengths: NDArray[Any], valid: Bytes | None
+) -> None:
+    """Refuse a null element, unless its whole row is null."""
+    if child.null_count == 0:
+        return
+    present = np.asarray(child.is_valid().to_numpy(zero_copy_only=False))
+    for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+        if (valid is None or valid[row]) and not present[start : start + length].all():
+            raise Misfit(plan.expected, "a null element", row)
+
+
+def _ragged(
+    plan: ColumnPlan,
+    starts: NDArray[Any],
+    lengths: NDArray[Any],
+    valid: Bytes | None,
+    values: NDArray[Any],
+    expected: int,
+    unit: str,
+) -> NDArray[Any]:
+    """Give lists of one length as a matrix. Binary and half vectors as bytes have lengths of their own."""
+    n = len(starts)
+    rows = np.arange(n) if valid is None else np.flatnonzero(valid)
+    used = lengths if valid is None else lengths[rows]
+    size = expected
+    if unit == "values" and len(used) and int(used[0]) == plan.width and values.dtype == np.uint8:
+        size = plan.width
+    if (used != size).any():
+        row = int(rows[np.argmax(used != size)])
+        raise Misfit(f"{size} {unit}" if unit == "bytes" else plan.expected, f"{int(lengths[row])} {unit}", row)
+    if not len(rows):
+        return np.zeros((n, size), values.dtype)
+    begins = starts[rows]
+    first, end = int(begins[0]), int(begins[0]) + len(rows) * size
+    if (begins == np.arange(first, end, size)).all():  # one behind the other, as most makers lay them out
+        dense = values[first:end].reshape(len(rows), size)
+    else:
+        dense = sliding_window_view(values, size)[begins]
+    if valid is None:
+        return dense
+    matrix = np.zeros((n, size), values.dtype)
+    matrix[rows] = dense
+    return matrix
+
+
+def _zero_nulls(matrix: NDArray[Any], valid: Bytes | None) -> NDArray[Any]:
+    if valid is None:
+        return matrix
+    return np.where(valid.astype(bool)[:, None], matrix, matrix.dtype.type(0))
+
+
+def text_from_arrow(plan: ColumnPlan, array: PaArray) -> tuple[NDArray[Any], Bytes]:
+    """Return (offsets (n + 1,) int32 or int64, data) of a plain string array, views of its memory; nulls are empty."""
+    import pyarrow.types as pt
+
+    kind, n = array.type, len(array)
+    if pt.is_null(kind):
+        return np.zeros(n + 1, np.int32), np.empty(0, np.uint8)
+    if not (pt.is_string(kind) or pt.is_large_string(kind)):
+        raise Misfit(plan.expected, f"Arrow values of type {kind}")
+    buffers = array.buffers()
+    offsets = _view(buffers[1], np.int64 if pt.is_large_string(kind) else np.int32, array.offset, n + 1)
+    if array.null_count and np.diff(offsets)[~np.asarray(array.is_valid())].any():
+        return text_from_arrow(plan, array.fill_null(""))  # a null may have bytes beneath it: they are nobody's
+    data = np.empty(0, np.uint8) if buffers[2] is None else np.frombuffer(buffers[2], np.uint8)
+    return offsets, data

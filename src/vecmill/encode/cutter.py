@@ -1,0 +1,106 @@
+"""Rows of a batch on their way: parts of its columns, as columns of a span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vecmill.encode.batch import Batch
+from vecmill.encode.blocks import FixedBlock, Span, SpanColumn, VariableBlock
+from vecmill.encode.columns import FixedSource, MetaText, Source, VariableSource, open_column
+from vecmill.encode.misfit import Misfit
+from vecmill.encode.plan import ColumnPlan
+from vecmill.encode.refusals import unknown_field
+from vecmill.schema.collection import DYNAMIC_FIELD, CollectionSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a source, as a column of a span."""
+
+    plan: ColumnPlan
+    source: FixedSource
+    start: int
+    stop: int
+
+    def blocks(self) -> Iterator[FixedBlock]:
+        """See FixedColumn. Raises FieldMisfit."""
+        try:
+            yield from self.source.blocks(self.start, self.stop)
+        except Misfit as misfit:
+            raise FieldMisfit(self.plan, misfit) from misfit.__cause__
+
+    @property
+    def releases_gil(self) -> bool:
+        """See FixedColumn."""
+        return self.source.releases_gil
+
+    def rows(self, start: int, stop: int) -> Part:
+        """See FixedColumn."""
+        return Part(self.plan, self.source, self.start + start, self.start + stop)
+
+
+class FieldMisfit(Exception):  # noqa: N818  a signal between layers
+    """A Misfit on its way up, with its field."""
+
+    def __init__(self, plan: ColumnPlan, misfit: Misfit) -> None:
+        super().__init__(plan.name, misfit)
+        self.plan = plan
+        self.misfit = misfit
+
+
+class BatchCutter:
+    """Makes spans of the batches of one writer. ``text_bytes``: text of one column that is encoded at once."""
+
+    def __init__(self, schema: CollectionSchema, plans: Sequence[ColumnPlan], text_bytes: int) -> None:
+        self._fields = {one.name for one in schema.fields}
+        self._plans = plans
+        self._text_bytes = text_bytes
+
+    def sources(self, batch: Batch, first_row: int) -> list[Source]:
+        """Return the columns of a batch in the order of the plans. Raises DataError."""
+        names = {plan.name for plan in self._plans}
+        extras = {name: column for name, column in batch.columns.items() if name not in names}
+        has_meta = self._plans[-1].kind == "meta"
+        for name in extras:
+            if not has_meta or name in self._fields:
+                raise unknown_field(name, self._fields, None)
+        if has_meta and DYNAMIC_FIELD in batch.columns:
+            extras[DYNAMIC_FIELD] = batch.columns[DYNAMIC_FIELD]
+        sources: list[Source] = []
+        for plan in self._plans:
+            try:
+                if plan.kind == "meta" and extras:
+                    sources.append(MetaText(plan, extras))
+                else:
+                    sources.append(open_column(plan, batch.columns.get(plan.name), batch.n_rows))
+            except Misfit as misfit:
+                raise misfit.at(plan.name, first_row) from misfit.__cause__
+        return sources
+
+    def texts(self, sources: Sequence[Source], start: int, stop: int) -> list[Source | VariableBlock]:
+        """Encode the text columns of some rows, or of as many as there is room for. Raises FieldMisfit."""
+        ready: list[Any] = []
+        for plan, source in zip(self._plans, sources, strict=True):
+            if not plan.is_variable:
+                ready.append(source)
+                continue
+            taker: VariableSource = source  # type: ignore[assignment]
+            try:
+                ready.append(taker.take(start, stop, self._text_bytes))
+            except Misfit as misfit:
+                raise FieldMisfit(plan, misfit) from misfit.__cause__
+        return ready
+
+    def span(self, ready: Sequence[Source | VariableBlock], start: int, stop: int) -> Span:
+        """Return rows from ``start`` on as a span: to ``stop``, or as far as their texts are encoded."""
+        n = min([stop - start, *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
+        columns: list[SpanColumn] = []
+        for plan, one in zip(self._plans, ready, strict=True):
+            if isinstance(one, VariableBlock):
+                columns.append(one.rows(0, n))
+            else:
+                fixed: FixedSource = one  # type: ignore[assignment]
+                columns.append(Part(plan, fixed, start, start + n))
+        return Span(n, columns)

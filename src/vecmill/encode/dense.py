@@ -1,0 +1,216 @@
+"""NumPy arrays -> the bytes of fixed width columns, checked. A view where the bytes are right already.
+
+Every function takes an array whose first axis is rows and returns (n, width) uint8, C-contiguous, either a view of the
+input or ``out[:n]`` (the caller's scratch, uint8, at least n rows). It raises Misfit with the first bad row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmill._native import bits, half
+from vecmill.encode.blocks import Bytes
+from vecmill.encode.misfit import Misfit
+from vecmill.encode.plan import ColumnPlan
+
+Array = NDArray[Any]
+# From 2**53 on a float may stand for its neighbour, so that an ID would change without a trace.
+_FLOAT64_EXACT = 2**53 - 1
+
+
+def encode_fixed(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    """Encode rows of one column: vectors from (n, m), scalars from (n,). See the module for the contract."""
+    if plan.is_vector:
+        if array.ndim != 2:
+            raise Misfit(f"one vector a row ({plan.expected})", f"an array of shape {array.shape}")
+        same = array.dtype == plan.element and array.shape[1] * array.itemsize == plan.width
+        if same and not array.flags.c_contiguous:
+            # Rows with gaps are closed up in the scratch: fresh memory for every block costs as much as all the rest.
+            closed = out[: len(array)].view(plan.element)
+            np.copyto(closed, array)
+            array = closed
+        return _VECTORS[plan.kind](plan, array, out)
+    if array.ndim != 1:
+        raise Misfit(f"one value a row ({plan.expected})", f"an array of shape {array.shape}")
+    return _SCALARS[plan.kind](plan, array, out)
+
+
+def native(array: Array) -> Array:
+    """Return the array in this machine's byte order and C order, itself where it is so already."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype is ml_dtypes' bfloat16, told by its name: the package need not be installed here."""
+    return dtype.name == "bfloat16"
+
+
+def _as_bytes(array: Array) -> Bytes:
+    return array.reshape(len(array), -1).view(np.uint8)
+
+
+def _wrong_type(plan: ColumnPlan, array: Array) -> Misfit:
+    return Misfit(plan.expected, f"{array.dtype} values")
+
+
+def _wrong_dim(plan: ColumnPlan, array: Array) -> Misfit:
+    return Misfit(plan.expected, f"{array.shape[1]} values a row", 0)
+
+
+def _bad_float(plan: ColumnPlan, source: Array, index: int, dim: int) -> Misfit:
+    value = source.reshape(-1)[index]
+    where = f" at position {index % dim}" if plan.is_vector else ""
+    text = repr(float(value))
+    if np.isfinite(np.float64(value)):
+        text += f", beyond the range of {plan.kind.removesuffix('_vector')}"
+    return Misfit(plan.expected if not plan.is_vector else f"{plan.expected}, all finite", text + where, index // dim)
+
+
+def _real(plan: ColumnPlan, array: Array) -> Array:
+    """Return floats or integers as native contiguous float32 or float64, whichever holds them without loss."""
+    kind = array.dtype.kind
+    if is_bfloat16(array.dtype):
+        bits16 = np.ascontiguousarray(array).view(np.uint16)
+        return (bits16.astype(np.uint32) << 16).view(np.float32)
+    if kind == "f" and array.dtype.itemsize <= 8:
+        return native(array) if array.dtype.itemsize > 2 else native(array).astype(np.float32)
+    if kind in "iu":
+        return np.ascontiguousarray(array).astype(np.float64)
+    raise _wrong_type(plan, array)
+
+
+def _float32(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    """FLOAT and FLOAT_VECTOR: float32, finite."""
+    dim = max(plan.dim, 1)
+    if plan.is_vector and array.shape[1] != dim:
+        raise _wrong_dim(plan, array)
+    real = _real(plan, array)
+    if real.dtype == np.float32:
+        bad = half.float32_finite(real.reshape(-1))
+        result = _as_bytes(real)
+    else:
+        result = out[: len(real)]
+        bad = half.float64_to_float32_into(real.reshape(-1), result.view(np.float32).reshape(-1))
+    if bad >= 0:
+        raise _bad_float(plan, real, bad, dim)
+    return result
+
+
+def _double(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    real = _real(plan, array)
+    bad = half.float32_finite(real) if real.dtype == np.float32 else half.float64_finite(real)
+    if bad >= 0:
+        raise _bad_float(plan, real, bad, 1)
+    return _as_bytes(real.astype(np.float64, copy=False))
+
+
+_HALF: dict[str, tuple[Callable[..., int], Callable[..., int], Callable[..., int]]] = {
+    "float16_vector": (half.float16_finite, half.float32_to_float16_into, half.float64_to_float16_into),
+    "bfloat16_vector": (half.bfloat16_finite, half.float32_to_bfloat16_into, half.float64_to_bfloat16_into),
+}
+
+
+def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    """FLOAT16_VECTOR and BFLOAT16_VECTOR: their own bits, their bytes (n, 2 * dim), or rounded to nearest even."""
+    finite, from_float32, from_float64 = _HALF[plan.kind]
+    dim = plan.dim
+    raw = array.dtype == np.uint8 and array.shape[1] == 2 * dim
+    if not raw and array.shape[1] != dim:
+        raise _wrong_dim(plan, array)
+    own = array.dtype.type is np.float16 if plan.kind == "float16_vector" else is_bfloat16(array.dtype)
+    if raw or own:
+        result = _as_bytes(np.ascontiguousarray(array) if raw or plan.kind == "bfloat16_vector" else native(array))
+        if result.ctypes.data % 2:  # the kernel reads uint16
+            out[: len(result)] = result
+            result = out[: len(result)]
+        bad = finite(result.view(np.uint16).reshape(-1))
+        if bad >= 0:
+            raise Misfit(f"{plan.expected}, all finite", f"NaN or Inf at position {bad % dim}", bad // dim)
+        return result
+    real = _real(plan, array)
+    result = out[: len(real)]
+    kernel = from_float32 if real.dtype == np.float32 else from_float64
+    bad = kernel(real.reshape(-1), result.view(np.uint16).reshape(-1))
+    if bad >= 0:
+        raise _bad_float(plan, real, bad, dim)
+    return result
+
+
+def _integers(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    """INT8..INT64 and INT8_VECTOR: in range; a float only where it is a whole number that float64 holds exactly."""
+    if plan.is_vector and array.shape[1] != plan.dim:
+        raise _wrong_dim(plan, array)
+    target = plan.element
+    kind = array.dtype.kind
+    if kind not in "iu" and (kind != "f" or plan.is_vector or is_bfloat16(array.dtype)):
+        raise _wrong_type(plan, array)
+    source = native(array)
+    if source.dtype == target:
+        return _as_bytes(source)
+    limits = np.iinfo(target)
+    if kind == "f":
+        if source.dtype.itemsize < 8:
+            source = source.astype(np.float64)  # a limit rounded to float16 or float32 would let 2**15 or Inf through
+        with np.errstate(invalid="ignore"):
+            low, high = max(limits.min, -_FLOAT64_EXACT), min(limits.max, _FLOAT64_EXACT)
+            good = (source >= low) & (source <= high) & (np.trunc(source) == source)
+    elif np.can_cast(source.dtype, target):
+        good = None
+    else:
+        good = source <= limits.max
+        if kind == "i":
+            good &= source >= limits.min
+    if good is not None and not good.all():
+        index = int(np.argmin(good.reshape(-1)))
+        dim = max(plan.dim, 1)
+        raise Misfit(plan.expected, f"{source.dtype} {source.reshape(-1)[index]!s}", index // dim)
+    result = out[: len(source)]
+    result.view(target).reshape(source.shape)[...] = source
+    return result
+
+
+def _bool(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    if array.dtype != np.bool_:
+        raise _wrong_type(plan, array)
+    return _as_bytes(np.ascontiguousarray(array))
+
+
+def _binary(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
+    """BINARY_VECTOR: packed bytes (n, dim / 8) as they are, or 0/1 (n, dim), the first dim into the highest bit."""
+    n, m = array.shape
+    if array.dtype == np.uint8 and m == plan.width:
+        return _as_bytes(np.ascontiguousarray(array))
+    if m != plan.dim:
+        raise _wrong_dim(plan, array)
+    if array.dtype.kind not in "iub":
+        raise _wrong_type(plan, array)
+    if array.dtype.itemsize > 1:
+        # Anything but 0 and 1 becomes 2 before it is narrowed, so that 256 does not pass as 0.
+        array = np.where((array == 0) | (array == 1), array, 2)
+    matrix = np.ascontiguousarray(array).astype(np.uint8, copy=False)
+    bad = bits.pack_bits_into(matrix, out[:n])
+    if bad >= 0:
+        raise Misfit(plan.expected, f"a value that is neither 0 nor 1 at position {bad % m}", bad // m)
+    return out[:n]
+
+
+_SCALARS: dict[str, Callable[[ColumnPlan, Array, Bytes], Bytes]] = {
+    "bool": _bool,
+    "int8": _integers,
+    "int16": _integers,
+    "int32": _integers,
+    "int64": _integers,
+    "float": _float32,
+    "double": _double,
+}
+_VECTORS: dict[str, Callable[[ColumnPlan, Array, Bytes], Bytes]] = {
+    "float_vector": _float32,
+    "float16_vector": _half,
+    "bfloat16_vector": _half,
+    "int8_vector": _integers,
+    "binary_vector": _binary,
+}

@@ -1,0 +1,220 @@
+"""One Python value that the kernel's fast path did not take: bring it into a form that it takes, or say what is wrong.
+
+This is the slow path: NumPy scalars, tensors, mixed lists, big-endian arrays, and every mistake. The caller's object is
+never changed.
+"""
+
+from __future__ import annotations
+
+import numbers
+import operator
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmill.encode.blocks import Bytes
+from vecmill.encode.dense import encode_fixed
+from vecmill.encode.misfit import Misfit, describe
+from vecmill.encode.plan import ColumnPlan
+
+
+def as_ndarray(value: Any) -> NDArray[Any] | None:
+    """Return an array for what is one by any protocol (NumPy, DLPack, ``__array__``, torch), None for what is not."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise Misfit("an array without masked values", f"one of shape {value.shape} with some")
+        return value.data
+    if isinstance(value, np.ndarray):
+        return value
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        tensor = value.detach()
+        if tensor.device.type != "cpu":
+            raise Misfit("a tensor in main memory", f"one on {tensor.device}; call .cpu() first")
+        if tensor.dtype == torch.bfloat16:
+            # NumPy has no bfloat16: every one is exactly a float32.
+            return np.asarray(tensor.to(torch.float32).numpy())
+        return np.asarray(tensor.numpy())
+    if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError):
+            if not hasattr(value, "__array__"):
+                raise Misfit("an array that NumPy can read by DLPack", describe(value)) from None
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        return np.asarray(value)
+    if isinstance(value, memoryview):
+        return np.asarray(value)
+    return None
+
+
+def normalise(plan: ColumnPlan, value: Any) -> Any:
+    """Return ``value`` in the form that the kernel takes for sure. Raises Misfit (row 0) if it does not fit."""
+    try:
+        if plan.is_vector:
+            return _vector(plan, value)
+        if plan.items:
+            return _elements(plan, value)
+        if plan.is_variable:
+            return _text(plan, value)
+        return _scalar(plan, value)
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, misfit.got, 0) from misfit.__cause__
+    except MemoryError:
+        raise
+    except Exception as error:  # the caller's own __array__, __index__, __len__, ...: this value is bad, not the writer
+        raise Misfit(plan.expected, f"{describe(value)}, which raises {type(error).__name__}: {error}", 0) from error
+
+
+def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
+    if isinstance(value, bytes | bytearray):
+        if plan.kind == "float_vector":
+            raise Misfit(plan.expected, describe(value))
+        if len(value) != plan.width:
+            raise Misfit(f"{plan.width} bytes", f"{len(value)} bytes")
+        dtype = np.int8 if plan.kind == "int8_vector" else np.uint8
+        row = np.frombuffer(value, dtype=dtype)
+    else:
+        array = as_ndarray(value)
+        row = _array_of_list(plan, value) if array is None else array
+        if row.dtype.kind == "O":
+            row = _array_of_list(plan, row.tolist())
+    if row.ndim != 1:
+        raise Misfit(f"{plan.expected} in one dimension", describe(row))
+    is_raw = row.dtype == np.uint8 and len(row) == plan.width
+    if len(row) != plan.dim and not is_raw:
+        raise Misfit(plan.expected, f"{len(row)} values")
+    encoded = encode_fixed(plan, row[None, :], _slot(plan))
+    raw = encoded[0].tobytes()  # copied: the kernel takes aligned arrays only
+    return np.frombuffer(raw, np.float32) if plan.kind == "float_vector" else raw
+
+
+def _slot(plan: ColumnPlan) -> Bytes:
+    return np.empty((1, plan.width), np.uint8)
+
+
+def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise Misfit(plan.expected, describe(value))
+    if len(value) != plan.dim:
+        raise Misfit(plan.expected, f"{len(value)} values")
+    binary = plan.kind == "binary_vector"
+    for position, item in enumerate(value):
+        is_bool = isinstance(item, bool | np.bool_)
+        if not (binary if is_bool else _is_real(item)):
+            raise Misfit(plan.expected, f"{describe(item)} at position {position}")
+    if binary:
+        return np.array([item if item in (0, 1) else 2 for item in value], dtype=np.uint8)
+    try:
+        array = np.asarray(value)
+        return array if array.dtype.kind in "fiu" else np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise Misfit(plan.expected, "a list that NumPy cannot read as numbers") from None
+
+
+def _is_real(item: object) -> bool:
+    if isinstance(item, np.generic):  # NumPy's timedelta64 passes for a numbers.Integral; bfloat16 is of kind V
+        return item.dtype.kind in "fiuV" and not isinstance(item, np.void)
+    return isinstance(item, numbers.Real)
+
+
+def _elements(plan: ColumnPlan, value: Any) -> list[Any]:
+    """Return the elements of an array as a list of what the kernel takes: plain values, or dicts of them."""
+    array = as_ndarray(value)
+    if array is not None:
+        if array.ndim != 1 and plan.kind == "array":
+            raise Misfit(f"{plan.expected}, in one dimension", describe(array))
+        value = list(array)
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
+        raise Misfit(plan.expected, describe(value))
+    if len(value) > plan.capacity or (plan.refuse_empty and not value):
+        why = " (the server reads an empty list of a nullable field as null)" if not value else ""
+        raise Misfit(plan.expected, f"{len(value)} elements{why}")
+    if plan.kind == "array":
+        plain = [_element(plan.items[0], one, f"at position {i}") for i, one in enumerate(value)]
+    else:
+        plain = [_struct(plan, one, i) for i, one in enumerate(value)]
+    return plain
+
+
+def _struct(plan: ColumnPlan, value: Any, position: int) -> dict[str, Any]:
+    names = [item.name for item in plan.items]
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        got = f"the keys {', '.join(map(repr, value))}" if isinstance(value, Mapping) else describe(value)
+        raise Misfit(f"dicts with exactly the keys {', '.join(map(repr, names))}", f"{got} at position {position}")
+    return {
+        item.name: _element(item, value[item.name], f"in {item.name!r} at position {position}") for item in plan.items
+    }
+
+
+def _element(item: ColumnPlan, value: Any, where: str) -> Any:
+    if value is None:
+        raise Misfit(item.expected, f"None {where}")
+    try:
+        return normalise(item, value)
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, f"{misfit.got} {where}") from misfit.__cause__
+
+
+def _text(plan: ColumnPlan, value: Any) -> str:
+    if plan.encode is not None:
+        try:
+            text = plan.encode(value)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise Misfit(plan.expected, str(error) or type(error).__name__) from error
+    elif isinstance(value, str):
+        text = value
+    else:
+        raise Misfit(plan.expected, describe(value))
+    try:
+        n_bytes = len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise Misfit("text in Unicode", f"a lone surrogate at position {error.start}") from None
+    if n_bytes > plan.max_bytes >= 0:
+        raise Misfit(plan.expected, f"{n_bytes} bytes ({len(text)} characters)")
+    if plan.refuse_nul and "\0" in text:
+        raise Misfit(f"text without U+0000, which {plan.format_name} cannot carry (use PARQUET)", "a NUL character")
+    if plan.refuse_crlf and "\r\n" in text:
+        where = f"a CR LF at position {text.index(chr(13) + chr(10))}"
+        raise Misfit("text without CR LF, which the server reads from CSV as a bare LF (use PARQUET or JSON)", where)
+    if plan.null_text is not None and text.encode() == plan.null_text:
+        raise Misfit(
+            "text that is not the null key: the server would take it for a null "
+            "(config={'nullkey': ...} names another, which the import has to be told)",
+            repr(text),
+        )
+    return text
+
+
+def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
+    if plan.kind == "bool" and isinstance(value, bool):  # the kernel takes it, but not beside what is wrong
+        return value
+    found = np.asarray(value) if isinstance(value, np.generic) else as_ndarray(value)
+    if found is None:
+        array = _array_of_number(plan, value)
+    elif found.ndim == 0 and found.dtype.kind != "O":
+        array = found
+    else:
+        raise Misfit(plan.expected, describe(value))
+    try:
+        encoded = encode_fixed(plan, array.reshape(1), _slot(plan))
+    except Misfit as misfit:
+        raise Misfit(misfit.expected, describe(value) if array.dtype.kind != "f" else misfit.got) from None
+    result: bool | int | float = encoded.view(plan.element).item()
+    return result
+
+
+def _array_of_number(plan: ColumnPlan, value: Any) -> NDArray[Any]:
+    if isinstance(value, bool) or not (isinstance(value, float) or hasattr(value, "__index__")):
+        raise Misfit(plan.expected, describe(value))
+    number = value if isinstance(value, float) else operator.index(value)
+    try:
+        is_float = isinstance(number, float) or plan.kind in ("float", "double")
+        return np.asarray(number, dtype=np.float64 if is_float else np.int64)
+    except OverflowError:
+        raise Misfit(plan.expected, describe(value)) from None

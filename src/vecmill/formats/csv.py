@@ -1,0 +1,81 @@
+"""CSV ``<n>.csv`` by RFC 4180, lines ended by LF: a header of field names, and a row a line.
+
+Vectors, arrays and JSON stand in quoted cells as JSON text. What the server makes of a cell is in milvus,
+internal/util/importutilv2/csv, and in Go's encoding/csv: it cannot tell a quoted cell from one that is not, skips blank
+lines, and takes the CR from a CR LF inside of quotes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.errors import SchemaError
+from vecmill.formats.text import Layout, TextFormat
+
+
+class CsvFormat(TextFormat):
+    """CSV with ``sep`` between cells and ``nullkey`` for a null; the import has to be told the same.
+
+    Raises SchemaError for a separator that the server refuses or that could be part of a number, and for a null key
+    that could be a value of another type than text.
+    """
+
+    name = "CSV"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        sep, nullkey = (config.get(key) for key in ("sep", "nullkey"))
+        self._sep = "," if sep is None else sep
+        self._nullkey = "" if nullkey is None else nullkey
+        if not isinstance(self._sep, str) or len(self._sep) != 1 or not _is_separator(self._sep):
+            raise SchemaError(f"config 'sep' is {sep!r}, expected one ASCII character such as ',', ';', '|' or a tab")
+        if not isinstance(self._nullkey, str) or not _is_null_key(self._nullkey):
+            raise SchemaError(
+                f"config 'nullkey' is {nullkey!r}, expected text on one line that is no number, bool or JSON value"
+            )
+        self.rules = FormatRules(
+            name="CSV",
+            carries_null=True,
+            carries_nul=True,
+            carries_crlf=False,
+            null_text=self._nullkey,
+            meta_as_float=True,
+        )
+        self.import_options = {"sep": self._sep, "nullkey": self._nullkey}
+
+    def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
+        """Return the layout."""
+        null = self._cell(self._nullkey)
+        if not null and len(plans) == 1:
+            null = '""'  # a blank line is no row
+        header = self._sep.join(self._cell(plan.name) for plan in plans)
+        return Layout(
+            suffix=".csv", head=f"{header}\n".encode(), row_head=b"",
+            leads=[self._sep.encode() if i else b"" for i in range(len(plans))], row_tail=b"\n", tail=b"",
+            null=null.encode(), separator=self._sep.encode(),
+        )  # fmt: skip
+
+    def _cell(self, text: str) -> str:
+        return '"{}"'.format(text.replace('"', '""')) if self._sep in text or '"' in text else text
+
+
+def _is_separator(sep: str) -> bool:
+    return sep == "\t" or (sep.isascii() and sep.isprintable() and not sep.isalnum() and sep not in '"+-.')
+
+
+def _is_null_key(text: str) -> bool:
+    if any(char in text for char in "\r\n\0"):
+        return False
+    if text == "null":
+        return True
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        return True
+    return False
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,43 @@
+"""JSON ``<n>.json``, ``{"rows":[...]}``, the form that every server reads; JSON Lines ``<n>.jsonl``, an object a line.
+
+Compact, raw UTF-8. The values that a field may have are those of milvus, internal/util/importutilv2/json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.formats.text import Layout, TextFormat, member_leads
+
+
+class JsonFormat(TextFormat):
+    """One object with the list of rows. Its end is written when the segment is sealed."""
+
+    name = "JSON"
+    rules = FormatRules(name="JSON", carries_null=True, carries_nul=True, decodes_json=True)
+
+    def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
+        """Return the layout; a row on a line, with the comma before it."""
+        leads = _leads(plans)
+        return Layout(
+            suffix=".json", head=b'{"rows":[', row_head=b",\n", skip=1, leads=leads, row_tail=b"}", tail=b"\n]}",
+            null=b"null",
+        )  # fmt: skip
+
+
+class JsonLinesFormat(TextFormat):
+    """An object a line."""
+
+    name = "JSONL"
+    rules = FormatRules(name="JSONL", carries_null=True, carries_nul=True, decodes_json=True)
+
+    def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
+        """Return the layout."""
+        return Layout(
+            suffix=".jsonl", head=b"", row_head=b"", leads=_leads(plans), row_tail=b"}\n", tail=b"", null=b"null"
+        )
+
+
+def _leads(plans: Sequence[ColumnPlan]) -> list[bytes]:
+    return member_leads([plan.name for plan in plans], is_csv=False)

@@ -1,0 +1,1 @@
+"""Parquet: pages, headers and footer."""

@@ -1,0 +1,66 @@
+"""Values of a Parquet page, nulls left out: PLAIN, or bytes that are indexes into a dictionary of all bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from vecmill._native import text as kernel
+from vecmill.encode.blocks import Bytes, FixedBlock
+from vecmill.encode.plan import ColumnPlan
+from vecmill.formats.parquet.thrift import varint
+
+# A page: level entries, how many of them are nulls, its bytes: levels first, then values.
+Page = tuple[int, int, Sequence[bytes | Bytes]]
+
+
+def count_nulls(validity: Bytes | None) -> int:
+    """Return how many rows are null."""
+    return 0 if validity is None else len(validity) - int(np.count_nonzero(validity))
+
+
+def valid_rows(block: FixedBlock) -> Bytes:
+    """Return the rows that are not null."""
+    return block.values if block.validity is None else block.values[block.validity.astype(bool)]
+
+
+def plain_values(plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    """Return the values as they stand in a page: where they are that already, as views."""
+    return _PLAIN_VALUES.get(plan.kind, _as_is)(plan, block)
+
+
+def _as_is(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    return valid_rows(block).reshape(-1)
+
+
+def _as_int32(plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    """INT8 and INT16 have no physical type of their own in Parquet."""
+    return valid_rows(block).view(plan.element).astype("<i4").view(np.uint8).reshape(-1)
+
+
+def as_indexes(values: Bytes) -> list[bytes | Bytes]:
+    """Return bytes as indexes into a dictionary: their width, one bit-packed run of groups of 8, zeros to its end."""
+    n_groups = -(-len(values) // 8)
+    run = varint(n_groups << 1 | 1) if n_groups else b""
+    return [b"\x08" + run, values, bytes(8 * n_groups - len(values))]
+
+
+def _as_bits(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    return np.packbits(valid_rows(block).reshape(-1), bitorder="little")
+
+
+def _as_byte_arrays(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    n, width = block.values.shape
+    out = np.empty(n * (4 + width), np.uint8)
+    return out[: kernel.fixed_byte_array_into(block.values, block.validity, out)]
+
+
+_PLAIN_VALUES: Mapping[str, Callable[[ColumnPlan, FixedBlock], Bytes]] = {
+    "bool": _as_bits,
+    "int8": _as_int32,
+    "int16": _as_int32,
+    "binary_vector": _as_byte_arrays,
+    "float16_vector": _as_byte_arrays,
+    "bfloat16_vector": _as_byte_arrays,
+}

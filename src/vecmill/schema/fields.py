@@ -1,0 +1,364 @@
+"""One field of a collection: its type, its flags, and the rules that it can break by itself."""
+
+from __future__ import annotations
+
+import copy
+import json
+import operator
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from vecmill.errors import SchemaError
+from vecmill.types.datatypes import ELEMENT_TYPES, TYPES, DataType, TypeSpec, parse_datatype, plain_value, value_problem
+
+DYNAMIC_FIELD = "$meta"
+MAX_NAME_CHARS = 255
+# Servers say 2, Milvus Lite says 1. The looser bound: no server can hold a collection that it wrongly lets through.
+MIN_DIM = 1
+MAX_DIM = 32_768
+# For binary vectors the server multiplies proxy.maxDimension by 8: the limit is on bytes.
+MAX_BINARY_DIM = 8 * MAX_DIM
+MAX_LENGTH_BYTES = 65_535
+MAX_CAPACITY = 4096
+
+_USER_FLAGS = ("is_primary", "auto_id", "is_partition_key", "is_clustering_key", "nullable")
+FLAGS = (*_USER_FLAGS, "is_dynamic", "is_function_output")
+"""Every flag of a field; the last two are the server's to set."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Columns that the server adds to every collection.
+_SYSTEM_NAMES = frozenset({"RowID", "Timestamp"})
+_KEY_TYPES = frozenset({DataType.INT64, DataType.VARCHAR})
+_CLUSTERING_TYPES = frozenset(
+    t for t, s in TYPES.items() if s.group in ("int", "float") or t in (DataType.VARCHAR, DataType.FLOAT_VECTOR)
+)
+_INT_PARAMS = ("dim", "max_length", "max_capacity")
+_NOT_PARAMS = ("name", "dtype", "description", "default_value", "element_type", "struct_schema")
+_JSON_PARAMS = ("analyzer_params", "multi_analyzer_params")
+
+
+def as_integer(name: str, value: object, field_name: str | None) -> int:
+    """Return an integer, also where it is written as text. Raises SchemaError that calls it ``name``."""
+    # describe_collection and the REST API give some numbers as text.
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value):
+        return int(value)
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise SchemaError(f"{name} must be an integer, got {value!r}", field=field_name) from None
+
+
+def as_flag(value: object) -> object:
+    """Return True or False for the text "true" or "false" in any case, and everything else as it is."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return value
+
+
+def _param(name: str, value: object, field_name: str) -> object:
+    if name in _INT_PARAMS:
+        return as_integer(name, value, field_name)
+    if name in _JSON_PARAMS and isinstance(value, dict):
+        # As pymilvus keeps it, so that a schema equals itself after a trip through the server.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return as_flag(value)
+
+
+class FieldSchema:
+    """One field of a collection.
+
+    Arguments are pymilvus'. ``dim`` counts dimensions (bits for binary vectors), ``max_length`` bytes of UTF-8,
+    ``max_capacity`` array elements; integers written as text are taken. Other keyword arguments (mmap_enabled,
+    enable_analyzer, ...) are kept in ``params``. A struct array is ``ARRAY`` of ``STRUCT`` with ``struct_schema``
+    (anything with ``fields``, or a list of fields); its sub-fields are in ``struct_fields``.
+
+    Raises SchemaError for a type, number or flag that cannot be understood.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dtype: object,
+        description: str = "",
+        *,
+        is_primary: bool = False,
+        auto_id: bool = False,
+        is_partition_key: bool = False,
+        is_clustering_key: bool = False,
+        nullable: bool = False,
+        default_value: object = None,
+        element_type: object = None,
+        max_length: int | str | None = None,
+        max_capacity: int | str | None = None,
+        dim: int | str | None = None,
+        is_dynamic: bool = False,
+        is_function_output: bool = False,
+        struct_schema: object = None,
+        **type_params: Any,
+    ) -> None:
+        if not isinstance(name, str):
+            raise SchemaError(f"a field name must be a string, got {name!r}")
+        self.name = name
+        self.description = description or ""
+        self.dtype, self.element_type = self._types(dtype, element_type)
+        self.is_primary, self.auto_id, self.nullable = is_primary, auto_id, nullable
+        self.is_partition_key, self.is_clustering_key = is_partition_key, is_clustering_key
+        for flag in _USER_FLAGS:
+            if not isinstance(getattr(self, flag), bool):
+                raise SchemaError(f"{flag} must be True or False, got {getattr(self, flag)!r}", field=name)
+        self.is_dynamic, self.is_function_output = bool(is_dynamic), bool(is_function_output)
+        self.default_value = plain_value(default_value)
+        given = {"dim": dim, "max_length": max_length, "max_capacity": max_capacity, **type_params}
+        self.params: dict[str, Any] = {k: _param(k, v, name) for k, v in given.items() if v is not None}
+        self.struct_fields: tuple[FieldSchema, ...] = _struct_fields(struct_schema, name)
+
+    def _types(self, dtype: object, element_type: object) -> tuple[DataType, DataType | None]:
+        try:
+            kind = parse_datatype(dtype)
+            # Servers say NONE for "no element type".
+            element = parse_datatype(element_type) if element_type not in (None, 0, "", "None") else None
+        except SchemaError as exc:
+            raise SchemaError(exc.reason, field=self.name) from None
+        if kind in (DataType.STRUCT, DataType._ARRAY_OF_STRUCT):
+            return DataType.ARRAY, DataType.STRUCT
+        if kind not in TYPES:
+            raise SchemaError(f"data type {kind.name} is internal to the server", field=self.name)
+        return kind, element
+
+    @property
+    def spec(self) -> TypeSpec:
+        """Return the row of the type table; for a struct array (ARRAY of STRUCT) the row of STRUCT."""
+        return TYPES[DataType.STRUCT if self.is_struct else self.dtype]
+
+    @property
+    def is_struct(self) -> bool:
+        """Return whether this is a struct array."""
+        return self.dtype is DataType.ARRAY and self.element_type is DataType.STRUCT
+
+    @property
+    def dim(self) -> int | None:
+        """Return the dimensions of a vector, or None."""
+        return self.params.get("dim")
+
+    @property
+    def max_length(self) -> int | None:
+        """Return the longest text in bytes of UTF-8, or None; for an ARRAY of VARCHAR, of one element."""
+        return self.params.get("max_length")
+
+    @property
+    def max_capacity(self) -> int | None:
+        """Return the most elements that an array may have, or None."""
+        return self.params.get("max_capacity")
+
+    @property
+    def row_nbytes(self) -> int | None:
+        """Return the bytes of one value in a column buffer, or None for variable width (or a vector without dim)."""
+        if self.spec.group == "dense":
+            return self.spec.vector_nbytes(self.dim) if self.dim is not None else None
+        return self.spec.itemsize or None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the field as pymilvus' ``to_dict`` shapes it; the default is a plain value, fit for JSON."""
+        out: dict[str, Any] = {"name": self.name, "description": self.description}
+        params = copy.deepcopy(self.params)
+        if self.is_struct:
+            out["fields"] = [sub.to_dict() for sub in self.struct_fields]
+            if "max_capacity" in params:
+                out["max_capacity"] = params.pop("max_capacity")
+        else:
+            out["type"] = self.dtype
+        if params:
+            out["params"] = params
+        if self.is_primary:
+            out |= {"is_primary": True, "auto_id": self.auto_id}
+        elif self.auto_id:
+            out["auto_id"] = True
+        if self.default_value is not None:
+            out["default_value"] = self.default_value
+        if self.element_type is not None and not self.is_struct:
+            out["element_type"] = self.element_type
+        shown = (flag for flag in FLAGS if flag not in ("is_primary", "auto_id"))
+        return out | {flag: True for flag in shown if getattr(self, flag)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> FieldSchema:
+        """Build a field from the shape of :meth:`to_dict`; a struct array is known by its ``fields``.
+
+        Raises SchemaError when name or type is missing or cannot be understood.
+        """
+        if not isinstance(raw, Mapping) or "name" not in raw:
+            raise SchemaError(f"a field must be a mapping with a 'name', got {raw!r}")
+        subs = raw.get("struct_fields", raw.get("fields"))
+        if subs is None and raw.get("type") is None:
+            raise SchemaError("has no data type", field=raw["name"])
+        flags = {flag: raw[flag] for flag in FLAGS if raw.get(flag) is not None}
+        # "name" and its like are arguments already; a server that grows such a type parameter must not break us.
+        params = {k: v for k, v in (raw.get("params") or {}).items() if k not in _NOT_PARAMS}
+        if raw.get("max_capacity") is not None:
+            params["max_capacity"] = raw["max_capacity"]
+        return cls(
+            raw["name"],
+            raw["type"] if subs is None else DataType.STRUCT,
+            raw.get("description") or "",
+            default_value=raw.get("default_value"),
+            element_type=raw.get("element_type"),
+            struct_schema=subs,
+            **{**params, **flags},
+        )
+
+    construct_from_dict = from_dict
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, FieldSchema) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> FieldSchema:
+        return copy.deepcopy(self)
+
+    def __repr__(self) -> str:
+        shown = self.to_dict() | ({"type": f"ARRAY<{DataType.STRUCT.name}>"} if self.is_struct else {})
+        name, kind = shown.pop("name"), self.dtype.name
+        if self.element_type is not None:
+            kind += f"<{self.element_type.name}>"
+        facts = {
+            k: v for k, v in {**shown.pop("params", {}), **shown}.items() if k not in ("type", "element_type") and v
+        }
+        return f"FieldSchema({', '.join([repr(name), kind, *(f'{k}={v!r}' for k, v in facts.items())])})"
+
+    # -- the server's rules ------------------------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """Check what one field can break by itself; raises SchemaError with the field's name."""
+        self._verify_name()
+        if self.dtype is DataType.STRING:
+            self._refuse("STRING is not supported by any server, use VARCHAR")
+        if self.spec.is_vector:
+            self._verify_dim()
+        elif self.dtype is DataType.ARRAY:
+            self._verify_array()
+        elif self.dtype is DataType.VARCHAR:
+            self._verify_max_length()
+        self._verify_keys()
+        if self.default_value is not None:
+            self._verify_default()
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise SchemaError(reason, field=self.name)
+
+    def _verify_name(self) -> None:
+        if not self.name:
+            self._refuse("a field name must not be empty")
+        if self.name == DYNAMIC_FIELD:
+            self._refuse("this name is reserved for the dynamic field, set enable_dynamic_field instead")
+        if self.name in _SYSTEM_NAMES:
+            self._refuse("this name is reserved for a system field of the server")
+        if len(self.name) > MAX_NAME_CHARS:
+            self._refuse(f"a field name has at most {MAX_NAME_CHARS} characters, this one has {len(self.name)}")
+        if not _NAME.fullmatch(self.name):
+            self._refuse(
+                "a field name starts with a letter or an underscore and goes on with letters, digits, underscores"
+            )
+
+    def _verify_dim(self) -> None:
+        if self.spec.group == "sparse":
+            if self.dim is not None:
+                self._refuse("a sparse vector has no dim")
+            return
+        binary = self.dtype is DataType.BINARY_VECTOR
+        low, top = (8, MAX_BINARY_DIM) if binary else (MIN_DIM, MAX_DIM)
+        if self.dim is None:
+            self._refuse(f"{self.dtype.name} needs a dim")
+        if not low <= self.dim <= top:
+            self._refuse(f"dim must be from {low} to {top}, got {self.dim}")
+        if binary and self.dim % 8:
+            self._refuse(f"dim of a binary vector must be a multiple of 8, got {self.dim}")
+
+    def _verify_max_length(self) -> None:
+        if self.max_length is None:
+            self._refuse("VARCHAR needs a max_length")
+        if not 1 <= self.max_length <= MAX_LENGTH_BYTES:
+            self._refuse(f"max_length must be from 1 to {MAX_LENGTH_BYTES} bytes, got {self.max_length}")
+
+    def _verify_array(self) -> None:
+        if self.max_capacity is None:
+            self._refuse("ARRAY needs a max_capacity")
+        if not 1 <= self.max_capacity <= MAX_CAPACITY:
+            self._refuse(f"max_capacity must be from 1 to {MAX_CAPACITY}, got {self.max_capacity}")
+        if self.is_struct:
+            self._verify_struct()
+        elif self.element_type is None:
+            self._refuse("ARRAY needs an element_type")
+        elif self.element_type not in ELEMENT_TYPES:
+            self._refuse(f"element_type must be a number, BOOL or VARCHAR, got {self.element_type.name}")
+        elif self.element_type is DataType.VARCHAR:
+            self._verify_max_length()
+
+    def _verify_struct(self) -> None:
+        if not self.struct_fields:
+            self._refuse("a struct array needs at least one sub-field")
+        seen = set()
+        for sub in self.struct_fields:
+            where = f"{self.name}[{sub.name}]"
+            if sub.name in seen:
+                raise SchemaError("two sub-fields have this name", field=where)
+            seen.add(sub.name)
+            banned = [flag for flag in (*_USER_FLAGS, "is_dynamic") if getattr(sub, flag)]
+            if banned or sub.default_value is not None:
+                raise SchemaError(f"a sub-field cannot have {(banned or ['default_value'])[0]}", field=where)
+            if sub.dtype not in ELEMENT_TYPES and sub.spec.group != "dense":
+                raise SchemaError(f"a sub-field cannot be of type {sub.dtype.name}", field=where)
+            try:
+                sub.verify()
+            except SchemaError as exc:
+                raise SchemaError(exc.reason, field=where) from None
+
+    def _verify_keys(self) -> None:
+        if self.is_primary:
+            if self.dtype not in _KEY_TYPES:
+                self._refuse(f"a primary key must be INT64 or VARCHAR, got {self.dtype.name}")
+            if self.nullable:
+                self._refuse("a primary key cannot be nullable")
+            if self.default_value is not None:
+                self._refuse("a primary key cannot have a default value")
+        elif self.auto_id:
+            self._refuse("auto_id is for the primary key only")
+        if self.is_partition_key:
+            if self.is_primary:
+                self._refuse("the primary key cannot be the partition key")
+            if self.dtype not in _KEY_TYPES:
+                self._refuse(f"a partition key must be INT64 or VARCHAR, got {self.dtype.name}")
+            if self.nullable:
+                self._refuse("a partition key cannot be nullable")
+        if self.is_clustering_key and self.dtype not in _CLUSTERING_TYPES:
+            self._refuse(f"a clustering key must be a number, VARCHAR or FLOAT_VECTOR, got {self.dtype.name}")
+
+    def _verify_default(self) -> None:
+        if self.spec.group in ("dense", "sparse", "json", "array", "struct") or self.dtype is DataType.TEXT:
+            self._refuse(f"{self.dtype.name} cannot have a default value")
+        problem = value_problem(self.dtype, self.default_value, max_length=self.max_length)
+        if problem is not None:
+            self._refuse(f"default value: {problem}")
+
+
+def _struct_fields(struct_schema: object, name: str) -> tuple[FieldSchema, ...]:
+    raw = getattr(struct_schema, "fields", struct_schema)
+    if isinstance(raw, Mapping):
+        raw = raw.get("fields", raw.get("struct_fields"))
+    if raw is None:
+        return ()
+    if not isinstance(raw, Iterable):
+        raise SchemaError(f"struct_schema must hold fields, got {struct_schema!r}", field=name)
+    return tuple(as_field(sub) for sub in raw)
+
+
+def as_field(obj: object) -> FieldSchema:
+    """Return a field of our own: a copy of ours, or one built from a dict or from what has ``to_dict``."""
+    if isinstance(obj, FieldSchema):
+        return copy.deepcopy(obj)
+    to_dict = getattr(obj, "to_dict", None)
+    raw: Any = to_dict() if callable(to_dict) else obj
+    return FieldSchema.from_dict(raw)

@@ -1,0 +1,1 @@
+"""Files of text: JSON, JSON Lines, CSV, TSV and PostgreSQL's COPY."""

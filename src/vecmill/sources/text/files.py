@@ -1,0 +1,348 @@
+"""Text files of one kind: which columns they have, and of what type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vecmill._native import csv_read as delimited
+from vecmill._native import json_read as jsonrows
+from vecmill.errors import DataError
+from vecmill.sources.base import names_text
+from vecmill.sources.remote import AnyPath
+from vecmill.sources.text.columns import Unfit, Values, decode
+from vecmill.sources.text.csv_rows import Delimited, first_record
+from vecmill.sources.text.json_rows import JsonElements, JsonLines, Problem, Spans, Splitter
+from vecmill.sources.text.options import TextOptions
+from vecmill.sources.text.pgcopy import SIGNATURE, CopyBinary, type_of_binary
+from vecmill.sources.text.stream import MAX_ROW_BYTES, Blocks, Bytes, Input
+from vecmill.sources.text.types import declared, hinted, is_uuid, is_vector, type_of_texts, type_of_values, vector_type
+
+SAMPLE_ROWS = 1000
+"""Rows that are looked at to find columns and types; fewer if the first 512 KiB hold fewer."""
+
+_SAMPLE_BYTES = 1 << 19
+_LOOK_BYTES = 1 << 16
+_SEPARATORS = ";\t|,"
+NOTHING = np.empty(0, np.uint8)
+
+
+def kind_of_bytes(source: Input) -> str | None:
+    """Return the kind that the first bytes of a file tell; None if they tell none."""
+    with Blocks(source, look=True, block_bytes=_LOOK_BYTES) as blocks:
+        head = blocks.next(NOTHING)[0].tobytes()
+    if head.startswith(SIGNATURE):
+        return "copy-binary"
+    text = head.lstrip(b" \t\r\n")
+    if text[:1] == b"[":
+        return "json"
+    if text[:1] == b"{":
+        try:
+            return (
+                "jsonl" if isinstance(json.loads(text.split(b"\n", 1)[0]), dict) and b'"rows"' not in text else "json"
+            )
+        except ValueError:
+            return "json"
+    return None
+
+
+class TextFiles:
+    """Text files of one kind: which columns they have, and of what type.
+
+    Both are found in the first rows (`SAMPLE_ROWS`) of the first file that has any. All later rows are held to them.
+
+    Raises DataError that names the file, row and line; StoreError when a file cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[str | AnyPath], options: TextOptions | None = None) -> None:
+        self.options = options or TextOptions()
+        self.inputs = [Input(path, spool=self.options.spool) for path in paths]
+        self.kind = self._kind()
+        self.types: dict[str, Any] = {}
+        self.renamed: dict[str, str] = {}
+        for source in self.inputs:
+            self._discover(source)
+            if self.types and not all(str(type_) == "null" for type_ in self.types.values()):
+                break
+        try:
+            for name, word in self.options.types.items():
+                self.types[name] = self._resolved(name, word)
+        except DataError as err:
+            raise DataError(file=self.inputs[0].name, field=err.field, expected=err.expected, got=err.got) from None
+        for name, type_ in self.options.hints.items():
+            if name not in self.options.types and (name in self.types or not self._is_delimited):
+                self.types[name] = hinted(self.types.get(name), type_, is_text=self._is_delimited)
+        if not self.types:
+            raise DataError(file=self.inputs[0].name, expected="rows that tell the columns", got="no rows")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all columns."""
+        return tuple(self.types)
+
+    def _kind(self) -> str:
+        kinds: dict[str, str] = {}
+        for source in self.inputs:
+            kind = self.options.kind
+            if kind in (None, "copy"):
+                kind = kind_of_bytes(source) or kind
+            if kind is None:
+                expected = "a text file whose name or first bytes tell its kind (or kind=)"
+                raise DataError(file=source.name, expected=expected, got="one that might be anything")
+            kinds.setdefault(kind, source.name)
+        if len(kinds) > 1:
+            (first, name), (other, elsewhere) = list(kinds.items())[:2]
+            raise DataError(file=elsewhere, expected=f"text of the kind {first}, as in {name!r}", got=other)
+        return next(iter(kinds))
+
+    @property
+    def _is_delimited(self) -> bool:
+        return self.kind in ("csv", "tsv", "copy")
+
+    @property
+    def style(self) -> int:
+        """Return how escaped text is written."""
+        if self.kind == "copy":
+            return delimited.BACKSLASH
+        return ord('"') if self._is_delimited else delimited.JSON
+
+    def _dialect(self) -> dict[str, str]:
+        options = self.options
+        separator = options.separator or ("," if self.kind == "csv" else "\t")
+        copy = self.kind == "copy"
+        null = options.null if options.null is not None else "\\N" if copy else ""
+        return {"separator": separator, "quote": "" if copy else '"', "null": null}
+
+    @property
+    def first_line(self) -> int | None:
+        """Return the number of the first line, None for what has no lines."""
+        return None if self.kind == "copy-binary" else 1
+
+    @property
+    def _has_header(self) -> bool:
+        return self._is_delimited and (self.kind != "copy" if self.options.header is None else self.options.header)
+
+    def splitter(self, source: Input, names: Sequence[str], *, strict: bool, first: tuple[Bytes, bool]) -> Splitter:
+        """Return what finds the values of ``names`` in a file; ``first`` is its first block.
+
+        ``strict``: a key of JSON that is none of them is an error.
+        """
+        if self.kind == "jsonl":
+            return JsonLines(names, strict=strict)
+        if self.kind == "json":
+            return JsonElements(names, strict=strict)
+        header = self.header(source, first)
+        for name in names:
+            if name not in header and header:
+                got = f"columns {names_text(header)}"
+                raise DataError(file=source.name, expected=f"a column {name!r}", got=got)
+        if self.kind == "copy-binary":
+            return CopyBinary(header, names)
+        return Delimited(header, names, has_header=self._has_header, **self._dialect())
+
+    def header(self, source: Input, first: tuple[Bytes, bool]) -> tuple[str, ...]:
+        """Return the names of all columns of one delimited file, in its order; none if it is empty."""
+        data, final = first
+        if self.kind == "copy-binary":
+            width = CopyBinary.width(data, source.name)
+            return self._given(source, width) if width else ()
+        dialect = self._dialect()
+        try:
+            record = first_record(data, 0, final, dialect["separator"], dialect["quote"])
+        except ValueError as err:
+            raise DataError(file=source.name, row=0, expected="a row of fields", got=str(err)) from None
+        if record is None and not final:
+            raise DataError(file=source.name, expected=f"a first row within {len(data)} bytes", got="a longer one")
+        if record is None or (self.kind == "copy" and record[0] == ["."]):
+            return ()
+        found = [text or "" for text in record[0]]
+        if not self._has_header:
+            return self._given(source, len(found))
+        # pandas leaves the name of its index out.
+        names = tuple(name or f"unnamed_{i}" for i, name in enumerate(found))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        self._check_separator(source, names, dialect["separator"])
+        if twice:
+            raise DataError(file=source.name, expected="columns of different names", got=f"more than one {twice[0]!r}")
+        return names
+
+    def _check_separator(self, source: Input, names: Sequence[str], separator: str) -> None:
+        """Raise DataError for a header of one name that another separator would cut, unless this one was asked for."""
+        other = next((char for char in _SEPARATORS if char != separator and char in names[0]), None)
+        if other is None or len(names) > 1 or self.options.separator is not None:
+            return
+        word = "tab" if other == "\t" else f"'{other}'"
+        got = f"one column {names[0][:60]!r}; --separator {word} (separator=) cuts it"
+        raise DataError(file=source.name, expected=f"columns with {separator!r} between them", got=got)
+
+    def _given(self, source: Input, width: int) -> tuple[str, ...]:
+        names = tuple(self.options.names) or tuple(f"column{i + 1}" for i in range(width))
+        names = tuple(self.renamed.get(name, name) for name in names)
+        if len(names) != width:
+            raise DataError(file=source.name, row=0, expected=f"{len(names)} fields, one for each name", got=f"{width}")
+        return names
+
+    def _discover(self, source: Input) -> None:
+        """Find columns and types in the first rows of a file."""
+        with Blocks(source, look=True, block_bytes=_SAMPLE_BYTES) as blocks:
+            tail = NOTHING
+            splitter: Splitter | None = None
+            names: tuple[str, ...] = ()
+            while True:
+                first = blocks.next(tail)
+                data, final = first
+                if splitter is None:
+                    names = () if self.kind in ("jsonl", "json") else self.header(source, first)
+                    splitter = self.splitter(source, names, strict=False, first=first)
+                spans, position, problem = self._first_rows(splitter, data, final)
+                if spans.n_rows or problem or final:
+                    break
+                tail = data[position:].copy()
+                check_row_size(source.name, 0, tail)
+            if problem and not spans.n_rows:
+                raise located(source.name, 0, Lines(self.first_line).at(data, problem.position), problem)
+            try:
+                self._find_types(source, spans, names)
+            except DataError as err:
+                raise DataError(
+                    file=source.name, field=err.field, row=err.row, expected=err.expected, got=err.got
+                ) from None
+
+    def _first_rows(self, splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, Problem | None]:
+        """Return rows to find types in, where to go on, and what is wrong with the first row that is refused.
+
+        Rows that are refused are passed over as long as there are no others: they may be left out of a conversion.
+        """
+        spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
+        problem = spans.problem
+        while spans.problem and not spans.n_rows:
+            more = splitter.behind(data, position, final)
+            if more is None:
+                break
+            spans, position = more
+            if not spans.n_rows and not spans.problem:
+                spans, position, _ = splitter.take(data, position, final, SAMPLE_ROWS)
+        return spans, position, problem
+
+    def _find_types(self, source: Input, spans: Spans, names: tuple[str, ...]) -> None:
+        """Take the types of the first rows; those that were declared are asked for nothing but a dim."""
+        if self.kind in ("jsonl", "json"):
+            found = _types_of_objects(spans, self._type_of)
+        else:
+            found = {}
+            for i, name in enumerate(names):
+                values = Values(spans.data, spans.starts[i], spans.ends[i], spans.kinds[i], self.style)
+                found[name] = self._type_of(name, values)
+        if self._has_header or self.options.names:
+            self.types = found
+            return
+        vectors = [name for name, type_ in found.items() if is_vector(type_)]
+        only = vectors[0] if len(vectors) == 1 and not self.kind.startswith("json") else None
+        self.renamed = {only: "vector"} if only else {}
+        self.types = {self.renamed.get(name, name): type_ for name, type_ in found.items()}
+
+    def _type_of(self, name: str, values: Any) -> Any:
+        declared_ = name in self.options.types
+        try:
+            if self.kind == "copy-binary":
+                return type_of_binary(name, values, needed=not declared_)
+            if isinstance(values, Values):
+                return type_of_texts(_texts(values))
+            return type_of_values(values)
+        except DataError:
+            if declared_:
+                return None
+            raise
+        except Unfit as unfit:
+            if declared_:
+                return None
+            raise DataError(field=name, row=unfit.row, expected=unfit.expected, got=unfit.got) from None
+
+    def _resolved(self, name: str, word: Any) -> Any:
+        """Return the type that was declared; a vector without a dim takes that of the first rows."""
+        type_ = declared(name, word, postgres=self.kind.startswith("copy"))
+        if not isinstance(type_, str):
+            return type_ if self.kind == "copy-binary" else as_column(type_)
+        seen = self.types.get(name)
+        if seen is None or not is_vector(seen):
+            raise DataError(field=name, expected=f"a dim, as in {type_}(768)", got=repr(type_))
+        return vector_type(seen.list_size, "float16" if type_ == "halfvec" else "float32")
+
+
+def _texts(values: Values) -> list[str | None]:
+    """Return the values that are text; the others are refused, with their rows, when they are read.
+
+    Raises Unfit if all are others.
+    """
+    import pyarrow as pa
+
+    kinds = values.kinds.copy()
+    while True:
+        try:
+            whole = Values(values.data, values.starts, values.ends, kinds, values.style)
+            return list(decode(whole, pa.string()).to_pylist())
+        except Unfit as unfit:
+            kinds[unfit.row] = jsonrows.NULL_VALUE
+            if not kinds.any():
+                raise
+
+
+def _types_of_objects(spans: Spans, type_of: Callable[[str, list[Any]], Any]) -> dict[str, Any]:
+    columns: dict[str, list[Any]] = {}
+    for start, end in zip(spans.row_starts.tolist(), spans.row_ends.tolist(), strict=True):
+        try:
+            row = json.loads(spans.data[start:end].tobytes().decode())
+        except (ValueError, RecursionError):
+            continue  # it is refused, with its number, when it is read
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return {name: type_of(name, values) for name, values in columns.items()}
+
+
+def as_column(type_: Any) -> Any:
+    """Return the type that a column of ``type_`` comes out with."""
+    import pyarrow as pa
+
+    return pa.string() if is_uuid(type_) else type_
+
+
+def check_row_size(file: str, row: int, tail: Bytes) -> None:
+    """Raise DataError for a row that is longer than a row may be."""
+    if len(tail) > MAX_ROW_BYTES:
+        raise DataError(
+            file=file, row=row, expected=f"rows of at most {MAX_ROW_BYTES} bytes", got=f"more than {len(tail)}"
+        )
+
+
+def located(file: str, row: int, line: int | None, problem: Problem) -> DataError:
+    """Return the error for a row; ``line`` is that of the problem, None where there are no lines."""
+    where = "" if line is None else f" (line {line})"
+    return DataError(
+        file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}",
+        value=problem.value,
+    )  # fmt: skip
+
+
+class Lines:
+    """Which line of a file a byte of a block stands in. Counted on from byte to byte: there may be many bad rows."""
+
+    def __init__(self, first: int | None) -> None:
+        self._line = first
+        self._at = 0
+
+    def at(self, data: Bytes, position: int) -> int | None:
+        """Return the number of the line at ``position``, None where there are no lines."""
+        if self._line is not None:
+            low, high = sorted((self._at, position))
+            n = jsonrows.count_lines(data[low:high])
+            self._line += n if position == high else -n
+            self._at = position
+        return self._line
+
+    def block_ends(self, data: Bytes, position: int) -> None:
+        """Go over to the block that begins at ``position`` of this one."""
+        self.at(data, position)
+        self._at = 0

@@ -1,0 +1,313 @@
+"""Text into rows: where each value of each row stands in a block of bytes. One class per kind of text.
+
+A splitter is made for one file and the columns that are wanted of it, and is given one block after another. It decodes
+nothing: `textcolumns` does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmill._native import json_read as jsonrows
+from vecmill.sources.base import names_text, one_line
+from vecmill.sources.text.stream import Bytes
+
+MAX_ROWS = 1 << 14
+"""Of one call: what `Room` has room for."""
+
+_WORDS = {
+    jsonrows.DEEP: ("values nested less than 512 deep", "deeper ones"),
+    jsonrows.SHORT: ("a whole JSON value", "an end in the middle of one"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a row, and at which byte of the block. ``value``: the one to blame, as it stands there."""
+
+    position: int
+    expected: str
+    got: str
+    field: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Some rows of a block: value i of column c is ``data[starts[c, i]:ends[c, i]]``, of a kind (see `jsonrows`).
+
+    ``problem`` is about the row behind them. Valid until the splitter is asked again.
+    """
+
+    data: Bytes
+    row_starts: NDArray[np.int64]
+    row_ends: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+    problem: Problem | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Return the rows that are well."""
+        return len(self.row_starts)
+
+    def first(self, n: int) -> Spans:
+        """Return the first ``n`` rows."""
+        return Spans(
+            self.data, self.row_starts[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n]
+        )
+
+    def behind(self, n: int) -> Spans:
+        """Return the rows from the one with the number ``n`` on."""
+        return Spans(
+            self.data, self.row_starts[n:], self.row_ends[n:], self.starts[:, n:], self.ends[:, n:], self.kinds[:, n:],
+            self.problem,
+        )  # fmt: skip
+
+
+class Splitter(Protocol):
+    """Rows of one file, in order."""
+
+    def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
+        """Return rows from byte ``start`` of a block on, where to go on, and how many rows were skipped before them.
+
+        No rows, none skipped, and no problem: more of the file is needed. ``final``: nothing comes behind this block.
+        Up to ``skip`` rows are only counted; what is wrong with them is not looked at where they can be told apart.
+        """
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """Go on behind the row that the last call found a problem with, in the same block; None if its end is unknown.
+
+        ``position`` is where that call said to go on. Returns rows, and where to go on.
+        """
+
+
+class Room:
+    """Arrays for the spans of one call, used again and again."""
+
+    def __init__(self, n_columns: int, n_rows: int = MAX_ROWS) -> None:
+        self.n_rows = n_rows
+        self.rows = np.empty(n_rows, np.int64)
+        self.row_ends = np.empty(n_rows, np.int64)
+        self.starts = np.empty((n_columns, n_rows), np.int64)
+        self.ends = np.empty((n_columns, n_rows), np.int64)
+        self.kinds = np.empty((n_columns, n_rows), np.uint8)
+
+    def spans(self, data: Bytes, n: int, problem: Problem | None) -> Spans:
+        """Return the first ``n`` rows, and what is wrong with the one behind them."""
+        return Spans(
+            data, self.rows[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n], problem
+        )
+
+
+class _Objects:
+    """What JSON kinds share: rows are objects, and their keys are the columns."""
+
+    def __init__(self, names: Sequence[str], *, strict: bool) -> None:
+        self._walker = jsonrows.ObjectWalker([name.encode() for name in names], strict)
+        self._names = names
+        self._room = Room(len(names))
+        # Rows of the block that are known but not walked yet, and what was wrong with the one behind them.
+        self._left = range(0)
+        self._problem_behind: Problem | None = None
+        self._passable = False
+
+    def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
+        """See `Splitter.behind`."""
+        return (self._walk_on(data), position) if self._passable else None
+
+    def _walk(self, data: Bytes, n: int, problem: Problem | None, skip: int) -> tuple[Spans, int]:
+        room = self._room
+        skip = min(skip, n)
+        if skip:
+            n -= skip
+            room.rows[:n] = room.rows[skip : skip + n].copy()
+            room.row_ends[:n] = room.row_ends[skip : skip + n].copy()
+        self._left, self._problem_behind = range(n), problem
+        return self._walk_on(data), skip
+
+    def _walk_on(self, data: Bytes) -> Spans:
+        """Walk the rows that are left, up to one that is refused."""
+        room, left = self._room, self._left
+        starts, ends = room.rows[left.start : left.stop], room.row_ends[left.start : left.stop]
+        done, why, position = self._walker.walk(data, starts, ends, room.starts, room.ends, room.kinds)
+        problem = self._problem_behind
+        if why != jsonrows.OK:
+            problem = self._problem(data, int(starts[done]), int(ends[done]), why, position)
+        self._left = left[done + 1 :]
+        self._passable = why != jsonrows.OK
+        return Spans(
+            data, starts[:done], ends[:done], room.starts[:, :done], room.ends[:, :done], room.kinds[:, :done], problem
+        )
+
+    def _problem(self, data: Bytes, start: int, end: int, why: int, position: int) -> Problem:
+        if why in (jsonrows.TWICE, jsonrows.UNKNOWN):
+            key_end, _, _ = jsonrows.value_end(data, position)
+            key = json.loads(data[position:key_end].tobytes())
+            if why == jsonrows.TWICE:
+                return Problem(position, "a key once", "it twice", key)
+            got = "one that the rows at the beginning do not have; name the columns, or give their types"
+            return Problem(position, f"one of the keys {names_text(self._names)}", got, key)
+        if why == jsonrows.DEEP:
+            return Problem(position, *_WORDS[why])
+        raw = data[start:end].tobytes()
+        return Problem(position, "a JSON object", _what_is_wrong(raw))
+
+
+def _what_is_wrong(raw: bytes) -> str:
+    """Say in Python's words why a row is no JSON object."""
+    try:
+        value = json.loads(raw.decode())
+    except RecursionError:
+        return "values nested too deep"
+    except UnicodeDecodeError:
+        return "bytes that are not UTF-8"
+    except ValueError as err:
+        where = getattr(err, "colno", None)
+        reason = getattr(err, "msg", one_line(err))
+        return f"{reason[0].lower()}{reason[1:]} at character {where}" if where else reason
+    shown = raw.decode(errors="replace").strip()
+    return f"{type(value).__name__} {shown if len(shown) <= 40 else shown[:37] + '...'}"
+
+
+class JsonLines(_Objects):
+    """One object a line; blank lines do not count."""
+
+    def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
+        """See `Splitter.take`."""
+        room = self._room
+        n = min(max_rows, MAX_ROWS)
+        n, position = jsonrows.split_lines(data, start, final, room.rows[:n], room.row_ends[:n])
+        spans, skipped = self._walk(data, n, None, skip)
+        return spans, position, skipped
+
+
+class JsonElements(_Objects):
+    """Objects in an array, in the array ``rows`` of one object, or one after another without any."""
+
+    def __init__(self, names: Sequence[str], *, strict: bool) -> None:
+        super().__init__(names, strict=strict)
+        self._state: int | None = None
+        self._wrapped = False
+
+    def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
+        """See `Splitter.take`."""
+        if self._state is None:
+            start = self._begin(data, final)
+            if self._state is None:
+                return self._room.spans(data, 0, None), 0, 0
+        room = self._room
+        n = min(max_rows, MAX_ROWS)
+        n, position, self._state, why = jsonrows.split_elements(
+            data, start, final, self._state, room.rows[:n], room.row_ends[:n]
+        )
+        problem = None
+        if why == jsonrows.SYNTAX:
+            expected = "',' or ']'" if self._state == jsonrows.SEPARATOR else "a JSON object"
+            problem = Problem(position, expected, _found(data, position))
+        elif why != jsonrows.OK:
+            problem = Problem(position, *_WORDS[why])
+        if n == 0 and problem is None and self._state == jsonrows.CLOSED:
+            position, problem = self._end(data, position, final)
+        spans, skipped = self._walk(data, n, problem, skip)
+        return spans, position, skipped
+
+    def _begin(self, data: Bytes, final: bool) -> int:
+        """Find the array of rows."""
+        start = _skip_blank(data, 0)
+        if start == len(data):
+            self._state = jsonrows.SEQUENCE if final else None
+        elif data[start] == ord("["):
+            self._state = jsonrows.FIRST
+            return start + 1
+        else:
+            rows = find_rows(data, start, final)
+            if rows is None:
+                self._state = jsonrows.SEQUENCE
+                return start
+            if rows >= 0:
+                self._state, self._wrapped = jsonrows.FIRST, True
+                return rows
+        return start
+
+    def _end(self, data: Bytes, position: int, final: bool) -> tuple[int, Problem | None]:
+        """Read what stands behind the array: other keys of the object around it, and nothing more."""
+        while True:
+            position = _skip_blank(data, position)
+            if not self._wrapped:
+                break
+            if position == len(data):
+                return position, Problem(position, "'}'", "the end of the file") if final else None
+            if data[position] == ord("}"):
+                self._wrapped = False
+                position += 1
+                continue
+            if data[position] != ord(","):
+                return position, Problem(position, "',' or '}'", _found(data, position))
+            after = _member_end(data, position + 1)
+            if after is None:
+                return position, Problem(position, "a key and its value", "none") if final else None
+            position = after[1]
+        if position < len(data):
+            return position, Problem(position, "nothing behind the rows", _found(data, position))
+        return position, None
+
+
+def _skip_blank(data: Bytes, start: int) -> int:
+    while start < len(data) and data[start] in b" \t\r\n":
+        start += 1
+    return start
+
+
+def _found(data: Bytes, position: int) -> str:
+    if position >= len(data):
+        return "the end of the file"
+    return repr(data[position : position + 20].tobytes().decode(errors="replace"))
+
+
+def _member_end(data: Bytes, start: int) -> tuple[int, int] | None:
+    """Return where the value of the key at ``start`` begins and ends, None if this is no key or not whole."""
+    start = _skip_blank(data, start)
+    key_end, kind, why = jsonrows.value_end(data, start)
+    colon = _skip_blank(data, key_end)
+    if why or kind not in (jsonrows.STRING, jsonrows.ESCAPED) or colon >= len(data) or data[colon] != ord(":"):
+        return None
+    value = _skip_blank(data, colon + 1)
+    end, _, why = jsonrows.value_end(data, value)
+    return None if why else (value, end)
+
+
+def find_rows(data: Bytes, start: int, final: bool) -> int | None:
+    """Return where the elements of ``{"rows": [...]}`` begin, None if the object at ``start`` is a row itself.
+
+    -1: not to be told without more of the file.
+    """
+    position = start + 1 if start < len(data) and data[start] == ord("{") else len(data)
+    while position < len(data):
+        position = _skip_blank(data, position)
+        key_end, kind, why = jsonrows.value_end(data, position)
+        colon = _skip_blank(data, key_end)
+        if why not in (jsonrows.OK, jsonrows.SHORT) or (not why and kind not in (jsonrows.STRING, jsonrows.ESCAPED)):
+            return None
+        if why or colon >= len(data):
+            break
+        value = _skip_blank(data, colon + 1)
+        if data[position:key_end].tobytes() == b'"rows"' and value < len(data) and data[value] == ord("["):
+            return value + 1
+        end, _, why = jsonrows.value_end(data, value)
+        comma = _skip_blank(data, end)
+        if why == jsonrows.SHORT:
+            break
+        if why:
+            return None
+        if comma < len(data) and data[comma] != ord(","):
+            return None
+        position = comma + 1
+    return None if final or data[start] != ord("{") else -1

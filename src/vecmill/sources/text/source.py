@@ -1,0 +1,180 @@
+"""Columns of text files: JSON Lines, JSON, CSV, TSV, COPY; plain, gzip or zstd; files or standard input."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vecmill.errors import DataError
+from vecmill.sources.base import MAX_BATCH_ROWS, Column, names_text
+from vecmill.sources.text.columns import Unfit, Values, decode
+from vecmill.sources.text.files import NOTHING, Lines, TextFiles, as_column, check_row_size, located
+from vecmill.sources.text.json_rows import Problem, Spans, Splitter
+from vecmill.sources.text.pgcopy import decode_binary
+from vecmill.sources.text.stream import Blocks, Input
+
+
+class TextSource:
+    """Columns of text files that follow one another; see `Source`. A batch never spans two files.
+
+    ``wanted`` maps field names to columns of the files. ``strict``: a key of JSON that is no column is an error, as its
+    values would be lost.
+    """
+
+    n_rows = None
+
+    def __init__(
+        self, files: TextFiles, wanted: Mapping[str, str], *, strict: bool = False, batch_rows: int | None = None
+    ) -> None:
+        self._files = files
+        self._strict = strict
+        self._batch_rows = batch_rows
+        for name in wanted.values():
+            if name not in files.types:
+                got = f"columns {names_text(files.names)}"
+                raise DataError(file=files.inputs[0].name, expected=f"a column {name!r}", got=got)
+        self.columns = tuple(
+            Column(name, column, as_column(files.types[column]), None) for name, column in wanted.items()
+        )
+        self.n_bytes = sum(source.n_bytes for source in files.inputs)
+        self._ends: list[int] = []
+        self._suspended: _Suspended | None = None
+
+    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
+        """Return the file that holds ``row``, as far as files have been read, and the row in that file."""
+        i = min(bisect.bisect_right(self._ends, row), len(self._files.inputs) - 1)
+        return self._files.inputs[i].name, row - (self._ends[i - 1] if i else 0)
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows as columns; see `Source.batches`. The rows before one that is refused come first.
+
+        Whoever then asks for the rows behind it, with the same ``names``, goes on in the open file: a file may hold
+        very many bad rows.
+        """
+        asked = (None if names is None else tuple(names), batch_rows)
+        last, self._suspended = self._suspended, None
+        if last is not None and (last.asked, last.row) == (asked, start_row):
+            items = last.items
+        else:
+            if last is not None:
+                last.items.close()
+            items = self._items(names, batch_rows or self._batch_rows or MAX_BATCH_ROWS, start_row)
+        row = start_row
+        try:
+            for item in items:
+                if isinstance(item, DataError):
+                    if self.locate(row) == (item.file, item.row):
+                        self._suspended = _Suspended(asked, row + 1, items)
+                    raise item
+                yield item
+                row += len(next(iter(item.values())))
+        finally:
+            if self._suspended is None or self._suspended.items is not items:
+                items.close()
+
+    def _items(
+        self, names: Sequence[str] | None, batch_rows: int, start_row: int
+    ) -> Generator[Mapping[str, Any] | DataError, None, None]:
+        """Yield batches, and an error for every row that is refused; raise it if nothing behind it can be read."""
+        columns = [c for c in self.columns if names is None or c.name in names]
+        strict = self._strict and names is None
+        before = 0
+        for i, source in enumerate(self._files.inputs):
+            if i < len(self._ends) and self._ends[i] <= start_row:
+                before = self._ends[i]
+                continue
+            n = yield from self._read(source, columns, batch_rows, max(0, start_row - before), strict)
+            before += n
+            if i == len(self._ends):
+                self._ends.append(before)
+
+    def _read(
+        self, source: Input, columns: Sequence[Column], batch_rows: int, skip: int, strict: bool
+    ) -> Generator[Mapping[str, Any] | DataError, None, int]:
+        """Yield the batches and errors of one file; return its rows."""
+        wanted = list(dict.fromkeys(column.source for column in columns))
+        row = 0
+        lines = Lines(self._files.first_line)
+        with Blocks(source) as blocks:
+            tail = NOTHING
+            splitter: Splitter | None = None
+            final = False
+            while not final:
+                data, final = blocks.next(tail)
+                if splitter is None:
+                    splitter = self._files.splitter(source, wanted, strict=strict, first=(data, final))
+                position = 0
+                while True:
+                    began, first = position, row
+                    spans, position, skipped = splitter.take(data, position, final, batch_rows, skip)
+                    row += skipped
+                    skip -= skipped
+                    while True:
+                        batch, problem, n = self._decoded(spans, columns, wanted)
+                        if n:
+                            yield batch
+                            row += n
+                        if problem is None:
+                            break
+                        error = located(source.name, row, lines.at(data, problem.position), problem)
+                        yield error
+                        row += 1
+                        if n < spans.n_rows:
+                            spans = spans.behind(n + 1)
+                            continue
+                        more = splitter.behind(data, position, final)
+                        if more is None:
+                            raise error
+                        spans, position = more
+                    if position == began and row == first:
+                        break
+                lines.block_ends(data, position)
+                tail = data[position:]
+                check_row_size(source.name, row, tail)
+        return row
+
+    def _decoded(
+        self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
+    ) -> tuple[dict[str, Any], Problem | None, int]:
+        """Return the columns of the rows that are well, what is wrong with the next one, and how many they are."""
+        function = decode_binary if self._files.kind == "copy-binary" else decode
+        problem = spans.problem
+        while True:
+            made: dict[str, Any] = {}
+            worst: tuple[int, Problem] | None = None
+            for column in columns:
+                c = wanted.index(column.source)
+                twin = next((name for name in made if self._source(name) == column.source), None)
+                if twin is not None:
+                    made[column.name] = made[twin]
+                    continue
+                n = spans.n_rows if worst is None else worst[0]
+                values = Values(
+                    spans.data, spans.starts[c, :n], spans.ends[c, :n], spans.kinds[c, :n], self._files.style
+                )
+                try:
+                    made[column.name] = function(values, self._files.types[column.source])
+                except Unfit as unfit:
+                    at = int(values.starts[unfit.row])
+                    at = at if at >= 0 else int(spans.row_starts[unfit.row])
+                    shown = None if function is decode_binary else values.text(unfit.row)
+                    worst = unfit.row, Problem(at, unfit.expected, unfit.got, column.name, shown)
+            if worst is None:
+                return made, problem, spans.n_rows
+            spans, problem = spans.first(worst[0]), worst[1]
+
+    def _source(self, name: str) -> str:
+        return next(column.source for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspended:
+    """Reading that was left at a bad row: what it was asked for, the row it goes on with."""
+
+    asked: tuple[tuple[str, ...] | None, int | None]
+    row: int
+    items: Generator[Mapping[str, Any] | DataError, None, None]

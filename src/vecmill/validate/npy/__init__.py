@@ -1,0 +1,1 @@
+"""Sets of NPY files against the rules of the server."""

@@ -1,0 +1,1 @@
+"""Parquet files against the rules of the server."""

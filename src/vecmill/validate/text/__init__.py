@@ -1,0 +1,1 @@
+"""JSON and CSV files against the rules of the server."""

@@ -1,0 +1,195 @@
+"""One value of a row, as a JSON decoder gives it: what the server refuses or changes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from vecmill._native import scan_check as scan
+from vecmill.encode.misfit import describe
+from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.validate.limits import FLOAT32_LIMIT
+from vecmill.validate.text.json_values import large_number, meta_problem
+from vecmill.validate.text.sparse import Problem, sparse_problem
+from vecmill.validate.texts import value_problem
+
+_INT_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
+# The largest numbers that do not become infinite.
+_FLOAT_LIMITS = {
+    "float": math.nextafter(FLOAT32_LIMIT, 0),
+    "double": 1.7976931348623157e308,
+    "float_vector": math.nextafter(FLOAT32_LIMIT, 0),
+    # Read as float32 first: what is halfway to 65520 becomes that, and then infinite.
+    "float16_vector": math.nextafter(65520 - 2**-9, 0),
+    "bfloat16_vector": math.nextafter(255.5 * 2.0**120, 0),
+}
+_BYTE_LIMITS = {"binary_vector": (0, 255), "int8_vector": (-128, 127)}
+_NUMBERS = {int, float}
+
+
+def is_json_text(text: bytes) -> bool:
+    """Whether the server takes these bytes for one JSON value."""
+    end, _ = scan.json_end(text, 0, True)
+    return end > 0 and not text[end:].strip(b" \t\r\n")
+
+
+def cell_problems(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
+    """Yield (rule, expected, got) for what is wrong with a value that is not null."""
+    kind = plan.kind
+    if kind in _INT_BITS:
+        problem = _integer(plan, value, _INT_BITS[kind], "value-range")
+    elif kind == "bool":
+        problem = None if isinstance(value, bool) else _type("true or false", value)
+    elif kind in ("float", "double"):
+        problem = _number(plan, value)
+    elif kind == "text":
+        problem = text_problem(plan, value) if isinstance(value, str) else _type("a string", value)
+    elif kind in ("json", "meta"):
+        problem = _json(kind, value)
+    elif kind in ("geometry", "timestamptz"):
+        problem = value_problem(kind, value) if isinstance(value, str) else _type("a string", value)
+    elif kind == "sparse":
+        problem = sparse_problem(value)
+    elif kind == "array":
+        yield from _array(plan, value)
+        return
+    elif kind == "struct":
+        yield from _struct(plan, value)
+        return
+    else:
+        problem = _vector(plan, value)
+    if problem is not None:
+        yield problem
+
+
+def _type(expected: str, value: Any) -> Problem:
+    return "value-type", expected, describe(value)
+
+
+def _integer(plan: ColumnPlan, value: Any, bits: int, rule: str) -> Problem | None:
+    if type(value) is not int:
+        return _type("an integer without a point or exponent", value)
+    if -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        return None
+    return rule, plan.expected, describe(value)
+
+
+def _number(plan: ColumnPlan, value: Any) -> Problem | None:
+    if type(value) not in _NUMBERS:
+        return _type("a number", value)
+    return None if abs(value) <= _FLOAT_LIMITS[plan.kind] else ("value-range", plan.expected, describe(value))
+
+
+def text_problem(plan: ColumnPlan, text: str) -> Problem | None:
+    """Look at a VARCHAR or TEXT."""
+    try:
+        n_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        return "value-text-utf8", "text that has a UTF-8 form", "the escape of a lone surrogate"
+    if n_bytes > plan.max_bytes:
+        return "value-text-length", f"at most {plan.max_bytes} bytes", f"{n_bytes} bytes"
+    return None
+
+
+def _json(kind: str, value: Any) -> Problem | None:
+    rule = "value-meta" if kind == "meta" else "value-json"
+    expected = "an object, or a string with JSON text" + (" of one" if kind == "meta" else "")
+    if isinstance(value, dict):
+        if kind == "meta" and "$meta" in value:
+            return rule, "no $meta within $meta", "one"
+        return None  # its size shows in the row's
+    if not isinstance(value, str):
+        return _type(expected, value) if kind == "json" else (rule, expected, describe(value))
+    return json_text_problem(kind, value.encode(errors="replace"))
+
+
+def json_text_problem(kind: str, raw: bytes) -> Problem | None:
+    """Look at JSON text: of a field, or with ``kind`` "meta" of ``$meta``."""
+    if not is_json_text(raw):
+        large = large_number(raw)
+        return "value-json", "JSON text" if large is None else "numbers within float64", large or repr(raw[:60])[1:]
+    if kind == "meta" and raw.lstrip(b" \t\r\n")[:1] != b"{":
+        return "value-meta", "a JSON object", repr(raw[:60])[1:]
+    return (meta_problem(raw) if kind == "meta" else None) or size_problem(len(raw))
+
+
+def size_problem(n_bytes: int) -> Problem | None:
+    """Look at the bytes of JSON text."""
+    if n_bytes > JSON_MAX_BYTES:
+        return "value-json-size", f"at most {JSON_MAX_BYTES} bytes", f"{n_bytes} bytes"
+    return None
+
+
+def _vector(plan: ColumnPlan, value: Any) -> Problem | None:
+    width = plan.dim // 8 if plan.kind == "binary_vector" else plan.dim
+    if not isinstance(value, list):
+        return _type(f"a list of {width} numbers", value)
+    if len(value) != width:
+        return "value-dim", f"{width} values", f"{len(value)}"
+    low, top = _BYTE_LIMITS.get(plan.kind, (0, 0))
+    types = set(map(type, value))
+    if type(None) in types:
+        return "value-null-element", "no null in it", f"one at position {value.index(None)}"
+    if plan.kind in _BYTE_LIMITS:
+        if types != {int}:
+            return _type("a list of integers", next(x for x in value if type(x) is not int))
+    else:
+        top = _FLOAT_LIMITS[plan.kind]  # type: ignore[assignment]
+        low = -top
+        if not types <= _NUMBERS:
+            return _type("a list of numbers", next(x for x in value if type(x) not in _NUMBERS))
+    if low <= min(value) and max(value) <= top:
+        return None
+    return "value-range", plan.expected, describe(next(x for x in value if not low <= x <= top))
+
+
+def _array(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, list):
+        yield _type("a list", value)
+        return
+    if len(value) > plan.capacity:
+        yield "value-capacity", f"at most {plan.capacity} elements", f"{len(value)}"
+    item = plan.items[0]
+    narrow = item.kind in ("int8", "int16")
+    for position, element in enumerate(value):
+        if element is None:
+            found: Problem | None = ("value-null-element", "no null in it", f"one at position {position}")
+        elif narrow:
+            # The server looks at these elements as int32 only.
+            found = _integer(item, element, 32, "value-range") or _integer(
+                item, element, _INT_BITS[item.kind], "value-array-range"
+            )
+        else:
+            found = next(cell_problems(item, element), None)
+        if found is not None:
+            yield found
+            return
+
+
+def _struct(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, list):
+        yield _type("a list of objects", value)
+        return
+    if len(value) > plan.capacity:
+        yield "value-capacity", f"at most {plan.capacity} elements", f"{len(value)}"
+    names = {item.name: item for item in plan.items}
+    for element in value:
+        if not isinstance(element, dict) or element.keys() != names.keys():
+            got = describe(element) if not isinstance(element, dict) else f"the keys {', '.join(element)}"[:80]
+            yield "value-type", f"objects of exactly {', '.join(names)}", got
+            return
+        for name, part in element.items():
+            if part is None:
+                yield "value-null-element", "no null in it", f"{name} null"
+                return
+            problem = next(cell_problems(names[name], part), None)
+            if problem is not None:
+                yield problem[0], f"{problem[1]} in {name}", problem[2]
+                return
+
+
+def json_nbytes(value: Any) -> int:
+    """Return the bytes that a decoded value has as compact JSON text."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"))

@@ -1,0 +1,112 @@
+"""Rows of JSON and CSV that are surely fine: a kernel passes over them, so that Python looks at the others only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from vecmill._native import row_check as kernel
+from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.validate.context import Context
+from vecmill.validate.window import Window
+
+Later = Iterator[tuple[int, ColumnPlan, bytes]]
+"""Values that are still to be looked at: (row, its field, its text)."""
+
+_MAX_LATER = 4096
+_INTEGERS = {
+    "int8": (-(2**7), 2**7 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "int8_vector": (-128, 127),
+    "binary_vector": (0, 255),
+}
+# A number of so many digits before its point is within the range, whatever they are.
+_FLOATS = {"float": 38, "double": 300, "float_vector": 38, "float16_vector": 4, "bfloat16_vector": 38}
+_MAX_DIGITS, _EXACT_DIGITS = 300, 15
+_KINDS = {"bool": kernel.BOOL, "text": kernel.TEXT, "json": kernel.JSON, "meta": kernel.META, "sparse": kernel.SPARSE}
+_ITEMS = (kernel.BOOL, kernel.INT, kernel.FLOAT, kernel.TEXT)
+# Compact JSON that Python writes of an object may be so much longer than its text (1e15 becomes 1000000000000000.0).
+_GROWTH = 5
+
+
+class FineRows:
+    """What is fine in the rows of one file. ``columns``: those of a CSV file, None where nothing is asked of them."""
+
+    def __init__(
+        self, context: Context, form: Literal["json", "csv"], columns: Sequence[ColumnPlan | None] | None = None
+    ) -> None:
+        self._plans = list(context.plans.values()) if columns is None else columns
+        self._sep, self._null = context.sep.encode(), context.nullkey.encode()
+        # Of a quote, or what may stand within a number, the kernel would make something else.
+        self._usable = form == "json" or (
+            len(self._sep) == 1 and not self._sep.isalnum() and self._sep not in b'+-."' and b'"' not in self._null
+        )
+        self._later = np.zeros((max(_MAX_LATER, len(self._plans)), 5), np.int64)
+        forbidden = [field.name for field in context.schema.fields if field.name not in context.plans]
+        self._kernel = kernel.FineRows(
+            [_field(plan, context, form) for plan in self._plans],
+            [name.encode() for name in forbidden],
+            any(plan is not None and plan.kind == "meta" for plan in self._plans),
+            self._later,
+        )
+
+    def json_rows(self, window: Window, limit: int | None, row: int, *, comma: bool) -> tuple[int, Later]:
+        """Pass over rows, of which the first one is ``row``, up to ``limit``; return how many, and what is left."""
+        most = sys.maxsize if limit is None else limit - row
+        passed, at, n = self._kernel.json_rows(window.data, window.at, most, comma)
+        return self._passed(window, passed, at, n, row)
+
+    def csv_rows(self, window: Window, limit: int | None, row: int) -> tuple[int, Later]:
+        """Do so with lines of CSV."""
+        most = sys.maxsize if limit is None else limit - row
+        if not self._usable or row < 0:
+            return 0, iter(())
+        passed, at, n = self._kernel.csv_rows(window.data, window.at, most, self._sep[0], self._null)
+        return self._passed(window, passed, at, n, row)
+
+    def _passed(self, window: Window, passed: int, at: int, n: int, first: int) -> tuple[int, Later]:
+        if passed:
+            window.at = at
+        return passed, self._values(window.data, n, first)
+
+    def _values(self, data: bytes, n: int, first: int) -> Later:
+        for row, column, start, stop, doubled in self._later[:n].tolist():
+            plan = self._plans[column]
+            assert plan is not None  # nothing is asked of such a cell
+            text = data[start:stop]
+            yield first + row, plan, text.replace(b'""', b'"') if doubled else text
+
+
+def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, ...]:
+    """Return a field as the kernel takes it."""
+    if plan is None:
+        return b"", kernel.ANY, 0, False, True, True, 0, 0, 0, 0, 0
+    own, kind, item, exact, count = plan, _kind(plan), 0, False, 0
+    if plan.is_vector:
+        kind, item, exact = kernel.LIST, kind, True
+        count = plan.dim // 8 if plan.kind == "binary_vector" else plan.dim
+    elif plan.kind == "array":
+        own, count = plan.items[0], plan.capacity
+        item = _kind(own)
+        kind = kernel.LIST if item in _ITEMS else kernel.LATER
+    low, top = _INTEGERS.get(own.kind, (0, 0))
+    digits = _EXACT_DIGITS if form == "csv" and plan.kind == "meta" else _FLOATS.get(own.kind, _MAX_DIGITS)
+    max_bytes = own.max_bytes
+    if plan.kind in ("json", "meta"):
+        max_bytes = JSON_MAX_BYTES if form == "csv" else JSON_MAX_BYTES // _GROWTH
+    field = plan.field
+    # A key that the server makes is in all rows or in none: Python looks at rows without one.
+    optional = not (context.is_required(plan.name) or field.auto_id)
+    nullable = field.nullable or field.default_value is not None
+    return plan.name.encode(), kind, item, exact, optional, nullable, digits, low, top, count, max_bytes
+
+
+def _kind(plan: ColumnPlan) -> int:
+    if plan.kind in _INTEGERS:
+        return kernel.INT
+    return kernel.FLOAT if plan.kind in _FLOATS else _KINDS.get(plan.kind, kernel.LATER)

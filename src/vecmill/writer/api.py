@@ -1,0 +1,400 @@
+"""The bulk writers: rows or columns in, published segments out.
+
+Rows gather in a stage (:mod:`vecmill.encode.stage`) and leave as spans; large batches go past it, straight from the
+caller's memory. A segment that would grow beyond ``chunk_size`` is sealed and published in the background
+(:mod:`vecmill.writer.publisher`). All public methods may be called from several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vecmill.encode.batch import iter_batches
+from vecmill.encode.plan import plan_columns
+from vecmill.errors import DataError, StoreError
+from vecmill.filetype import BulkFileType, parse_file_type
+from vecmill.formats import open_format
+from vecmill.manifest import Manifest
+from vecmill.schema.carriage import check_target
+from vecmill.schema.reading import as_schema
+from vecmill.store.sink import Sink, undoing
+from vecmill.writer.pipeline import Pipeline
+from vecmill.writer.publisher import Publisher, resumed_manifest, with_safe_words
+from vecmill.writer.rows import RowTaker
+
+if TYPE_CHECKING:
+    from vecmill.validate.context import Level
+    from vecmill.validate.entries import Entry
+    from vecmill.validate.report import ValidationReport
+
+MB = 1024 * 1024
+# Of an iterable: 256 dicts of 768 floats are 6 MB of Python objects, held only to save calls.
+_ROWS_AT_ONCE = 256
+_MAX_REFUSED_KEPT = 1000
+
+
+class BulkWriter:
+    """What all writers share. Use :class:`LocalBulkWriter` or :class:`RemoteBulkWriter`."""
+
+    def __init__(
+        self,
+        schema: Any,
+        sink: Sink,
+        writer_uuid: str,
+        chunk_size: int,
+        file_type: Any,
+        config: Mapping[str, Any] | None,
+        *,
+        look_up: Callable[[str], Entry],
+        resume: bool = False,
+        target: str | None = None,
+        validate: Level | None = None,
+        cores: int | None = None,
+    ) -> None:
+        if validate is not None:
+            from vecmill.validate.check import check_options
+
+            check_options(target, validate)
+        self._schema = as_schema(schema)
+        self._file_type = parse_file_type(file_type)
+        check_target(self._schema, self._file_type, target)
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size must be positive, got {chunk_size}")
+        self._chunk_size = chunk_size
+        self._target, self._level, self._look_up = target, validate, look_up
+        self._validation: ValidationReport | None = None
+        self._sink = sink
+        form = open_format(self._file_type, self._schema, config)
+        plans = plan_columns(self._schema, form.rules)
+        manifest = Manifest(
+            uuid=writer_uuid, file_type=self._file_type.name, schema=self._schema.to_dict(),
+            import_options=form.import_options,
+        )  # fmt: skip
+        # Stage and threads come after this: what is wrong with schema, format or place shows first.
+        manifest = resumed_manifest(sink, manifest) if resume else manifest
+        self._uuid = manifest.uuid
+        if not manifest.segments:
+            sink.begin(manifest.to_json())
+        self._publisher = Publisher(sink, manifest)
+        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher, cores)
+        self._rows = RowTaker(self._schema, plans, self._pipeline)
+        self._put = self._rows.put
+        self._lock = threading.RLock()
+        self._offered = self._taken = manifest.n_rows
+        self._failure: BaseException | None = None
+        self._closed = False
+
+    # -- taking data
+
+    def append_row(self, row: Mapping[str, Any], **_kwargs: Any) -> None:
+        """Take one row: a dict of field name to value. The dict is never changed.
+
+        Raises DataError if the row does not fit the schema (it is refused alone; the writer goes on), StoreError if a
+        file could not be written.
+        """
+        with self._lock:
+            if self._failure is not None or self._closed or self._publisher.failed:
+                self._check()
+            try:
+                self._put(row, self._offered)
+            except BaseException as error:
+                if self._is_fatal(error):
+                    self._fail(error)
+                raise
+            else:
+                self._taken += 1
+            finally:
+                self._offered += 1
+
+    def append_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take rows from a list or any iterable; much faster than one call a row.
+
+        Bad rows are refused alone and all others taken; then the first refusal is raised as DataError, with every
+        refused row in its ``refused`` and their number in ``n_refused``. Raises StoreError as ``append_row`` does.
+        """
+        refused: list[DataError] = []
+        n_refused = 0
+        if isinstance(rows, Mapping):
+            raise DataError(expected="an iterable of row dicts", got="one dict; use append_row")
+        try:
+            for chunk in _chunks(rows):
+                n_refused += self._append_chunk(chunk, refused)
+        except BaseException as error:
+            if refused:
+                error.add_note(f"rows refused before that: {n_refused}, the first: {refused[0]}")
+            raise
+        if refused:
+            first = refused[0]
+            raise DataError(
+                field=first.field, row=first.row, expected=first.expected, got=first.got,
+                refused=refused, n_refused=n_refused,
+            ) from first.__cause__  # fmt: skip
+
+    def _append_chunk(self, chunk: list[Mapping[str, Any]], refused: list[DataError]) -> int:
+        """Take the good rows of a list. Return how many were refused, and add their errors to ``refused``."""
+        n_refused = 0
+        with self._lock:
+            self._check()
+            at = 0
+            while at < len(chunk):
+                before = self._pipeline.n_staged
+                failure: BaseException | None = None
+                try:
+                    self._rows.put_many(chunk, at, self._offered)
+                except BaseException as error:
+                    failure = error
+                taken = self._pipeline.n_staged - before
+                at += taken + 1
+                self._taken += taken
+                self._offered += taken
+                if failure is None:
+                    break
+                self._offered += 1
+                if not isinstance(failure, DataError):
+                    if self._is_fatal(failure):
+                        self._fail(failure)
+                    raise failure
+                n_refused += 1
+                if len(refused) < _MAX_REFUSED_KEPT:
+                    refused.append(failure)
+        return n_refused
+
+    def append_batch(self, batch: Any) -> None:
+        """Take columns: a mapping of field name to array, or Arrow data, or a pandas DataFrame.
+
+        Arrays may be NumPy, DLPack (torch, ...), Arrow or lists; Arrow data is anything with ``__arrow_c_stream__`` or
+        ``__arrow_c_array__`` (pyarrow, Polars, DuckDB, pandas, ...). Vectors are (n, dim) arrays or lists of vectors.
+        Memory of the right type is not copied, and may be reused once the call returns.
+
+        Raises DataError if anything in it does not fit: the batch is refused whole, also when it is a long stream.
+        Raises StoreError if a file could not be written.
+        """
+        with self._lock:
+            self._check()
+            seen = self._pipeline.new_tally()
+            try:
+                self._pipeline.append(iter_batches(batch), self._offered, seen)
+            except BaseException as error:
+                if self._is_fatal(error):
+                    self._fail(error)
+                raise
+            else:
+                self._taken += seen.n_rows
+            finally:
+                self._offered += seen.n_rows
+
+    # -- finishing
+
+    def commit(self, **kwargs: Any) -> None:
+        """Seal the current segment and wait until all segments are published.
+
+        ``call_back`` (a function of the list of files) and ``_async=True`` (do not wait) are taken as in pymilvus. The
+        function is called once the files are published, if there were rows to commit; with ``_async``, in the
+        background thread, where it may ask for properties but must not append or commit, and where an exception of
+        its own ends the writer like any other: the next call raises it.
+
+        Raises StoreError; what is published stays and is named in the message.
+        """
+        callback, wait = kwargs.get("call_back"), not kwargs.get("_async", False)
+        with self._lock:
+            self._check()
+            try:
+                had_rows = self._pipeline.commit(None if wait else callback)
+                if wait:
+                    self._publisher.wait()
+            except BaseException as error:
+                self._fail(error)
+            files = self.batch_files[-1] if callback is not None and wait and had_rows else []
+        if callback is not None and files:
+            callback(files)
+
+    def close(self) -> None:
+        """Commit and release everything; then validate, if that was asked for. A second call does nothing.
+
+        Raises StoreError as ``commit`` does; DataError with its ``findings`` if the server would not take what was
+        written, or not for what it is: the files stay, and a note says where.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                if self._failure is None:  # else it was raised when it was found
+                    self.commit()
+            finally:
+                self._release(abandon=False)
+            if self._level is not None and self._failure is None:
+                self._validation = self.validate(self._level)
+                self._validation.raise_for_errors(f"the files stay in {self._sink.where}")
+
+    def validate(
+        self, level: Level = "full", *, sample_rows: int | None = None, max_findings: int | None = None
+    ) -> ValidationReport:
+        """Check what is published so far against the rules of the server, as `vecmill.validate` does.
+
+        The files are read back from where they are, with the writer's ``target``. Parameters are those of
+        `vecmill.validate`. Raises StoreError for what cannot be read; what is wrong with the files is in the report.
+        """
+        from vecmill.validate.check import check_output
+        from vecmill.validate.context import MAX_FINDINGS, SAMPLE_ROWS
+
+        return check_output(
+            self.manifest,
+            self._look_up,
+            target=self._target,
+            level=level,
+            sample_rows=SAMPLE_ROWS if sample_rows is None else sample_rows,
+            max_findings=MAX_FINDINGS if max_findings is None else max_findings,
+        )
+
+    def abort(self) -> None:
+        """Give up: publish nothing more, remove what is not published, release everything."""
+        with self._lock:
+            if not self._closed:
+                self._release(abandon=True)
+
+    def _release(self, *, abandon: bool) -> None:
+        self._closed = True
+        try:
+            self._pipeline.close()
+        finally:
+            self._publisher.close(abandon=abandon)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        try:
+            self.abort()
+        except StoreError as second:
+            error.add_note(f"and temporary files could not be removed: {second}")
+        unseen = self._publisher.settle()
+        if unseen is not None:
+            error.add_note(f"and before that, publishing had failed: {unseen}")
+
+    # -- failing
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ValueError("the writer is closed")
+        if self._failure is not None:
+            self._raise_failure(self._failure)
+        try:
+            self._publisher.raise_failure()
+        except BaseException as error:
+            self._fail(error)
+
+    def _is_fatal(self, error: BaseException) -> bool:
+        """Whether the writer ends with it; else the caller's data are to blame, and nothing of them was taken."""
+        return (
+            self._pipeline.is_broken
+            or isinstance(error, StoreError | MemoryError | AssertionError)
+            or not isinstance(error, Exception)
+        )
+
+    def _fail(self, error: BaseException) -> NoReturn:
+        """Take no more rows: after a failed write nobody knows what is on disk of the current segment."""
+        unseen = self._publisher.settle()  # what was handed over is published still: then it is known what is safe
+        if unseen is not None:
+            for note in (f"and publishing failed: {unseen}", *getattr(unseen, "__notes__", ())):
+                error.add_note(note)
+        if isinstance(error, StoreError):
+            error = with_safe_words(error, self._publisher.safe_words())
+        self._failure = error
+        with undoing(self._pipeline.drop):
+            raise error
+
+    def _raise_failure(self, failure: BaseException) -> NoReturn:
+        """Raise the failure again, as a new exception: one that is raised often gathers tracebacks."""
+        if isinstance(failure, StoreError):
+            raise with_safe_words(failure, failure.safe)
+        reason = f"the writer has failed before ({type(failure).__name__}: {failure})"
+        raise StoreError(reason, path=self._sink.where, safe=self._publisher.safe_words()) from failure
+
+    def before_publish(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called before each segment is published, in the background thread.
+
+        What it raises ends the writer.
+        """
+        self._publisher.before = call
+
+    # -- what a caller may ask
+
+    @property
+    def schema(self) -> Any:
+        """The schema, as vecmill's CollectionSchema."""
+        return self._schema
+
+    @property
+    def uuid(self) -> str:
+        """Name of the writer's folder."""
+        return self._uuid
+
+    @property
+    def batch_files(self) -> list[list[str]]:
+        """Published files, one list a segment: the shape that the import API takes."""
+        return self._publisher.batch_files
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is published: files with rows, bytes and checksums, and the schema. Also in ``manifest.json``."""
+        return self._publisher.manifest
+
+    @property
+    def validation(self) -> ValidationReport | None:
+        """What the validation at close has found; None before it, and where none was asked for."""
+        return self._validation
+
+    @property
+    def total_row_count(self) -> int:
+        """Rows taken since the start, published or not; refused rows do not count."""
+        return self._taken
+
+    @property
+    def buffer_row_count(self) -> int:
+        """Rows taken and not yet handed over for publishing."""
+        return self._pipeline.n_rows
+
+    @property
+    def buffer_size(self) -> int:
+        """Encoded bytes of these rows."""
+        return self._pipeline.n_bytes
+
+    @property
+    def batch_rows(self) -> int | None:
+        """About the rows of a batch that does not begin a file of its own; None: any batch goes on in the open file.
+
+        Text that has left for a bucket cannot be taken back, so a batch is held back until it is whole, if it is small.
+        """
+        if not self._sink.hold_bytes or self._file_type in (BulkFileType.PARQUET, BulkFileType.NUMPY):
+            return None
+        return max(1, self._sink.hold_bytes // self._pipeline.row_bytes)
+
+    @property
+    def chunk_size(self) -> int:
+        """Encoded bytes at which a segment is closed."""
+        return self._chunk_size
+
+
+def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
+    """Cut an iterable into lists. If it raises, what it gave before is taken first."""
+    if isinstance(rows, list):
+        yield rows
+        return
+    chunk: list[Mapping[str, Any]] = []
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == _ROWS_AT_ONCE:
+                full, chunk = chunk, []
+                yield full
+    finally:
+        if chunk:
+            yield chunk

@@ -1,0 +1,92 @@
+"""The writer of files on local disk."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vecmill.filetype import BulkFileType
+from vecmill.store.local import LocalSink
+from vecmill.writer.api import MB, BulkWriter
+
+if TYPE_CHECKING:
+    from vecmill.validate.context import Level
+    from vecmill.validate.entries import Entry
+
+
+class LocalBulkWriter(BulkWriter):
+    """Write import files to local disk.
+
+    Parameters as in pymilvus. ``schema``: a CollectionSchema (vecmill's or pymilvus'), a dict or a path to JSON.
+    ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
+    from 1; beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
+    ``file_type``: PARQUET or NUMPY, also as a string. ``config``: see :func:`vecmill.formats.open_format`.
+    ``target``: the server's release line ("2.3" to "3.0", "cloud") that the files are held to; see docs/formats.md.
+    ``segment_size``: pymilvus' older word for ``chunk_size``; it wins. ``validate``: "headers", "sample" or "full": at
+    close, check what was published as `vecmill.validate` does; see ``close`` and ``validation``.
+
+    ``resume=True``: ``local_path`` is itself the folder of a writer that ended early (its ``data_path``). Its manifest
+    is read, what it left unpublished is removed, and numbering goes on behind the published segments. The first
+    ``manifest.n_rows`` rows are there; the caller goes on with the next one, which has that number in errors too. A
+    folder without a manifest is begun anew.
+
+    As a context manager it commits what is left on a clean exit, and publishes nothing more on an exception.
+
+    Raises SchemaError if the schema breaks a rule of the server or has a field that the format cannot carry, StoreError
+    if the folder cannot be made, or if what is to be resumed has another schema or format.
+
+    >>> from vecmill import DataType, LocalBulkWriter, create_schema
+    >>> schema = create_schema()
+    >>> _ = schema.add_field("id", DataType.INT64, is_primary=True)
+    >>> _ = schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, LocalBulkWriter(schema, folder) as writer:
+    ...     writer.append_row({"id": 1, "vector": [0.1, 0.2, 0.3, 0.4]})
+    ...     writer.commit()
+    ...     len(writer.batch_files)
+    1
+    """
+
+    def __init__(
+        self,
+        schema: Any,
+        local_path: str | os.PathLike[str],
+        chunk_size: int = 128 * MB,
+        file_type: BulkFileType | str | int = BulkFileType.PARQUET,
+        config: Mapping[str, Any] | None = None,
+        *,
+        resume: bool = False,
+        target: str | None = None,
+        validate: Level | None = None,
+        segment_size: int | None = None,
+    ) -> None:
+        writer_uuid = str(uuid.uuid4())
+        self._root = Path(local_path) if resume else Path(local_path) / writer_uuid
+        super().__init__(
+            schema,
+            LocalSink(self._root),
+            writer_uuid,
+            segment_size or chunk_size,
+            file_type,
+            config,
+            look_up=self._entry,
+            resume=resume,
+            target=target,
+            validate=validate,
+        )
+
+    def _entry(self, path: str) -> Entry:
+        from vecmill.validate.entries import local_entry
+
+        return local_entry(self._root / path)
+
+    @property
+    def data_path(self) -> Path:
+        """The writer's folder, ``<local_path>/<uuid>``."""
+        return self._root
+
+    def __enter__(self) -> LocalBulkWriter:
+        return self

@@ -1,0 +1,90 @@
+"""The writer of files in a bucket."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from vecmill.filetype import BulkFileType
+from vecmill.store import bucket
+from vecmill.store.connect import AzureConnectParam, GCSConnectParam, S3ConnectParam, Target, open_bucket
+from vecmill.store.object_sink import ObjectSink
+from vecmill.store.objects import Objects
+from vecmill.writer.api import BulkWriter
+
+if TYPE_CHECKING:
+    from vecmill.validate.context import Level
+    from vecmill.validate.entries import Entry
+
+
+class RemoteBulkWriter(BulkWriter):
+    """Write import files straight into object storage.
+
+    Parameters as in pymilvus, and its methods are those of :class:`LocalBulkWriter`. ``remote_path``: objects get the
+    keys ``<remote_path>/<uuid>/<n>.parquet`` or ``<remote_path>/<uuid>/<n>/<field>.npy``; beside them
+    ``manifest.json``, the list of what is published. An object without a line there is not part of the output.
+    ``connect_param``: an ``S3ConnectParam`` (or ``ConnectParam``), ``AzureConnectParam`` or ``GCSConnectParam`` of this
+    class; a URL such as ``s3://bucket/prefix`` (credentials come from the environment); or an obstore store. https is
+    used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``, ``target``,
+    ``validate``: as for files; the level "headers" costs a few requests a file, "full" reads all bytes back.
+    ``transfer``: a :class:`RemoteBulkWriter.Transfer`. ``resume=True``: ``remote_path`` is itself the folder of a
+    writer that ended early (its ``data_path``); see :class:`LocalBulkWriter`.
+
+    Parquet, JSON and CSV leave in parts while they are written: nothing is put on the local disk, and memory is bounded
+    by ``transfer``. The columns of an NPY set are sent when the segment is full; until then they are in memory, and
+    where ``transfer.spool_bytes`` is less than ``chunk_size``, in ``TMPDIR``. Rows of one ``append_batch`` that fill
+    half of ``chunk_size`` or more need neither: they become sets of their own (of one size, up to ``chunk_size``),
+    whose numbers and vectors leave from the arrays of the batch before it returns.
+
+    The bucket is asked when the writer is made, before any row is taken. Raises StoreError within 10 s if it does not
+    answer, does not exist, or refuses the credentials; else as :class:`LocalBulkWriter`.
+    """
+
+    S3ConnectParam = S3ConnectParam
+    ConnectParam = S3ConnectParam
+    AzureConnectParam = AzureConnectParam
+    GCSConnectParam = GCSConnectParam
+    Transfer = bucket.Transfer
+
+    def __init__(
+        self,
+        schema: Any,
+        remote_path: str,
+        connect_param: Target,
+        chunk_size: int = 1024 * bucket.MB,
+        file_type: BulkFileType | str | int = BulkFileType.PARQUET,
+        config: Mapping[str, Any] | None = None,
+        *,
+        transfer: bucket.Transfer | None = None,
+        resume: bool = False,
+        target: str | None = None,
+        validate: Level | None = None,
+        segment_size: int | None = None,
+    ) -> None:
+        chunk_size = segment_size or chunk_size
+        writer_uuid = str(uuid.uuid4())
+        path = PurePosixPath("/") / remote_path
+        self._path = path if resume else path / writer_uuid
+        objects = Objects(
+            open_bucket(connect_param), str(self._path).strip("/"), transfer or bucket.Transfer(), chunk_size
+        )
+        self._objects = objects
+        super().__init__(
+            schema, ObjectSink(objects), writer_uuid, chunk_size, file_type, config, look_up=self._entry,
+            resume=resume, target=target, validate=validate,
+        )  # fmt: skip
+
+    def _entry(self, path: str) -> Entry:
+        from vecmill.validate.entries import object_entry
+
+        return object_entry(self._objects.bucket, self._objects.store, self._objects.key(path))
+
+    @property
+    def data_path(self) -> PurePosixPath:
+        """The writer's folder in the bucket, ``/<remote_path>/<uuid>``."""
+        return self._path
+
+    def __enter__(self) -> RemoteBulkWriter:
+        return self

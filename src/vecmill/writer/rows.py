@@ -1,0 +1,99 @@
+"""Row dicts into the stage: the kernel takes what it can, and this module the rest, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vecmill._native import columns as kernel
+from vecmill.encode.misfit import Misfit, describe
+from vecmill.encode.plan import ColumnPlan
+from vecmill.encode.refusals import unknown_field
+from vecmill.encode.values import normalise
+from vecmill.errors import DataError
+from vecmill.schema.collection import CollectionSchema
+from vecmill.writer.pipeline import Pipeline
+
+_STATUS = 0xFF
+
+
+class RowTaker:
+    """Puts rows into the stage of a pipeline, and drains it when it is full. Rows are numbered by the caller."""
+
+    def __init__(self, schema: CollectionSchema, plans: Sequence[ColumnPlan], pipeline: Pipeline) -> None:
+        self._plans = plans
+        self._pipeline = pipeline
+        self._scatter = pipeline.stage.scatter
+        self._fields = {field.name for field in schema.fields}
+
+    def put(self, row: Any, number: int) -> None:
+        """Take one row. Raises DataError with ``number`` as its row; the stage is then as before."""
+        code = self._scatter.put(row)
+        if code:
+            self._put_slowly(row, code, number)
+
+    def put_many(self, rows: list[Any], start: int, number: int) -> int:
+        """Take ``rows[start:]``, numbered from ``number`` on. Return how many: all.
+
+        Raises DataError for the first bad row, when all rows before it are taken.
+        """
+        at = start
+        while True:
+            at, code = self._scatter.put_many(rows, at)
+            if not code:
+                return at - start
+            if code & _STATUS == kernel.FULL:
+                self._pipeline.drain()
+                continue
+            self._put_slowly(rows[at], code, number + at - start)
+            at += 1
+
+    def _put_slowly(self, row: Any, code: int, number: int) -> None:
+        """Take a row that the kernel did not: each turn mends one thing of it, on a copy, or raises."""
+        for _ in range(2 * len(self._plans) + 2):
+            status, index = code & _STATUS, code >> 8
+            if status == kernel.FULL:
+                self._pipeline.drain()
+            elif index == len(self._plans):
+                row = self._as_known_dict(row, number)
+            else:
+                plan = self._plans[index]
+                try:
+                    row = self._mended(plan, status, row, number)
+                except Misfit as misfit:
+                    misfit.row = 0
+                    raise misfit.at(plan.name, number) from misfit.__cause__
+            code = self._scatter.put(row)
+            if not code:
+                return
+        raise AssertionError(f"row {number} cannot be taken and no reason is known (code {code})")
+
+    def _mended(self, plan: ColumnPlan, status: int, row: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+        if status == kernel.MISSING:
+            absent = plan.name not in row
+            raise Misfit(plan.expected_not_null, "no value" if absent else "None")
+        if plan.kind == "meta":
+            self._refuse_filled(row, number)
+            plain = normalise(plan, row)  # raises, or the row is fine and there was no room
+            extras = [key for key in row if key not in self._fields]
+            return {**{key: value for key, value in row.items() if key not in extras}, plan.name: plain}
+        value = row[plan.name]
+        plain = normalise(plan, value)
+        if plain is value:
+            raise Misfit(plan.expected, describe(value))
+        return {**row, plan.name: plain}
+
+    def _refuse_filled(self, row: Mapping[str, Any], number: int) -> None:
+        written = {plan.name for plan in self._plans}
+        for key in row:
+            if key in self._fields and key not in written:
+                raise unknown_field(key, self._fields, number)
+
+    def _as_known_dict(self, row: Any, number: int) -> Mapping[str, Any]:
+        if not isinstance(row, Mapping):
+            raise DataError(row=number, expected="a dict of field name to value", got=describe(row))
+        if not isinstance(row, dict):
+            return dict(row)
+        written = {plan.name for plan in self._plans}
+        unknown = next(key for key in row if key not in written)
+        raise unknown_field(unknown, self._fields, number)

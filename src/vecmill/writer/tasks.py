@@ -1,0 +1,344 @@
+"""One export by many processes: each task writes its files, and at the end one manifest lists them all.
+
+The seam for whatever spreads work (Ray, Dask, Spark, a pool of processes). `write_task` runs in the workers; it writes
+to a folder that no other attempt has, ``<url>/<task>-<attempt>/``, so that attempts of one task, one after another or
+at the same time, do not know of each other. `commit` runs once, where the results are gathered: the manifest that it
+puts is the truth, and what no entry names is removed. Files that a task has written are whole before it returns, and
+``task.json`` beside them says so to a later run (`finished_tasks`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import secrets
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from types import TracebackType
+from typing import Any
+
+from vecmill.errors import DataError, StoreError
+from vecmill.filetype import BulkFileType, parse_file_type
+from vecmill.formats import open_format
+from vecmill.manifest import FileEntry, Manifest, Segment
+from vecmill.schema.reading import as_schema
+from vecmill.store.bucket import Transfer
+from vecmill.store.place import SharedFolder, open_shared
+from vecmill.store.sink import MANIFEST_NAME, undoing
+from vecmill.validate.entries import look_up_in
+from vecmill.writer.api import BulkWriter
+
+SEGMENT_BYTES = 512 << 20
+"""Default size of a segment: large enough that the server has few files to open, small enough to retry."""
+
+MARKER_NAME = "task.json"
+_MARKER_VERSION = 1
+_READS_AT_ONCE = 16  # of markers: a bucket takes its time for each
+
+# The 16 digits are what tells our folders from others: the last group of a uuid has 12.
+_ATTEMPT = re.compile(r"[0-9a-f]{16}")
+_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_FOLDER = re.compile(rf"({_TASK.pattern})-({_ATTEMPT.pattern})")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One attempt that has come to its end. ``note`` is what the caller wanted to remember of it."""
+
+    task_id: str
+    folder: str
+    entries: tuple[FileEntry, ...]
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TaskWriter(BulkWriter):
+    """The writer of one attempt; used as a context manager. See `write_task` for its parameters.
+
+    Left without an exception, ``entries`` has what was written, and all of it is whole. Left by one, nothing of it
+    stays. ``note`` (fit for JSON) is kept in ``task.json``.
+    """
+
+    def __init__(
+        self,
+        schema: Any,
+        url: Any,
+        task_id: int | str,
+        *,
+        file_type: BulkFileType | str | int = BulkFileType.PARQUET,
+        segment_size: int = SEGMENT_BYTES,
+        target: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        connect_param: Any = None,
+        transfer: Transfer | None = None,
+        attempt: str | None = None,
+        cores: int = 1,
+    ) -> None:
+        self._task_id = str(task_id)
+        attempt = secrets.token_hex(8) if attempt is None else attempt
+        if not _TASK.fullmatch(self._task_id):
+            raise ValueError(f"task_id is made of letters, digits and '_', '-', '.', got {task_id!r}")
+        if not _ATTEMPT.fullmatch(attempt):
+            raise ValueError(f"attempt has 16 hexadecimal digits, got {attempt!r}")
+        self._name = f"{self._task_id}-{attempt}"
+        self._place = open_shared(url, connect_param, transfer=transfer, largest_bytes=segment_size)
+        self._done: tuple[FileEntry, ...] | None = None
+        self.note: Mapping[str, Any] = {}
+        schema = as_schema(schema)
+        self._place.claim(self._name)
+        with undoing(self._remove):
+            super().__init__(
+                schema,
+                self._place.sink(self._name),
+                self._name,
+                segment_size,
+                file_type,
+                config,
+                look_up=lambda path: look_up_in(self._place)(f"{self._name}/{path}"),
+                target=target,
+                cores=cores,
+            )
+
+    @property
+    def name(self) -> str:
+        """The folder of the attempt, ``<task>-<attempt>``."""
+        return self._name
+
+    @property
+    def entries(self) -> list[FileEntry]:
+        """What was written, in the order of the rows; paths are relative to the folder of the export."""
+        if self._done is None:
+            raise ValueError(f"task {self._task_id} has not come to its end")
+        return list(self._done)
+
+    def put(self, name: str, text: str) -> None:
+        """Put a text beside the files of the attempt. It is gone when the export is committed."""
+        self._place.put(f"{self._name}/{name}", text)
+
+    def __enter__(self) -> TaskWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            super().__exit__(kind, error, trace)
+            try:
+                self._remove()
+            except StoreError as second:
+                error.add_note(f"and what was written could not be removed: {second}")
+            return
+        with undoing(self._remove):
+            self.close()
+            entries = [dataclasses.replace(one, path=f"{self._name}/{one.path}") for one in self.manifest.files]
+            text = {
+                "vecmill_task": _MARKER_VERSION,
+                "task_id": self._task_id,
+                "note": self.note,
+                "entries": [dataclasses.asdict(one) for one in entries],
+            }
+            self.put(MARKER_NAME, json.dumps(text, ensure_ascii=False))
+        self._done = tuple(entries)
+
+    def _remove(self) -> None:
+        self._place.clear([self._name])
+
+
+def write_task(
+    batches: Iterable[Any],
+    url: Any,
+    task_id: int | str,
+    *,
+    schema: Any,
+    file_type: BulkFileType | str | int = BulkFileType.PARQUET,
+    segment_size: int = SEGMENT_BYTES,
+    target: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    connect_param: Any = None,
+    transfer: Transfer | None = None,
+    attempt: str | None = None,
+    cores: int = 1,
+) -> list[FileEntry]:
+    """Write the rows of one task; return its files, for `commit`. To be called in a worker.
+
+    Parameters
+    ----------
+    batches: what `LocalBulkWriter.append_batch` takes: Arrow data, mappings of field name to array, DataFrames.
+    url: folder of the export, the same for all tasks: a path that all workers see, or ``s3://bucket/prefix``,
+        ``gs://``, ``az://`` (credentials come from the environment). With ``connect_param`` (as `RemoteBulkWriter`
+        takes it; it travels to the workers with its secrets) a prefix in that bucket.
+    task_id: letters, digits and ``_-.``, different for every task, the same for all attempts of one.
+    schema, file_type, target, config: as for `LocalBulkWriter`.
+    segment_size: bytes after which the next file begins.
+    transfer: how objects are sent, see `RemoteBulkWriter.Transfer`; it bounds the memory of the worker.
+    attempt: 16 hexadecimal digits that no other attempt has; made up when left out, as it should be.
+    cores: how many of them the task has for encoding. Engines give it one.
+
+    A task without rows gives an empty list. A task that fails leaves nothing behind; one that is killed leaves what
+    `commit` removes.
+
+    Raises DataError, with the row counted from the start of the task; SchemaError, StoreError as the writers do.
+    """
+    with TaskWriter(
+        schema, url, task_id, file_type=file_type, segment_size=segment_size, target=target, config=config,
+        connect_param=connect_param, transfer=transfer, attempt=attempt, cores=cores,
+    ) as writer:  # fmt: skip
+        for batch in batches:
+            writer.append_batch(batch)
+    return writer.entries
+
+
+def commit(
+    url: Any,
+    entries: Iterable[FileEntry | Mapping[str, Any]],
+    *,
+    schema: Any,
+    file_type: BulkFileType | str | int = BulkFileType.PARQUET,
+    config: Mapping[str, Any] | None = None,
+    connect_param: Any = None,
+    transfer: Transfer | None = None,
+    replace: bool = False,
+) -> Manifest:
+    """Put the manifest of an export whose tasks are done, and remove what it does not list.
+
+    ``entries``: those of all tasks (or dicts of their facts), in the order in which the rows shall stand. The other
+    parameters are those that the tasks had. ``replace``: put it also where another export is listed, whose files are
+    then removed.
+
+    The manifest is put last, whole, and only where none is (the same one may be: a commit can be repeated). From then
+    on the folder is the output of a writer like any other. Of what tasks have left in it, whatever is not listed is
+    removed: attempts that were killed, or that were one too many. An attempt that is still running may leave files
+    later; they are not listed, and the next commit of the same entries removes them. No entries: nothing is put.
+
+    Raises DataError if entries are of several attempts of one task, or of no whole NPY set; StoreError if a file is not
+    there with its size, or another export is.
+    """
+    form = parse_file_type(file_type)
+    schema = as_schema(schema)
+    listed = [one if isinstance(one, FileEntry) else FileEntry(**one) for one in entries]
+    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=max((e.bytes for e in listed), default=0))
+    segments = _segments(listed, schema, form)
+    manifest = Manifest(
+        uuid="", file_type=form.name, schema=schema.to_dict(), segments=segments,
+        import_options=open_format(form, schema, config).import_options,
+    )  # fmt: skip
+    # The same export has the same name, however often it is committed.
+    digest = hashlib.blake2b(manifest.to_json().encode(), digest_size=16).digest()
+    manifest.uuid = str(uuid.UUID(bytes=digest, version=4))
+    text = manifest.to_json()
+    there = place.files(_is_attempt)
+    _check_there(place, listed, there)
+    known = place.read(MANIFEST_NAME)
+    if not segments:  # nothing is put, and what another export has stays
+        place.clear(there, {entry.path for entry in Manifest.from_json(known).files} if known is not None else set())
+        return manifest
+    old: Sequence[FileEntry] = ()
+    if known is not None and known != text:
+        old = _replaced(place, known, may=replace)
+    place.publish(text, known=known)
+    keep = {entry.path for entry in listed}
+    place.clear(there, keep)
+    place.delete(entry.path for entry in old if entry.path not in keep and not _is_attempt(entry.path.split("/")[0]))
+    return manifest
+
+
+def discard(url: Any, *, connect_param: Any = None, transfer: Transfer | None = None) -> None:
+    """Remove what tasks have written to a folder, but for what a manifest there lists: for when there is no commit.
+
+    Attempts that are still running fail, or leave files that nothing lists. Raises StoreError.
+    """
+    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=0)
+    text = place.read(MANIFEST_NAME)
+    listed = _replaced(place, text, may=True) if text is not None else ()
+    place.clear(place.files(_is_attempt), {entry.path for entry in listed})
+
+
+def finished_tasks(
+    url: Any, *, connect_param: Any = None, transfer: Transfer | None = None
+) -> dict[str, list[FileEntry]]:
+    """Return the entries of every task that has an attempt which came to its end, before a commit: for a resume.
+
+    Of several such attempts of one task, everybody is told of the same one. Raises StoreError.
+    """
+    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=0)
+    return {task: list(one.entries) for task, one in finished(place).items()}
+
+
+def finished(place: SharedFolder) -> dict[str, Finished]:
+    """Return the attempt of every task that has come to its end, by task; its files are there with their sizes."""
+    there = {folder: sizes for folder, sizes in sorted(place.files(_is_attempt).items()) if MARKER_NAME in sizes}
+    found: dict[str, Finished] = {}
+    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="vecmill-read") as pool:
+        for one in pool.map(lambda folder: _marker(place, folder), there):
+            sizes = there[one.folder]
+            if all(sizes.get(entry.path.removeprefix(f"{one.folder}/")) == entry.bytes for entry in one.entries):
+                found.setdefault(one.task_id, one)
+    return found
+
+
+def _marker(place: SharedFolder, folder: str) -> Finished:
+    path = f"{folder}/{MARKER_NAME}"
+    try:
+        raw = json.loads(place.read(path) or "")
+        if raw["vecmill_task"] != _MARKER_VERSION:
+            raise ValueError("it is of another release")
+        entries = tuple(FileEntry(**entry) for entry in raw["entries"])
+        return Finished(raw["task_id"], folder, entries, raw["note"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"cannot be read: {error}", path=f"{place.where}/{path}") from error
+
+
+def _is_attempt(name: str) -> bool:
+    return _FOLDER.fullmatch(name) is not None
+
+
+def _segments(listed: Sequence[FileEntry], schema: Any, form: BulkFileType) -> list[Segment]:
+    """Group files: the columns of an NPY set together, every other alone. Raises DataError for what is not whole."""
+    attempts: dict[str, str] = {}
+    paths: set[str] = set()
+    for entry in listed:
+        folder = entry.path.split("/")[0]
+        found = _FOLDER.fullmatch(folder)
+        if found is None or ".." in entry.path.split("/"):
+            raise DataError(file=entry.path, expected="a file that a task has written", got="another path")
+        other = attempts.setdefault(found[1], folder)
+        if other != folder:
+            raise DataError(file=entry.path, expected=f"one attempt of task {found[1]}", got=f"another one in {other}")
+        if entry.path in paths:
+            raise DataError(file=entry.path, expected="every file once", got="this one twice")
+        paths.add(entry.path)
+    if form is not BulkFileType.NUMPY:
+        return [Segment(number, entry.rows, (entry,)) for number, entry in enumerate(listed, 1)]
+    wanted = sorted(one.name for one in schema.written_fields())
+    segments = []
+    for number, (folder, group) in enumerate(groupby(listed, lambda entry: entry.path.rpartition("/")[0]), 1):
+        files = tuple(group)
+        names = sorted(str(entry.field) for entry in files)
+        if names != wanted or len({entry.rows for entry in files}) != 1:
+            raise DataError(file=folder, expected=f"one file of equal length for each of {wanted}", got=f"{names}")
+        segments.append(Segment(number, files[0].rows, files))
+    return segments
+
+
+def _check_there(place: SharedFolder, listed: Sequence[FileEntry], there: Mapping[str, Mapping[str, int]]) -> None:
+    for entry in listed:
+        folder, _, path = entry.path.partition("/")
+        size = there.get(folder, {}).get(path)
+        if size != entry.bytes:
+            got = "it is not there" if size is None else f"it has {size} bytes"
+            raise StoreError(f"was written with {entry.bytes} bytes, but {got}", path=f"{place.where}/{entry.path}")
+
+
+def _replaced(place: SharedFolder, text: str, *, may: bool) -> Sequence[FileEntry]:
+    """Return the files of the export that is there already."""
+    where = f"{place.where}/{MANIFEST_NAME}"
+    if not may:
+        raise StoreError("another export is there; choose another folder, or commit with replace=True", path=where)
+    try:
+        return Manifest.from_json(text).files
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"cannot be replaced: {error}", path=where) from error
