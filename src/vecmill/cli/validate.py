@@ -81,13 +81,17 @@ def validate_command(
         raise typer.BadParameter("give only one of --full, --sample and --headers", param_hint="--full")
     sep = {"\\t": "\t", "tab": "\t"}.get(sep or "", sep)
     with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
+        from vecmill.filetype import check_separator
         from vecmill.schema.carriage import TARGETS
         from vecmill.validate import validate
 
         if target is not None and target not in TARGETS:
             raise typer.BadParameter(f"expected one of {', '.join(TARGETS)}, got {target!r}", param_hint="--target")
-        if sep is not None and (len(sep) != 1 or sep in '\r\n"'):
-            raise typer.BadParameter(f"expected one character, no quote or line end, got {sep!r}", param_hint="--sep")
+        if sep is not None:
+            try:
+                check_separator(sep)
+            except ValueError as err:
+                raise typer.BadParameter(str(err), param_hint="--sep") from None
         report = validate(
             paths[0] if len(paths) == 1 else paths,
             schema,

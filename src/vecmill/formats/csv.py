@@ -9,31 +9,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from vecmill.encode.plan import ColumnPlan, FormatRules
 from vecmill.errors import SchemaError
+from vecmill.filetype import check_separator, is_in_numbers
 from vecmill.formats.text import Layout, TextFormat
 
 
 class CsvFormat(TextFormat):
     """CSV with ``sep`` between cells and ``nullkey`` for a null; the import has to be told the same.
 
-    Raises SchemaError for a separator that the server refuses or that could be part of a number, and for a null key
-    that could be a value of another type than text.
+    Raises SchemaError for a separator that the server refuses, and for a null key that could be a value of another type
+    than text.
     """
 
     name = "CSV"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         sep, nullkey = (config.get(key) for key in ("sep", "nullkey"))
-        self._sep = "," if sep is None else sep
+        try:
+            self._sep = check_separator("," if sep is None else sep)
+        except ValueError as err:
+            raise SchemaError(f"config {err}") from None
         self._nullkey = "" if nullkey is None else nullkey
-        if not isinstance(self._sep, str) or len(self._sep) != 1 or not _is_separator(self._sep):
-            raise SchemaError(f"config 'sep' is {sep!r}, expected one ASCII character such as ',', ';', '|' or a tab")
         if not isinstance(self._nullkey, str) or not _is_null_key(self._nullkey):
             raise SchemaError(
                 f"config 'nullkey' is {nullkey!r}, expected text on one line that is no number, bool or JSON value"
+            )
+        self._quotes_numbers = is_in_numbers(self._sep)
+        if self._quotes_numbers and self._cell(self._nullkey) != self._nullkey:
+            raise SchemaError(
+                f"config 'nullkey' is {nullkey!r}, expected text without quotes and without the separator {sep!r}, "
+                "which may be part of numbers"
             )
         self.rules = FormatRules(
             name="CSV",
@@ -48,21 +57,19 @@ class CsvFormat(TextFormat):
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout."""
         null = self._cell(self._nullkey)
-        if not null and len(plans) == 1:
+        # Quotes around numbers, bools and their nulls.
+        quotes = ['"' if self._quotes_numbers and not plan.is_variable and not plan.is_vector else "" for plan in plans]
+        if not null and len(plans) == 1 and not quotes[0]:
             null = '""'  # a blank line is no row
         header = self._sep.join(self._cell(plan.name) for plan in plans)
+        leads = [quotes[0], *(f"{before}{self._sep}{own}" for before, own in pairwise(quotes))]
         return Layout(
-            suffix=".csv", head=f"{header}\n".encode(), row_head=b"",
-            leads=[self._sep.encode() if i else b"" for i in range(len(plans))], row_tail=b"\n", tail=b"",
-            null=null.encode(), separator=self._sep.encode(),
+            suffix=".csv", head=f"{header}\n".encode(), row_head=b"", leads=[lead.encode() for lead in leads],
+            row_tail=f"{quotes[-1]}\n".encode(), tail=b"", null=null.encode(), separator=self._sep.encode(),
         )  # fmt: skip
 
     def _cell(self, text: str) -> str:
         return '"{}"'.format(text.replace('"', '""')) if self._sep in text or '"' in text else text
-
-
-def _is_separator(sep: str) -> bool:
-    return sep == "\t" or (sep.isascii() and sep.isprintable() and not sep.isalnum() and sep not in '"+-.')
 
 
 def _is_null_key(text: str) -> bool:

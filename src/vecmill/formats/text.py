@@ -53,7 +53,7 @@ class Layout:
 
     ``head`` and ``tail`` begin and end the file; ``row_head`` begins a row, less its first ``skip`` bytes in the first
     one; ``leads`` stand before each value; ``row_tail`` ends a row; ``null`` is the text of a null; ``separator`` is
-    that of CSV, None for JSON.
+    that of CSV, None for JSON: text with its first byte is quoted.
     """
 
     suffix: str

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import BulkFileType
+from vecmill.filetype import BulkFileType, check_separator
 from vecmill.manifest import Manifest
 from vecmill.schema.carriage import TARGETS
 from vecmill.schema.collection import CollectionSchema
@@ -19,7 +19,7 @@ from vecmill.schema.reading import as_schema
 from vecmill.store.blob import closing
 from vecmill.validate.checksums import PREFIX, ChecksummedBlob
 from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
-from vecmill.validate.entries import Entry, ImportFile, Inputs, Origin, check_separator
+from vecmill.validate.entries import Entry, ImportFile, Inputs, Origin
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import open_inputs
 from vecmill.validate.npy.check import check_set

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vecmill.filetype import BulkFileType
+from vecmill.filetype import BulkFileType, check_separator
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.store.blob import Blob, BucketBlob, LocalBlob
 from vecmill.store.bucket import Bucket
@@ -24,7 +24,6 @@ ENDINGS: Mapping[str, BulkFileType] = {
     ".ndjson": BulkFileType.JSONL,
     ".csv": BulkFileType.CSV,
 }
-_NO_SEPARATORS = '\0\r\n"\ufffd'
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +80,6 @@ class Origin:
         sep, nullkey = str(options.get("sep", ",")), str(options.get("nullkey", ""))
         check_separator(sep)
         return cls(manifest.schema, sep, nullkey, manifest.n_rows, manifest.told_rows, name)
-
-
-def check_separator(sep: str) -> None:
-    """Raise ValueError for what Go's CSV reader does not take as a separator."""
-    if len(sep) != 1 or sep in _NO_SEPARATORS:
-        raise ValueError(f"sep must be one character, and no quote or line end, got {sep!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from vecmill._native import row_check as kernel
 from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.filetype import is_in_numbers
 from vecmill.validate.context import Context
 from vecmill.validate.window import Window
 
@@ -42,9 +43,9 @@ class FineRows:
     ) -> None:
         self._plans = list(context.plans.values()) if columns is None else columns
         self._sep, self._null = context.sep.encode(), context.nullkey.encode()
-        # Of a quote, or what may stand within a number, the kernel would make something else.
+        # The kernel takes a separator of one byte that no number has, and looks for a null in plain cells.
         self._usable = form == "json" or (
-            len(self._sep) == 1 and not self._sep.isalnum() and self._sep not in b'+-."' and b'"' not in self._null
+            context.sep.isascii() and not is_in_numbers(context.sep) and b'"' not in self._null
         )
         self._later = np.zeros((max(_MAX_LATER, len(self._plans)), 5), np.int64)
         forbidden = [field.name for field in context.schema.fields if field.name not in context.plans]
