@@ -223,7 +223,7 @@ def test_an_interrupt_exits_130_and_says_what_is_safe(tmp_path):
     np.lib.format.open_memmap(tmp_path / "vector.npy", mode="w+", dtype=np.float32, shape=shape)
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "vecmill.cli", "convert"),
+            *(sys.executable, "-m", "vecmill", "convert"),
             *(tmp_path / "vector.npy", tmp_path / "out", "--segment-size", "8MB"),
         ],
         stdout=subprocess.PIPE,

@@ -67,7 +67,7 @@ def on_a_terminal(stream: str, columns: int, *words: object, term: str = "xterm"
     master, slave = pty.openpty()
     streams: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, stream: slave}
     process = subprocess.Popen(
-        [sys.executable, "-m", "vecmill.cli", *map(str, words)],
+        [sys.executable, "-m", "vecmill", *map(str, words)],
         text=True, env=os.environ | {"TERM": term, "COLUMNS": str(columns)}, **streams,
     )  # fmt: skip
     os.close(slave)

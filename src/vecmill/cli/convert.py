@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
@@ -14,28 +15,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.cli.bar import row_bar
+from vecmill.cli.errors import REFUSED, exit_codes
+from vecmill.cli.flags import with_groups
 from vecmill.cli.options import (
-    REFUSED,
-    DebugOption,
-    HeaderOption,
-    KindOption,
+    KindFlags,
     MapOption,
-    NamesOption,
-    NullOption,
     PrimaryOption,
-    SeparatorOption,
-    TypeOption,
-    exit_codes,
+    ReportFlags,
     parse_columns,
     parse_factors,
     parse_size,
-    parse_text,
     size_text,
 )
 from vecmill.cli.validate import as_text
 
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast
+    from vecmill.convert.job import Plan
     from vecmill.convert.report import Report
 
 _LONGEST_LINE = 500
@@ -88,6 +84,136 @@ class Format(StrEnum):
     csv = "csv"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFlags:
+    """What is written."""
+
+    to: Annotated[Format, typer.Option("--to", "-t", help="Format to write.")] = Format.parquet
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            "-s",
+            metavar="FILE",
+            help="Schema of the collection as JSON: from vecmill schema, pymilvus' to_dict() or describe_collection(), "
+            "or the REST API. Inferred from the data when left out.",
+            show_default=False,
+        ),
+    ] = None
+    segment_size: Annotated[
+        int,
+        typer.Option(
+            parser=parse_size, metavar="SIZE", help="Begin a new file after this many bytes: 512MB, 1GiB, 100000."
+        ),
+    ] = "512MiB"  # type: ignore[assignment]  # a default goes through the parser too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFlags:
+    """Which rows are written, under which key, and what becomes of their values."""
+
+    id_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Primary key: 'row' numbers the rows, 'hash' or 'hash:A,B' hashes columns, 'column:A' takes one.",
+            show_default=False,
+        ),
+    ] = None
+    skip: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out the first N rows.", show_default=False)] = 0
+    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="Take at most N rows.", show_default=False)] = (
+        None
+    )
+    cast: Annotated[
+        Policy,
+        typer.Option(help="safe: what a value says is kept, or the row refused. unsafe: see docs/convert.md."),
+    ] = Policy.safe
+    normalize: Annotated[
+        list[str],
+        typer.Option(metavar="FIELD", help="Scale the vectors of FIELD to length 1. Repeatable.", show_default=False),
+    ] = field(default_factory=list)
+    scale: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FIELD=FACTOR",
+            help="Multiply the vectors of FIELD, after --normalize and before a cast: vector=127.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    primary: PrimaryOption = None
+    on_error: Annotated[
+        OnError,
+        typer.Option(help="A row that does not fit: stop; or skip it, and tell of it in rejects.jsonl."),
+    ] = OnError.stop
+    check_duplicates: Annotated[
+        bool,
+        typer.Option("--check-duplicates", help="Look for primary keys that come more than once, before writing."),
+    ] = False
+    keep: Annotated[
+        Keep,
+        typer.Option(
+            help="Of rows with one key: error names them; first or last is taken, the others go to rejects.jsonl. "
+            "first and last imply --check-duplicates."
+        ),
+    ] = Keep.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFlags:
+    """How the conversion runs, and what it is held to."""
+
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where this same command was broken off, also by a kill; begin if it never was."
+        ),
+    ] = False
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LINE",
+            help="Release line of the server that the files are held to: 2.3 to 3.0, or cloud. See docs/formats.md.",
+            show_default=False,
+        ),
+    ] = None
+    validate: Annotated[
+        Level | None,
+        typer.Option(
+            help="Check what was written against the rules of the server, as vecmill validate does.",
+            show_default=False,
+        ),
+    ] = None
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            "-w",
+            min=1,
+            metavar="N",
+            help="Convert N ranges of rows at the same time; files of text are not cut.",
+        ),
+    ] = 1
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="ray: ranges of rows on all cores of a cluster; DST may be s3://a-bucket/prefix. docs/scale.md"
+        ),
+    ] = Engine.local
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDR", help="Ray cluster: auto, host:port, ray://... Else one is started here.", show_default=False
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be written (columns, casts, segments, sizes), and write nothing to DST."
+        ),
+    ] = False
+
+
+@with_groups
 def convert_command(
     *,
     src: Annotated[
@@ -104,24 +230,7 @@ def convert_command(
         str,
         typer.Argument(metavar="DST", help="Folder or URL (s3://...) to write to; each run makes a new folder in it."),
     ],
-    to: Annotated[Format, typer.Option("--to", "-t", help="Format to write.")] = Format.parquet,
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            "--schema",
-            "-s",
-            metavar="FILE",
-            help="Schema of the collection as JSON: from vecmill schema, pymilvus' to_dict() or describe_collection(), "
-            "or the REST API. Inferred from the data when left out.",
-            show_default=False,
-        ),
-    ] = None,
-    segment_size: Annotated[
-        int,
-        typer.Option(
-            parser=parse_size, metavar="SIZE", help="Begin a new file after this many bytes: 512MB, 1GiB, 100000."
-        ),
-    ] = "512MiB",  # type: ignore[assignment]  # a default goes through the parser too
+    written: WriteFlags,
     map_: MapOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
     join: Annotated[
         list[str],
@@ -133,110 +242,10 @@ def convert_command(
             show_default=False,
         ),
     ] = [],  # noqa: B006
-    kind: KindOption = None,
-    separator: SeparatorOption = None,
-    null: NullOption = None,
-    header: HeaderOption = None,
-    names: NamesOption = None,
-    types: TypeOption = [],  # noqa: B006
-    id_from: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            help="Primary key: 'row' numbers the rows, 'hash' or 'hash:A,B' hashes columns, 'column:A' takes one.",
-            show_default=False,
-        ),
-    ] = None,
-    skip: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out the first N rows.", show_default=False)] = 0,
-    limit: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Take at most N rows.", show_default=False)
-    ] = None,
-    cast: Annotated[
-        Policy,
-        typer.Option(help="safe: what a value says is kept, or the row refused. unsafe: see docs/convert.md."),
-    ] = Policy.safe,
-    normalize: Annotated[
-        list[str],
-        typer.Option(metavar="FIELD", help="Scale the vectors of FIELD to length 1. Repeatable.", show_default=False),
-    ] = [],  # noqa: B006
-    scale: Annotated[
-        list[str],
-        typer.Option(
-            metavar="FIELD=FACTOR",
-            help="Multiply the vectors of FIELD, after --normalize and before a cast: vector=127.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
-    primary: PrimaryOption = None,
-    on_error: Annotated[
-        OnError,
-        typer.Option(help="A row that does not fit: stop; or skip it, and tell of it in rejects.jsonl."),
-    ] = OnError.stop,
-    check_duplicates: Annotated[
-        bool,
-        typer.Option("--check-duplicates", help="Look for primary keys that come more than once, before writing."),
-    ] = False,
-    keep: Annotated[
-        Keep,
-        typer.Option(
-            help="Of rows with one key: error names them; first or last is taken, the others go to rejects.jsonl. "
-            "first and last imply --check-duplicates."
-        ),
-    ] = Keep.error,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on where this same command was broken off, also by a kill; begin if it never was."
-        ),
-    ] = False,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LINE",
-            help="Release line of the server that the files are held to: 2.3 to 3.0, or cloud. See docs/formats.md.",
-            show_default=False,
-        ),
-    ] = None,
-    validate: Annotated[
-        Level | None,
-        typer.Option(
-            help="Check what was written against the rules of the server, as vecmill validate does.",
-            show_default=False,
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers",
-            "-w",
-            min=1,
-            metavar="N",
-            help="Convert N ranges of rows at the same time; files of text are not cut.",
-        ),
-    ] = 1,
-    engine: Annotated[
-        Engine,
-        typer.Option(
-            help="ray: ranges of rows on all cores of a cluster; DST may be s3://a-bucket/prefix. docs/scale.md"
-        ),
-    ] = Engine.local,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDR", help="Ray cluster: auto, host:port, ray://... Else one is started here.", show_default=False
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Say what would be written (columns, casts, segments, sizes), and write nothing to DST."
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as one JSON document on stdout, and nothing else there.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
-    debug: DebugOption = False,
+    source: KindFlags,
+    rows: RowFlags,
+    how: RunFlags,
+    output: ReportFlags,
 ) -> None:
     """Convert embeddings to files that Milvus and Zilliz Cloud import.
 
@@ -259,70 +268,77 @@ def convert_command(
     columns = parse_columns(map_)
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
-    factors = parse_factors(scale)
-    text = parse_text(separator, null, header, names, types)
-    _check_engine(engine, workers, address)
-    with exit_codes(as_json=as_json, debug=debug, go_on="" if dry_run else resume_command(sys.argv[1:])):
+    factors = parse_factors(rows.scale)
+    text = source.text()
+    _check_engine(how)
+    go_on = "" if how.dry_run else resume_command(sys.argv[1:])
+    with exit_codes(as_json=output.as_json, debug=output.debug, go_on=go_on):
         from vecmill.convert.forecast import forecast
-        from vecmill.convert.job import Settings, prepare, run
-        from vecmill.convert.workers import convert_with_workers
+        from vecmill.convert.job import Settings, prepare
 
         began = time.perf_counter()
         settings = Settings(
-            schema=schema,
-            file_type=to.value,
-            segment_size=segment_size,
+            schema=written.schema,
+            file_type=written.to.value,
+            segment_size=written.segment_size,
             columns=columns,
             join=join,
-            kind=kind,
+            kind=source.kind,
             text=text,
-            primary=primary,
-            id_from=id_from,
-            skip=skip,
-            limit=limit,
-            cast=cast.value,
-            normalize=normalize,
+            primary=rows.primary,
+            id_from=rows.id_from,
+            skip=rows.skip,
+            limit=rows.limit,
+            cast=rows.cast.value,
+            normalize=rows.normalize,
             scale=factors,
-            on_error=on_error.value,
-            check_duplicates=check_duplicates or keep is not Keep.error,
-            keep=keep.value,
-            target=target,
-            validate=validate.value if validate is not None else None,
-            resume=resume,
+            on_error=rows.on_error.value,
+            check_duplicates=rows.check_duplicates or rows.keep is not Keep.error,
+            keep=rows.keep.value,
+            target=how.target,
+            validate=how.validate.value if how.validate is not None else None,
+            resume=how.resume,
         )
         plan = prepare(src or None, settings)
-        if src and plan.inputs[0] is not src and not quiet:
+        if src and plan.inputs[0] is not src and not output.quiet:
             print(f"reading {plan.inputs[0]}, the one output in {src[0]}", file=sys.stderr)
-        if dry_run:
+        if how.dry_run:
             expected = forecast(plan)
-            print(json.dumps(expected.to_dict(), ensure_ascii=False) if as_json else forecast_text(expected, dst))
+            shown = json.dumps(expected.to_dict(), ensure_ascii=False) if output.as_json else None
+            print(shown or forecast_text(expected, dst))
             return
-        if engine is Engine.ray:
-            from vecmill.integrations.ray import convert_on_ray
-
-            report = convert_on_ray(plan, dst, address=address, began=began)
-        else:
-            with row_bar(plan.source.n_rows, shown=not quiet) as progress:
-                if workers == 1:
-                    report = run(plan, dst, progress=progress, began=began)
-                else:
-                    report = convert_with_workers(plan, dst, workers, progress=progress, began=began)
-        if as_json:
+        report = _carry_out(plan, dst, how, began, quiet=output.quiet)
+        if output.as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
-        elif not quiet:
-            print(_summary(report, to))
+        elif not output.quiet:
+            print(_summary(report, written.to))
         if report.rows_read and not report.rows:
             print(f"error: none of {report.rows_read:,} rows was written", file=sys.stderr)
             raise typer.Exit(REFUSED)
 
 
-def _check_engine(engine: Engine, workers: int, address: str | None) -> None:
-    if workers > 1 and engine is Engine.ray:
+def _check_engine(how: RunFlags) -> None:
+    if how.workers > 1 and how.engine is Engine.ray:
         raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
-    if engine is Engine.ray and find_spec("ray") is None:
+    if how.engine is Engine.ray and find_spec("ray") is None:
         raise typer.BadParameter("needs the extra 'ray': pip install 'vecmill[ray]'", param_hint="--engine")
-    if address is not None and engine is not Engine.ray:
+    if how.address is not None and how.engine is not Engine.ray:
         raise typer.BadParameter("is for --engine ray", param_hint="--address")
+
+
+def _carry_out(plan: Plan, dst: str, how: RunFlags, began: float, *, quiet: bool) -> Report:
+    """Run what was planned in this process, with workers, or on a cluster."""
+    if how.engine is Engine.ray:
+        from vecmill.integrations.ray import convert_on_ray
+
+        return convert_on_ray(plan, dst, address=how.address, began=began)
+    from vecmill.convert.job import run
+    from vecmill.convert.workers import convert_with_workers
+
+    with row_bar(plan.source.n_rows, shown=not quiet) as progress:
+        if how.workers == 1:
+            return run(plan, dst, progress=progress, began=began)
+        return convert_with_workers(plan, dst, how.workers, progress=progress, began=began)
 
 
 def resume_command(args: Sequence[str]) -> str:

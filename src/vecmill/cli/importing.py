@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecmill.cli.errors import exit_codes
 from vecmill.cli.import_bar import looking, quieten
-from vecmill.cli.options import DebugOption, exit_codes
+from vecmill.cli.options import DebugOption
 
 if TYPE_CHECKING:
     from vecmill.importer.session import Outcome

@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.cli.bar import row_bar
-from vecmill.cli.options import (
-    DebugOption,
-    HeaderOption,
-    KindOption,
-    NamesOption,
-    NullOption,
-    SeparatorOption,
-    TypeOption,
-    exit_codes,
-    parse_text,
-    size_text,
-)
+from vecmill.cli.errors import exit_codes
+from vecmill.cli.flags import with_groups
+from vecmill.cli.options import DebugOption, KindFlags, size_text
 
 if TYPE_CHECKING:
     from vecmill.convert.inspect import ColumnFacts, Inspection
@@ -30,19 +21,16 @@ _PIPE_WIDTH = 160
 _UNBOUNDED = 10_000
 
 
+@with_groups
 def inspect_command(
+    *,
     src: Annotated[
         list[str], typer.Argument(metavar="PATH", help="Files or folders, as convert takes them or writes them.")
     ],
     rows: Annotated[int, typer.Option("--rows", "-n", min=0, metavar="N", help="Rows to show.")] = 3,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Rows to read.")] = 100_000,
     whole: Annotated[bool, typer.Option("--all", help="Read all rows, however many.")] = False,
-    kind: KindOption = None,
-    separator: SeparatorOption = None,
-    null: NullOption = None,
-    header: HeaderOption = None,
-    names: NamesOption = None,
-    types: TypeOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
+    source: KindFlags,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -54,12 +42,14 @@ def inspect_command(
       vecmill inspect emb.fbin --all --json
       vecmill inspect out/0f6f7a3e-...
     """
-    text = parse_text(separator, null, header, names, types)
+    text = source.text()
     with exit_codes(as_json=as_json, debug=debug):
         from vecmill.convert.inspect import inspect
 
         with row_bar(None, shown=not as_json) as progress:
-            found = inspect(src, limit=None if whole else limit, n_first=rows, kind=kind, text=text, progress=progress)
+            found = inspect(
+                src, limit=None if whole else limit, n_first=rows, kind=source.kind, text=text, progress=progress
+            )
         if as_json:
             print(json.dumps(found.to_dict(), ensure_ascii=False))
         else:

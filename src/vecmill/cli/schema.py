@@ -11,20 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecmill.cli.options import (
-    DebugOption,
-    HeaderOption,
-    KindOption,
-    MapOption,
-    NamesOption,
-    NullOption,
-    PrimaryOption,
-    SeparatorOption,
-    TypeOption,
-    exit_codes,
-    parse_columns,
-    parse_text,
-)
+from vecmill.cli.errors import exit_codes
+from vecmill.cli.flags import with_groups
+from vecmill.cli.options import DebugOption, KindFlags, MapOption, PrimaryOption, parse_columns
 
 if TYPE_CHECKING:
     from vecmill.schema.collection import CollectionSchema
@@ -36,18 +25,15 @@ schema_app = typer.Typer(
 
 
 @schema_app.command("infer")
+@with_groups
 def infer_command(
+    *,
     src: Annotated[
         list[str] | None,
         typer.Argument(metavar="SRC", help="Files or folders, as convert takes them.", show_default=False),
     ] = None,
     map_: MapOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
-    kind: KindOption = None,
-    separator: SeparatorOption = None,
-    null: NullOption = None,
-    header: HeaderOption = None,
-    names: NamesOption = None,
-    types: TypeOption = [],  # noqa: B006
+    source: KindFlags,
     primary: PrimaryOption = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Look at the first N rows only.", show_default=False)
@@ -71,17 +57,17 @@ def infer_command(
     columns = parse_columns(map_)
     if not src and not columns:
         raise typer.BadParameter("give at least one file", param_hint="SRC")
-    text = parse_text(separator, null, header, names, types)
+    text = source.text()
     with exit_codes(debug=debug):
         from vecmill.convert.infer import infer
         from vecmill.convert.opening import cut, open_inputs, resolved
 
-        source = cut(open_inputs(resolved(src or None), columns=columns, kind=kind, text=text), 0, limit)
-        inference = infer(source, primary=primary)
+        rows = cut(open_inputs(resolved(src or None), columns=columns, kind=source.kind, text=text), 0, limit)
+        inference = infer(rows, primary=primary)
         if not quiet:
             print("\n".join(inference.notes), file=sys.stderr)
             if keys:
-                print("\n".join(key_notes(source, inference.schema)), file=sys.stderr)
+                print("\n".join(key_notes(rows, inference.schema)), file=sys.stderr)
         print(json.dumps(inference.schema.to_dict(), indent=2, ensure_ascii=False))
 
 

@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from vecmill.cli.bar import byte_bar
-from vecmill.cli.options import DebugOption, exit_codes, size_text
+from vecmill.cli.errors import exit_codes
+from vecmill.cli.flags import with_groups
+from vecmill.cli.options import ReportFlags, size_text
 
 
+@with_groups
 def upload_command(
     src: Annotated[
         str,
@@ -25,9 +28,7 @@ def upload_command(
             "AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY.",
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
-    debug: DebugOption = False,
+    output: ReportFlags,
 ) -> None:
     """Upload what was written to disk. What is there already, with the same size and checksum, is not sent again.
 
@@ -36,17 +37,17 @@ def upload_command(
       vecmill upload out/0f6f7a3e-... s3://bucket/exports
       vecmill upload out/0f6f7a3e-... az://container --json
     """
-    with exit_codes(as_json=as_json, debug=debug):
+    with exit_codes(as_json=output.as_json, debug=output.debug):
         from vecmill.output.upload import upload
 
-        with byte_bar("upload", shown=not quiet) as progress:
+        with byte_bar("upload", shown=not output.quiet) as progress:
             try:
                 report = upload(src, url, progress=progress)
             except ValueError as error:
                 raise typer.BadParameter(str(error), param_hint="URL") from None
-        if as_json:
+        if output.as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
-        elif not quiet:
+        elif not output.quiet:
             speed = f"{report.seconds:.2f} s ({report.bytes_sent / 1e6 / report.seconds:,.0f} MB/s)"
             print(f"{report.n_sent} files sent, {size_text(report.bytes_sent)}, {speed}")
             print(f"{report.n_skipped} were there already\n{report.url}")

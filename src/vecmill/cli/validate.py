@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecmill.cli.options import REFUSED, DebugOption, exit_codes, print_any
+from vecmill.cli.errors import REFUSED, exit_codes, print_any
+from vecmill.cli.options import DebugOption
 
 if TYPE_CHECKING:
     from vecmill.validate.report import ValidationReport

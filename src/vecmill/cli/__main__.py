@@ -1,5 +1,0 @@
-"""``python -m vecmill.cli`` is the command ``vecmill``."""
-
-from vecmill.cli import app
-
-app(prog_name="vecmill")
