@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vecmill.writer.options import SEGMENT_BYTES
+
 if TYPE_CHECKING:
     from vecmill.convert.casts import Policy
     from vecmill.convert.duplicates import Keep
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     from vecmill.validate.context import Level
 
 __all__ = ["SEGMENT_BYTES", "convert"]
-
-SEGMENT_BYTES = 512 << 20
-"""Default size of a segment: large enough that the server has few files to open, small enough to retry."""
 
 
 def convert(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
+import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vecmill.errors import SchemaError, StoreError
 from vecmill.store.place import SharedFolder, disk_path, open_shared
+from vecmill.validate.entries import look_up_in
 
 if TYPE_CHECKING:
+    from vecmill.schema.collection import CollectionSchema
     from vecmill.writer.api import BulkWriter
+    from vecmill.writer.options import WriterOptions
 
 PathLike = str | os.PathLike[str]
 
@@ -33,21 +38,19 @@ def child(dst: PathLike, name: str) -> PathLike:
     return f"{os.fspath(dst).rstrip('/')}/{name}" if path is None else path / name
 
 
-def open_writer(dst: PathLike, begun: str | None, **options: Any) -> tuple[BulkWriter, SharedFolder]:
+def open_writer(
+    dst: PathLike, begun: str | None, schema: CollectionSchema, options: WriterOptions
+) -> tuple[BulkWriter, SharedFolder]:
     """Return a writer into a new folder in ``dst``, or into the one of that name that was ``begun``; and the folder.
 
-    ``options`` are those of `LocalBulkWriter`. Raises SchemaError, StoreError.
+    Raises SchemaError, StoreError.
     """
-    from vecmill.writer.local import LocalBulkWriter
-    from vecmill.writer.remote import RemoteBulkWriter
+    from vecmill.writer.api import BulkWriter
 
-    path, resume = disk_path(dst), begun is not None
-    writer: BulkWriter
-    if path is not None:
-        local = LocalBulkWriter(local_path=path if begun is None else path / begun, resume=resume, **options)
-        return local, open_shared(local.data_path, largest_bytes=0)
-    writer = RemoteBulkWriter(remote_path=begun or "", connect_param=dst, resume=resume, **options)
-    return writer, open_shared(child(dst, begun or writer.uuid), largest_bytes=0)
+    name = begun or str(uuid.uuid4())
+    folder = open_shared(child(dst, name), transfer=options.transfer, largest_bytes=options.segment_size)
+    options = dataclasses.replace(options, resume=begun is not None)
+    return BulkWriter(schema, folder.sink(""), name, options, look_up=look_up_in(folder)), folder
 
 
 def scratch_folder(dst: PathLike) -> Path:

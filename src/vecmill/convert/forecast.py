@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vecmill.convert.casts import cast_words
+from vecmill.convert.destination import open_writer
 from vecmill.convert.pump import Pump
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.reshape import Sliced
@@ -62,7 +64,6 @@ def forecast(plan: Plan) -> Forecast:
 
     Raises DataError for a row among them that does not fit, unless bad rows are to be skipped.
     """
-    from vecmill.writer.local import LocalBulkWriter
 
     source, settings = plan.source, plan.settings
     fields = {field.name: field for field in plan.schema.written_fields()}
@@ -78,12 +79,10 @@ def forecast(plan: Plan) -> Forecast:
         for column in source.columns
     )
     with tempfile.TemporaryDirectory() as folder:
-        with LocalBulkWriter(
-            plan.schema, folder, chunk_size=1 << 40, file_type=settings.file_type,
-            config=dict(settings.config) if settings.config else None, target=settings.target,
-        ) as writer:  # fmt: skip
+        whole = dataclasses.replace(settings.of_writer(), segment_size=1 << 40)
+        with open_writer(folder, None, plan.schema, whole)[0] as writer:
             sample = Sliced(source, 0, _SAMPLE_ROWS)
-            rejects = Rejects(writer.data_path / REJECTS_NAME, sample)
+            rejects = Rejects(Path(folder) / REJECTS_NAME, sample)
             pump = Pump(sample, plan.casts, writer, rejects, skip=settings.on_error == "skip")
             pump.run()
             rejects.close()

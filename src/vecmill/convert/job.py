@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vecmill.convert import SEGMENT_BYTES
 from vecmill.convert.casts import Policy, plan_casts
 from vecmill.convert.destination import child, destination, open_writer, scratch_folder
 from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
@@ -46,6 +45,7 @@ from vecmill.store.sink import MANIFEST_NAME
 from vecmill.validate.check import check_output
 from vecmill.validate.context import LEVELS, Level
 from vecmill.validate.entries import look_up_in
+from vecmill.writer.options import SEGMENT_BYTES, WriterOptions
 
 if TYPE_CHECKING:
     from vecmill.filetype import BulkFileType
@@ -91,6 +91,12 @@ class Settings:
             raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.target!r}")
         if self.validate is not None and self.validate not in LEVELS:
             raise SchemaError(f"validate is one of {', '.join(LEVELS)}, not {self.validate!r}")
+
+    def of_writer(self) -> WriterOptions:
+        """Return the options of the writer among these."""
+        return WriterOptions.of(
+            file_type=self.file_type, segment_size=self.segment_size, config=self.config, target=self.target
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +185,13 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     """Write what was planned. ``began`` is the ``perf_counter`` that the report counts its seconds from."""
     began = time.perf_counter() if began is None else began
     source, settings = plan.source, plan.settings
-    config = dict(settings.config) if settings.config else None
     asked = question(plan)
     place = destination(dst)
     name, record = (find_begun(place, asked) if settings.resume else None) or (None, Record(asked, began=time.time()))
     if name is not None and record.complete:
         return _finished(plan, open_shared(child(dst, name), largest_bytes=0), record, began)
     repeated = repeated_rows(plan, scratch_folder(dst)) if settings.check_duplicates else None
-    writer, folder = open_writer(
-        dst, name, schema=plan.schema, chunk_size=settings.segment_size,
-        file_type=settings.file_type, config=config, target=settings.target,
-    )  # fmt: skip
+    writer, folder = open_writer(dst, name, plan.schema, settings.of_writer())
     resumed = writer.manifest.n_rows
     try:
         with writer, opened_rejects(folder, source) as rejects:

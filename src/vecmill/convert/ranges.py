@@ -94,13 +94,11 @@ def run_range(job: RangeJob) -> RangeResult:
     plan = reopen(job.src, settings, as_schema(job.schema))
     _check_inputs(job, plan)
     source = plan.source if job.stop is None else Sliced(plan.source, job.start, job.stop - job.start)
+    options = dataclasses.replace(settings.of_writer(), transfer=job.transfer)
     with (
         tempfile.TemporaryDirectory() as folder,
-        TaskWriter(
-            plan.schema, job.url, job.task_id, file_type=settings.file_type, segment_size=settings.segment_size,
-            target=settings.target, config=settings.config, connect_param=job.connect_param, transfer=job.transfer,
-        ) as writer,
-    ):  # fmt: skip
+        TaskWriter(plan.schema, job.url, job.task_id, options, connect_param=job.connect_param) as writer,
+    ):
         with closing(Rejects(Path(folder) / REJECTS_NAME, source, first_row=job.start)) as rejects:
             skip = settings.on_error == "skip"
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=_repeated(job, plan))
@@ -209,8 +207,8 @@ def run_ranges(
     if plan.source.n_rows not in (None, read):
         raise StoreError(f"{read} rows were read of {plan.source.n_rows}", path=place.where)
     manifest = commit(
-        url, [entry for one in results for entry in one.entries], schema=plan.schema, file_type=settings.file_type,
-        config=settings.config, connect_param=connect_param, transfer=transfer,
+        url, [entry for one in results for entry in one.entries], schema=plan.schema, connect_param=connect_param,
+        **dataclasses.replace(settings.of_writer(), transfer=transfer).keywords(),
     )  # fmt: skip
     if read != manifest.n_rows + rejected:
         counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"

@@ -6,22 +6,20 @@ import logging
 import os
 import pickle
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 from vecmill.convert.job import Plan
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
 from vecmill.errors import StoreError, VecmillError
-from vecmill.filetype import BulkFileType, parse_file_type
-from vecmill.formats import open_format
+from vecmill.filetype import BulkFileType
 from vecmill.manifest import FileEntry, Manifest
-from vecmill.schema.carriage import check_target
 from vecmill.schema.reading import as_schema
-from vecmill.store.bucket import Transfer
-from vecmill.store.place import open_shared
+from vecmill.store.place import SharedFolder, open_shared
 from vecmill.store.sink import MANIFEST_NAME
-from vecmill.writer.tasks import SEGMENT_BYTES, commit, discard, write_task
+from vecmill.writer.options import WriterKeywords, WriterOptions
+from vecmill.writer.tasks import commit, discard, write_task
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what is milled here is nobody else's business
 try:
@@ -62,15 +60,15 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
 
     Parameters
     ----------
-    schema, file_type, target, config: as for `LocalBulkWriter`. Columns of the dataset are fields of the schema.
+    schema: as for `LocalBulkWriter`. Columns of the dataset are fields of the schema.
     url: a folder that all nodes see, or ``s3://bucket/prefix``, ``gs://``, ``az://`` (the nodes need the credentials in
         their environment); with ``connect_param`` a prefix in that bucket. One export a folder.
-    segment_size: most bytes of a file. About so many bytes of blocks are given to one task, which holds them in the
-        object store while it writes; they leave as files of equal size.
     merge: False: blocks are not put together, and a task writes what it has read or made at once, which saves the way
         through the object store. Files are then as large as Ray's blocks, if those are smaller than a segment.
-    transfer: how objects are sent, see `RemoteBulkWriter.Transfer`.
     replace: take the place of an export that is there already.
+    options: file_type, segment_size (default 512 MiB), config, target, validate, transfer, cores, see
+        `vecmill.writer.options.WriterOptions`. Ray gives about ``segment_size`` bytes of blocks to one task, which
+        holds them in the object store while it writes; they leave as files of equal size.
 
     ``report`` is a `SinkReport` when the write is done. Rows stand in the order of the write tasks.
 
@@ -88,29 +86,19 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         schema: Any,
         url: str | os.PathLike[str],
         *,
-        file_type: BulkFileType | str | int = BulkFileType.PARQUET,
-        segment_size: int = SEGMENT_BYTES,
         merge: bool = True,
-        target: str | None = None,
-        config: Mapping[str, Any] | None = None,
         connect_param: Any = None,
-        transfer: Transfer | None = None,
         replace: bool = False,
+        **options: Unpack[WriterKeywords],
     ) -> None:
         known = as_schema(schema)
-        self._file_type = parse_file_type(file_type)
-        check_target(known, self._file_type, target)
-        open_format(self._file_type, known, config)  # what is wrong with it shows here, and not in a worker
-        if segment_size < 1:
-            raise ValueError(f"segment_size must be positive, got {segment_size}")
+        self._options = WriterOptions.of(**options)
+        self._options.open_format(known)  # raises here, and not in a worker
         self._schema = known.to_dict()
         is_path = connect_param is None and "://" not in os.fspath(url)
         self._url = os.path.abspath(url) if is_path else os.fspath(url)  # noqa: PTH100 - workers have other folders
-        self._segment_size = segment_size
         self._merge = merge
-        self._target = target
-        self._config = dict(config) if config else None
-        self._place = {"connect_param": connect_param, "transfer": transfer}
+        self._connect_param = connect_param
         self._replace = replace
         self._committing = False
         self.report: SinkReport | None = None
@@ -120,8 +108,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         """Bytes of blocks that make a task: small blocks are put together."""
         if not self._merge:
             return None
-        growth = _TEXT_GROWTH if self._file_type in _TEXT else 1
-        return max(1, int(_BUNDLE * self._segment_size / growth))
+        growth = _TEXT_GROWTH if self._options.file_type in _TEXT else 1
+        return max(1, int(_BUNDLE * self._options.segment_size / growth))
 
     def get_name(self) -> str:
         """Name of the write tasks in Ray's progress."""
@@ -130,7 +118,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
     def on_write_start(self, schema: Any = None) -> None:
         """Look whether the folder is free. Called in the driver."""
         del schema
-        place = open_shared(self._url, **self._place, largest_bytes=self._segment_size)
+        place = self._place()
         if not self._replace and place.read(MANIFEST_NAME) is not None:
             where = f"{place.where}/{MANIFEST_NAME}"
             raise StoreError("another export is there; choose another folder, or say replace=True", path=where)
@@ -139,25 +127,23 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         """Write the blocks of one task. Called in a worker."""
         held = list(blocks)  # Ray holds them anyhow until the task has ended
         n_bytes = sum(_n_bytes(block) for block in held)
-        share = n_bytes / max(1, -(-n_bytes // self._segment_size))
+        share = n_bytes / max(1, -(-n_bytes // self._options.segment_size))
+        # A little room for headers, so that the last rows do not begin a file of their own.
+        size = min(self._options.segment_size, int(share * 1.05) + (1 << 16))
         entries = write_task(
             (part for block in held for part in self._parts(block)),
             self._url,
             ctx.task_idx,
             schema=self._schema,
-            file_type=self._file_type,
-            # A little room for headers, so that the last rows do not begin a file of their own.
-            segment_size=min(self._segment_size, int(share * 1.05) + (1 << 16)),
-            target=self._target,
-            config=self._config,
-            **self._place,
+            connect_param=self._connect_param,
+            **replace(self._options, segment_size=size).keywords(),
         )
         return ctx.task_idx, entries
 
     def _parts(self, block: Any) -> Iterator[Any]:
         """Cut a block where the writer could not take it back whole: text that has left a machine stays."""
         n_rows = len(block)
-        if n_rows and self._file_type in _TEXT:
+        if n_rows and self._options.file_type in _TEXT:
             step = max(1, n_rows * _TEXT_BATCH_BYTES // max(1, _n_bytes(block)))
             cut = block.iloc.__getitem__ if hasattr(block, "iloc") else lambda part: block[part]
             yield from (cut(slice(start, start + step)) for start in range(0, n_rows, step))
@@ -174,12 +160,11 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
             self._url,
             [entry for _, entries in sorted(by_task.items()) for entry in entries],
             schema=self._schema,
-            file_type=self._file_type,
-            config=self._config,
+            connect_param=self._connect_param,
             replace=self._replace,
-            **self._place,
+            **self._options.keywords(),
         )
-        place = open_shared(self._url, **self._place, largest_bytes=0)
+        place = self._place()
         files = [[place.address(entry.path) for entry in segment.files] for segment in manifest.segments]
         self.report = SinkReport(manifest.n_rows, manifest.n_bytes, files, place.where, manifest)
 
@@ -189,9 +174,13 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         if self._committing:  # the work is done: commit can be repeated, and the manifest may have been put
             return
         try:
-            discard(self._url, **self._place)
+            discard(self._url, connect_param=self._connect_param, transfer=self._options.transfer)
         except StoreError as second:
             log.warning("what tasks have written could not be removed: %s", second)
+
+    def _place(self) -> SharedFolder:
+        size, transfer = self._options.segment_size, self._options.transfer
+        return open_shared(self._url, self._connect_param, transfer=transfer, largest_bytes=size)
 
 
 def _n_bytes(block: Any) -> int:

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from vecmill.encode.batch import iter_batches
 from vecmill.encode.plan import plan_columns
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import BulkFileType, parse_file_type
-from vecmill.formats import open_format
+from vecmill.filetype import BulkFileType
 from vecmill.manifest import Manifest
-from vecmill.schema.carriage import check_target
 from vecmill.schema.reading import as_schema
 from vecmill.store.sink import Sink, undoing
+from vecmill.writer.options import WriterOptions
 from vecmill.writer.pipeline import Pipeline
 from vecmill.writer.publisher import Publisher, resumed_manifest, with_safe_words
 from vecmill.writer.rows import RowTaker
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from vecmill.validate.entries import Entry
     from vecmill.validate.report import ValidationReport
 
-MB = 1024 * 1024
 # Of an iterable: 256 dicts of 768 floats are 6 MB of Python objects, held only to save calls.
 _ROWS_AT_ONCE = 256
 _MAX_REFUSED_KEPT = 1000
@@ -44,42 +42,28 @@ class BulkWriter:
         schema: Any,
         sink: Sink,
         writer_uuid: str,
-        chunk_size: int,
-        file_type: Any,
-        config: Mapping[str, Any] | None,
+        options: WriterOptions,
         *,
         look_up: Callable[[str], Entry],
-        resume: bool = False,
-        target: str | None = None,
-        validate: Level | None = None,
-        cores: int | None = None,
     ) -> None:
-        if validate is not None:
-            from vecmill.validate.check import check_options
-
-            check_options(target, validate)
         self._schema = as_schema(schema)
-        self._file_type = parse_file_type(file_type)
-        check_target(self._schema, self._file_type, target)
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size must be positive, got {chunk_size}")
-        self._chunk_size = chunk_size
-        self._target, self._level, self._look_up = target, validate, look_up
+        self._options = options
+        form = options.open_format(self._schema)
+        self._look_up = look_up
         self._validation: ValidationReport | None = None
         self._sink = sink
-        form = open_format(self._file_type, self._schema, config)
         plans = plan_columns(self._schema, form.rules)
         manifest = Manifest(
-            uuid=writer_uuid, file_type=self._file_type.name, schema=self._schema.to_dict(),
+            uuid=writer_uuid, file_type=options.file_type.name, schema=self._schema.to_dict(),
             import_options=form.import_options,
         )  # fmt: skip
         # Stage and threads come after this: what is wrong with schema, format or place shows first.
-        manifest = resumed_manifest(sink, manifest) if resume else manifest
+        manifest = resumed_manifest(sink, manifest) if options.resume else manifest
         self._uuid = manifest.uuid
         if not manifest.segments:
             sink.begin(manifest.to_json())
         self._publisher = Publisher(sink, manifest)
-        self._pipeline = Pipeline(self._schema, plans, form, sink, chunk_size, self._publisher, cores)
+        self._pipeline = Pipeline(self._schema, plans, form, sink, options, self._publisher)
         self._rows = RowTaker(self._schema, plans, self._pipeline)
         self._put = self._rows.put
         self._lock = threading.RLock()
@@ -225,8 +209,8 @@ class BulkWriter:
                     self.commit()
             finally:
                 self._release(abandon=False)
-            if self._level is not None and self._failure is None:
-                self._validation = self.validate(self._level)
+            if self._options.validate is not None and self._failure is None:
+                self._validation = self.validate(self._options.validate)
                 self._validation.raise_for_errors(f"the files stay in {self._sink.where}")
 
     def validate(
@@ -243,7 +227,7 @@ class BulkWriter:
         return check_output(
             self.manifest,
             self._look_up,
-            target=self._target,
+            target=self._options.target,
             level=level,
             sample_rows=SAMPLE_ROWS if sample_rows is None else sample_rows,
             max_findings=MAX_FINDINGS if max_findings is None else max_findings,
@@ -373,14 +357,14 @@ class BulkWriter:
 
         Text that has left for a bucket cannot be taken back, so a batch is held back until it is whole, if it is small.
         """
-        if not self._sink.hold_bytes or self._file_type in (BulkFileType.PARQUET, BulkFileType.NUMPY):
+        if not self._sink.hold_bytes or self._options.file_type in (BulkFileType.PARQUET, BulkFileType.NUMPY):
             return None
         return max(1, self._sink.hold_bytes // self._pipeline.row_bytes)
 
     @property
     def chunk_size(self) -> int:
         """Encoded bytes at which a segment is closed."""
-        return self._chunk_size
+        return self._options.segment_size
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:

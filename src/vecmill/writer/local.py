@@ -6,14 +6,14 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vecmill.filetype import BulkFileType
 from vecmill.store.local import LocalSink
-from vecmill.writer.api import MB, BulkWriter
+from vecmill.writer.api import BulkWriter
+from vecmill.writer.options import LOCAL_SEGMENT_BYTES, KeywordOptions, WriterOptions
 
 if TYPE_CHECKING:
-    from vecmill.validate.context import Level
     from vecmill.validate.entries import Entry
 
 
@@ -22,11 +22,9 @@ class LocalBulkWriter(BulkWriter):
 
     Parameters as in pymilvus. ``schema``: a CollectionSchema (vecmill's or pymilvus'), a dict or a path to JSON.
     ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
-    from 1; beside them ``manifest.json``. ``chunk_size``: encoded bytes (not raw ones) at which a segment is closed.
-    ``file_type``: PARQUET or NUMPY, also as a string. ``config``: see :func:`vecmill.formats.open_format`.
-    ``target``: the server's release line ("2.3" to "3.0", "cloud") that the files are held to; see docs/formats.md.
-    ``segment_size``: pymilvus' older word for ``chunk_size``; it wins. ``validate``: "headers", "sample" or "full": at
-    close, check what was published as `vecmill.validate` does; see ``close`` and ``validation``.
+    from 1; beside them ``manifest.json``. ``chunk_size`` (encoded bytes at which a segment is closed), ``file_type``,
+    ``config`` and the keywords ``target``, ``validate``, ``resume``, ``cores`` are those of
+    `vecmill.writer.options.WriterOptions`; ``segment_size`` is another word for ``chunk_size``, and wins.
 
     ``resume=True``: ``local_path`` is itself the folder of a writer that ended early (its ``data_path``). Its manifest
     is read, what it left unpublished is removed, and numbering goes on behind the published segments. The first
@@ -54,29 +52,16 @@ class LocalBulkWriter(BulkWriter):
         self,
         schema: Any,
         local_path: str | os.PathLike[str],
-        chunk_size: int = 128 * MB,
+        chunk_size: int = LOCAL_SEGMENT_BYTES,
         file_type: BulkFileType | str | int = BulkFileType.PARQUET,
         config: Mapping[str, Any] | None = None,
-        *,
-        resume: bool = False,
-        target: str | None = None,
-        validate: Level | None = None,
-        segment_size: int | None = None,
+        **options: Unpack[KeywordOptions],
     ) -> None:
+        options["segment_size"] = options.get("segment_size") or chunk_size
+        made = WriterOptions.of(file_type=file_type, config=config, **options)
         writer_uuid = str(uuid.uuid4())
-        self._root = Path(local_path) if resume else Path(local_path) / writer_uuid
-        super().__init__(
-            schema,
-            LocalSink(self._root),
-            writer_uuid,
-            segment_size or chunk_size,
-            file_type,
-            config,
-            look_up=self._entry,
-            resume=resume,
-            target=target,
-            validate=validate,
-        )
+        self._root = Path(local_path) if made.resume else Path(local_path) / writer_uuid
+        super().__init__(schema, LocalSink(self._root), writer_uuid, made, look_up=self._entry)
 
     def _entry(self, path: str) -> Entry:
         from vecmill.validate.entries import local_entry

@@ -26,6 +26,7 @@ from vecmill.formats.base import CountedFormat, Format, SegmentFiles
 from vecmill.schema.collection import CollectionSchema
 from vecmill.store.sink import Sink, undoing
 from vecmill.writer.lane import Lane, Outgrown
+from vecmill.writer.options import WriterOptions
 from vecmill.writer.publisher import Callback, Publisher
 
 # Segments that a large batch fills at the same time. Each lane holds a few blocks and the text of a span.
@@ -62,14 +63,13 @@ class Pipeline:
         plans: Sequence[ColumnPlan],
         form: Format,
         sink: Sink,
-        chunk_size: int,
+        options: WriterOptions,
         publisher: Publisher,
-        cores: int | None = None,
     ) -> None:
         self._plans = plans
         self._form = form
         self._sink = sink
-        self._chunk_size = chunk_size
+        self._chunk_size = chunk_size = options.segment_size
         self._publisher = publisher
         self.row_bytes = form.row_nbytes(plans)
         self._span_bytes = _even_share(chunk_size, form.span_bytes)
@@ -78,7 +78,7 @@ class Pipeline:
         self.stage = Stage(plans, min(form.stage_bytes, self._span_bytes) * in_memory // self.row_bytes)
         self._n_drained = 0
         self._tokens = itertools.count(publisher.manifest.last_number + 1)
-        self._cores = min(_MAX_CORES, cores or os.cpu_count() or 1)
+        self._cores = min(_MAX_CORES, options.cores or os.cpu_count() or 1)
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="vecmill-helper") if self._cores > 1 else None
         self._lane = Lane(partial(self._open_segment, self._helper), chunk_size, self._seal_later)
         self._pool: ThreadPoolExecutor | None = None

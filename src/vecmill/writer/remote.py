@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vecmill.filetype import BulkFileType
 from vecmill.store import bucket
@@ -13,9 +13,9 @@ from vecmill.store.connect import AzureConnectParam, GCSConnectParam, S3ConnectP
 from vecmill.store.object_sink import ObjectSink
 from vecmill.store.objects import Objects
 from vecmill.writer.api import BulkWriter
+from vecmill.writer.options import REMOTE_SEGMENT_BYTES, KeywordOptions, WriterOptions
 
 if TYPE_CHECKING:
-    from vecmill.validate.context import Level
     from vecmill.validate.entries import Entry
 
 
@@ -53,28 +53,19 @@ class RemoteBulkWriter(BulkWriter):
         schema: Any,
         remote_path: str,
         connect_param: Target,
-        chunk_size: int = 1024 * bucket.MB,
+        chunk_size: int = REMOTE_SEGMENT_BYTES,
         file_type: BulkFileType | str | int = BulkFileType.PARQUET,
         config: Mapping[str, Any] | None = None,
-        *,
-        transfer: bucket.Transfer | None = None,
-        resume: bool = False,
-        target: str | None = None,
-        validate: Level | None = None,
-        segment_size: int | None = None,
+        **options: Unpack[KeywordOptions],
     ) -> None:
-        chunk_size = segment_size or chunk_size
+        options["segment_size"] = options.get("segment_size") or chunk_size
+        made = WriterOptions.of(file_type=file_type, config=config, **options)
         writer_uuid = str(uuid.uuid4())
         path = PurePosixPath("/") / remote_path
-        self._path = path if resume else path / writer_uuid
-        objects = Objects(
-            open_bucket(connect_param), str(self._path).strip("/"), transfer or bucket.Transfer(), chunk_size
-        )
-        self._objects = objects
-        super().__init__(
-            schema, ObjectSink(objects), writer_uuid, chunk_size, file_type, config, look_up=self._entry,
-            resume=resume, target=target, validate=validate,
-        )  # fmt: skip
+        self._path = path if made.resume else path / writer_uuid
+        folder, transfer = str(self._path).strip("/"), made.transfer or bucket.Transfer()
+        self._objects = Objects(open_bucket(connect_param), folder, transfer, made.segment_size)
+        super().__init__(schema, ObjectSink(self._objects), writer_uuid, made, look_up=self._entry)
 
     def _entry(self, path: str) -> Entry:
         from vecmill.validate.entries import object_entry

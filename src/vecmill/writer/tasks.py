@@ -20,11 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import BulkFileType, parse_file_type
-from vecmill.formats import open_format
+from vecmill.filetype import BulkFileType
 from vecmill.manifest import FileEntry, Manifest, Segment
 from vecmill.schema.reading import as_schema
 from vecmill.store.bucket import Transfer
@@ -32,9 +31,7 @@ from vecmill.store.place import SharedFolder, open_shared
 from vecmill.store.sink import MANIFEST_NAME, undoing
 from vecmill.validate.entries import look_up_in
 from vecmill.writer.api import BulkWriter
-
-SEGMENT_BYTES = 512 << 20
-"""Default size of a segment: large enough that the server has few files to open, small enough to retry."""
+from vecmill.writer.options import WriterKeywords, WriterOptions
 
 MARKER_NAME = "task.json"
 _MARKER_VERSION = 1
@@ -68,16 +65,13 @@ class TaskWriter(BulkWriter):
         schema: Any,
         url: Any,
         task_id: int | str,
+        options: WriterOptions,
         *,
-        file_type: BulkFileType | str | int = BulkFileType.PARQUET,
-        segment_size: int = SEGMENT_BYTES,
-        target: str | None = None,
-        config: Mapping[str, Any] | None = None,
         connect_param: Any = None,
-        transfer: Transfer | None = None,
         attempt: str | None = None,
-        cores: int = 1,
     ) -> None:
+        if options.resume:
+            raise ValueError("a task is not resumed: every attempt begins anew, in a folder of its own")
         self._task_id = str(task_id)
         attempt = secrets.token_hex(8) if attempt is None else attempt
         if not _TASK.fullmatch(self._task_id):
@@ -85,7 +79,7 @@ class TaskWriter(BulkWriter):
         if not _ATTEMPT.fullmatch(attempt):
             raise ValueError(f"attempt has 16 hexadecimal digits, got {attempt!r}")
         self._name = f"{self._task_id}-{attempt}"
-        self._place = open_shared(url, connect_param, transfer=transfer, largest_bytes=segment_size)
+        self._place = open_shared(url, connect_param, transfer=options.transfer, largest_bytes=options.segment_size)
         self._done: tuple[FileEntry, ...] | None = None
         self.note: Mapping[str, Any] = {}
         schema = as_schema(schema)
@@ -95,12 +89,8 @@ class TaskWriter(BulkWriter):
                 schema,
                 self._place.sink(self._name),
                 self._name,
-                segment_size,
-                file_type,
-                config,
+                options if options.cores is not None else dataclasses.replace(options, cores=1),
                 look_up=lambda path: look_up_in(self._place)(f"{self._name}/{path}"),
-                target=target,
-                cores=cores,
             )
 
     @property
@@ -154,14 +144,9 @@ def write_task(
     task_id: int | str,
     *,
     schema: Any,
-    file_type: BulkFileType | str | int = BulkFileType.PARQUET,
-    segment_size: int = SEGMENT_BYTES,
-    target: str | None = None,
-    config: Mapping[str, Any] | None = None,
     connect_param: Any = None,
-    transfer: Transfer | None = None,
     attempt: str | None = None,
-    cores: int = 1,
+    **options: Unpack[WriterKeywords],
 ) -> list[FileEntry]:
     """Write the rows of one task; return its files, for `commit`. To be called in a worker.
 
@@ -172,21 +157,18 @@ def write_task(
         ``gs://``, ``az://`` (credentials come from the environment). With ``connect_param`` (as `RemoteBulkWriter`
         takes it; it travels to the workers with its secrets) a prefix in that bucket.
     task_id: letters, digits and ``_-.``, different for every task, the same for all attempts of one.
-    schema, file_type, target, config: as for `LocalBulkWriter`.
-    segment_size: bytes after which the next file begins.
-    transfer: how objects are sent, see `RemoteBulkWriter.Transfer`; it bounds the memory of the worker.
+    schema: as for `LocalBulkWriter`.
     attempt: 16 hexadecimal digits that no other attempt has; made up when left out, as it should be.
-    cores: how many of them the task has for encoding. Engines give it one.
+    options: file_type, segment_size (default 512 MiB), config, target, validate, transfer (it bounds the memory of the
+        worker), cores (default 1, which is what engines give a task); see `vecmill.writer.options.WriterOptions`.
 
     A task without rows gives an empty list. A task that fails leaves nothing behind; one that is killed leaves what
     `commit` removes.
 
     Raises DataError, with the row counted from the start of the task; SchemaError, StoreError as the writers do.
     """
-    with TaskWriter(
-        schema, url, task_id, file_type=file_type, segment_size=segment_size, target=target, config=config,
-        connect_param=connect_param, transfer=transfer, attempt=attempt, cores=cores,
-    ) as writer:  # fmt: skip
+    made = WriterOptions.of(**options)
+    with TaskWriter(schema, url, task_id, made, connect_param=connect_param, attempt=attempt) as writer:
         for batch in batches:
             writer.append_batch(batch)
     return writer.entries
@@ -197,17 +179,15 @@ def commit(
     entries: Iterable[FileEntry | Mapping[str, Any]],
     *,
     schema: Any,
-    file_type: BulkFileType | str | int = BulkFileType.PARQUET,
-    config: Mapping[str, Any] | None = None,
     connect_param: Any = None,
-    transfer: Transfer | None = None,
     replace: bool = False,
+    **options: Unpack[WriterKeywords],
 ) -> Manifest:
     """Put the manifest of an export whose tasks are done, and remove what it does not list.
 
-    ``entries``: those of all tasks (or dicts of their facts), in the order in which the rows shall stand. The other
-    parameters are those that the tasks had. ``replace``: put it also where another export is listed, whose files are
-    then removed.
+    ``entries``: those of all tasks (or dicts of their facts), in the order in which the rows shall stand. ``schema``,
+    ``connect_param`` and ``options`` (see `write_task`) are those that the tasks had. ``replace``: put it also where
+    another export is listed, whose files are then removed.
 
     The manifest is put last, whole, and only where none is (the same one may be: a commit can be repeated). From then
     on the folder is the output of a writer like any other. Of what tasks have left in it, whatever is not listed is
@@ -217,14 +197,14 @@ def commit(
     Raises DataError if entries are of several attempts of one task, or of no whole NPY set; StoreError if a file is not
     there with its size, or another export is.
     """
-    form = parse_file_type(file_type)
-    schema = as_schema(schema)
+    made, schema = WriterOptions.of(**options), as_schema(schema)
     listed = [one if isinstance(one, FileEntry) else FileEntry(**one) for one in entries]
-    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=max((e.bytes for e in listed), default=0))
-    segments = _segments(listed, schema, form)
+    largest_bytes = max((entry.bytes for entry in listed), default=0)
+    place = open_shared(url, connect_param, transfer=made.transfer, largest_bytes=largest_bytes)
+    segments = _segments(listed, schema, made.file_type)
     manifest = Manifest(
-        uuid="", file_type=form.name, schema=schema.to_dict(), segments=segments,
-        import_options=open_format(form, schema, config).import_options,
+        uuid="", file_type=made.file_type.name, schema=schema.to_dict(), segments=segments,
+        import_options=made.open_format(schema).import_options,
     )  # fmt: skip
     # The same export has the same name, however often it is committed.
     digest = hashlib.blake2b(manifest.to_json().encode(), digest_size=16).digest()
