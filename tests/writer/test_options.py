@@ -18,7 +18,10 @@ NAMES = {one.name for one in fields(WriterOptions)}
 
 def test_keywords_and_options_are_the_same() -> None:
     assert set(WriterKeywords.__annotations__) == NAMES
-    assert NAMES - set(KeywordOptions.__annotations__) == {"file_type", "config"}  # pymilvus' writers take them by place
+    assert NAMES - set(KeywordOptions.__annotations__) == {
+        "file_type",
+        "config",
+    }  # pymilvus' writers take them by place
 
 
 def test_every_option_is_explained() -> None:
