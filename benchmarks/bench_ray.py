@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import ray
 
+from buckets import param
 from harness import MIB, work_folder
-from raying import Troubled, schema_of, table_of, vectors_of
-from remote import param
+from ray_functions import Troubled, schema_of, table_of, vectors_of
 from servers.s3 import running_juicefs, running_seaweed
 from vecmill import LocalBulkWriter
 from vecmill.convert.job import Settings, prepare

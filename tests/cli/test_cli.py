@@ -10,28 +10,19 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from commands import on_a_terminal, run_vecmill
+from commands import error_line, on_a_terminal, run_vecmill
+from conversions import bad_dim
 from paths import SAMPLE
 from vecmill.cli import app
 from vecmill.cli.convert import resume_command
 from vecmill.cli.options import parse_columns, parse_size, size_text
 from vecmill.schema.reading import as_schema
 from vecmill.version import __version__
-
-
-def error_line(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the one line on stderr of a command that failed."""
-    assert "Traceback" not in done.stderr
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
-
 
 KINDS = {
     "npy": "NPY set", "parquet": "Parquet file", "json": "JSON file", "jsonl": "JSONL file", "csv": "CSV file",
@@ -107,14 +98,6 @@ def test_a_schema_that_was_printed_and_changed_is_taken(tmp_path):
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------
-
-
-def bad_dim(folder: Path) -> Path:
-    folder.mkdir()
-    for name, dims in (("1", [4] * 50), ("2", [4] * 30 + [3] + [4] * 19)):
-        rows = pa.array([[0.5] * dim for dim in dims], pa.list_(pa.float32()))
-        pq.write_table(pa.table({"id": np.arange(50), "vector": rows}), folder / f"{name}.parquet", row_group_size=9)
-    return folder
 
 
 def test_bad_data_exit_1_with_file_and_row(tmp_path):

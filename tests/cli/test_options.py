@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from commands import run_vecmill
+from commands import error_line, run_vecmill
+from conversions import bad_dim
 from paths import SAMPLE
-from test_cli import bad_dim, error_line
 from vecmill.cli import app
 from vecmill.convert import job
 

@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from converting import as_list, read_npy, read_parquet, vectors, write
-from remote import new_bucket
+from buckets import new_bucket
+from conversions import as_list, read_npy, read_parquet, vectors, write
+from killed_processes import victims
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import convert, validate
 from vecmill.convert.inspect import inspect
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import open_source
 from vecmill.sources.remote import AheadFile, object_path
-from victims import victims
 
 N_ROWS = 1000
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converting import read_npy, read_parquet, small_schema, vectors, visible_data_files, write
+from conversions import read_npy, read_parquet, small_schema, vectors, visible_data_files, write
 from vecmill.convert import convert
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import create_schema

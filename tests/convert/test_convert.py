@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converting import as_list, read_npy, read_parquet, small_schema, vectors, visible_data_files, write
+from conversions import as_list, read_npy, read_parquet, small_schema, vectors, visible_data_files, write
 from paths import SAMPLE
 from vecmill.convert import convert
 from vecmill.convert.infer import infer_schema

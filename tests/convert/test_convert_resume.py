@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converting import read_parquet, vectors, write
+from conversions import read_parquet, vectors, write
+from killed_processes import victims
 from vecmill.convert import convert
 from vecmill.convert.record import parse_record
 from vecmill.errors import DataError, StoreError
-from victims import victims
 
 DIM = 64
 N_ROWS = 60_000

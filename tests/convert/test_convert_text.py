@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from commands import run_vecmill
-from converting import read_parquet, small_schema
+from conversions import read_parquet, small_schema
 from vecmill.convert import convert
 from vecmill.errors import DataError
 from vecmill.sources.text.stream import Input

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converting import read_parquet, vectors, visible_data_files
+from conversions import read_parquet, vectors, visible_data_files
 from vecmill.convert import convert, duplicates
 from vecmill.convert.duplicates import find_repeated
 from vecmill.errors import DataError, SchemaError

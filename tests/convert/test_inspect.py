@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from converting import small_schema, vectors, write
+from conversions import small_schema, vectors, write
 from vecmill.cli import app
 from vecmill.convert import convert
 from vecmill.convert.inspect import inspect

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from obstore.store import MemoryStore
 
-from converting import as_list, read_npy, vectors, write
-from remote import new_bucket
+from buckets import new_bucket
+from conversions import as_list, read_npy, vectors, write
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataType, convert, validate
 from vecmill.convert.job import Settings, prepare
@@ -231,7 +231,7 @@ def test_no_rows_and_only_bad_rows(tmp_path: Path) -> None:
 
 
 def write_schema() -> Any:
-    from converting import small_schema
+    from conversions import small_schema
 
     return small_schema()
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converting import read_parquet, small_schema, vectors, visible_data_files, write
+from conversions import read_parquet, small_schema, vectors, visible_data_files, write
 from vecmill.convert import convert
 from vecmill.convert.rejects import REJECTS_NAME, Rejects, take_around, value_text
 from vecmill.errors import DataError, SchemaError

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converting import as_list, read_parquet, small_schema, vectors, write
+from conversions import as_list, read_parquet, small_schema, vectors, write
 from vecmill.convert import convert
 from vecmill.convert.forecast import forecast
 from vecmill.convert.job import Settings, prepare

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converting import as_list, read_npy, read_parquet, vectors, visible_data_files, write
+from conversions import as_list, read_npy, read_parquet, vectors, visible_data_files, write
 from vecmill import convert
 from vecmill.cli import app
 from vecmill.convert.job import Settings, prepare

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reading import D, columns, refusal, schema_of, write
+from other_readers import D, columns, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 
 EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reading import FORMATS, D, columns, exact, refusal, schema_of, write
+from other_readers import FORMATS, D, columns, exact, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 from vecmill.errors import DataError
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reading import columns, refusal, schema_of, write
+from other_readers import columns, refusal, schema_of, write
 from vecmill import DataType, FieldSchema
 from vecmill.encode import columns as batch_columns
 from vecmill.encode import stage as segment

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reading import D, columns, refusal, schema_of, write
+from other_readers import D, columns, refusal, schema_of, write
 from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, create_schema, validate
 
 TEXT = schema_of(("t", D.VARCHAR, {"max_length": 99}), ("j", D.JSON, {}))

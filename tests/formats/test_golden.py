@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from other_readers import D, schema_of
 from paths import DATA
-from reading import D, schema_of
 from vecmill import FieldSchema, LocalBulkWriter
 
 GOLDEN = DATA / "golden"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reading import D, columns, rows_of_text, schema_of, write
+from other_readers import D, columns, rows_of_text, schema_of, write
 from vecmill import DataError, LocalBulkWriter
 
 JSON_FORMATS = ("json", "jsonl")

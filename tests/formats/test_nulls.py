@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from reading import FORMATS, columns, refusal, schema_of, write
+from other_readers import FORMATS, columns, refusal, schema_of, write
 from vecmill import DataType, LocalBulkWriter
 from vecmill.errors import DataError
 

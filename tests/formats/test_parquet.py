@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import parquet_layout
-from reading import LISTS, PARQUET_READERS, SCALARS, D, columns, exact, schema_of, write
+from other_readers import LISTS, PARQUET_READERS, SCALARS, D, columns, exact, schema_of, write
 from vecmill import DataType, LocalBulkWriter  # fmt: skip
 from vecmill.encode import columns as batch_columns
 from vecmill.encode import stage as segment

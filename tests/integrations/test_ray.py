@@ -16,10 +16,10 @@ import pytest
 import ray
 from typer.testing import CliRunner
 
-from faults import check_folder, columns_of, small_schema
+from buckets import new_bucket, param
+from failing_calls import check_folder, columns_of, small_schema
 from paths import SUPPORT
-from raying import Deadly, Troubled, schema_of, table_of, vectors_of
-from remote import new_bucket, param
+from ray_functions import Deadly, Troubled, schema_of, table_of, vectors_of
 from servers.s3 import S3Server
 from vecmill import convert, validate
 from vecmill.cli import app

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from faults import SRC, check_folder, columns_of, small_schema
+from failing_calls import SRC, check_folder, columns_of, small_schema
 from paths import DOCS
 from vecmill import validate
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faulty_files import D
 from validate_fuzz import PIECES
-from validating import D
 from vecmill import CollectionSchema, FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill._native import row_check as kernel
 from vecmill.validate.text import csv as csv_file

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from faults import FORMATS, check_folder, columns_of, slow_crc64nvme, small_schema
+from failing_calls import FORMATS, check_folder, columns_of, slow_crc64nvme, small_schema
 from vecmill import LocalBulkWriter
 from vecmill.manifest import FileEntry, Manifest, Segment
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from faults import FORMATS, check_folder, columns_of, small_schema
-from remote import check_bucket, new_bucket, param
+from buckets import check_bucket, new_bucket, param
+from failing_calls import FORMATS, check_folder, columns_of, small_schema
 from servers.fault_proxy import FaultProxy, running_proxy
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import LocalBulkWriter, RemoteBulkWriter, StoreError

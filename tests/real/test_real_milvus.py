@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from pymilvus import CollectionSchema, MilvusClient
 
+from other_readers import SCALARS, D, exact
 from paths import DATA
-from reading import SCALARS, D, exact
 from servers.milvus import Milvus, MilvusError
 from vecmill import DataType, LocalBulkWriter, convert, create_schema
 

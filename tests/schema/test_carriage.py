@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from other_readers import columns, schema_of
 from paths import DOCS
-from reading import columns, schema_of
 from vecmill import BulkFileType, DataType, FieldSchema, LocalBulkWriter, create_schema
 from vecmill.errors import SchemaError
 from vecmill.schema import carriage as targets

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import run_python
+from failing_calls import run_python
 from vecmill.sources import open_source
 
 ENDS_WITHIN = 10.0  # seconds

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sourcing import check_restarts, refused, vectors
+from source_data import check_restarts, refused, vectors
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import open_source
 

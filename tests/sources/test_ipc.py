@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pytest
 
-from sourcing import check_restarts, collect, refused, table, vectors
+from source_data import check_restarts, collect, refused, table, vectors
 from vecmill.sources import open_source
 
 

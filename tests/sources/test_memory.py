@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sourcing import check_restarts, collect, refused, table, vectors
+from source_data import check_restarts, collect, refused, table, vectors
 from vecmill.convert import convert
 from vecmill.convert.infer import infer_schema
 from vecmill.errors import DataError

@@ -8,7 +8,7 @@ import importlib
 import numpy as np
 import pytest
 
-from sourcing import check_restarts, collect, refused, vectors
+from source_data import check_restarts, collect, refused, vectors
 from vecmill.errors import DataError
 from vecmill.sources import open_source
 

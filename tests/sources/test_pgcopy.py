@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles_text import copy_rows, copy_unescaped
-from sourcing import check_restarts, collect, refused
+from source_data import check_restarts, collect, refused
 from vecmill._native import csv_read as delimited
 from vecmill._native import pgcopy_read as pgcopy
 from vecmill.sources import TextOptions, open_source

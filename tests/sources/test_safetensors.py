@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sourcing import check_restarts, refused, vectors
+from source_data import check_restarts, refused, vectors
 from vecmill.errors import DataError
 from vecmill.sources import open_source
 

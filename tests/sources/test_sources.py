@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paths import SAMPLE
-from sourcing import collect, table, vectors
+from source_data import collect, table, vectors
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import open_source
 from vecmill.sources.joined import Joined

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from sourcing import check_restarts, collect, refused
+from source_data import check_restarts, collect, refused
 from vecmill import CollectionSchema, DataType, convert, create_schema
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import TextOptions, open_source

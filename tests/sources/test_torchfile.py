@@ -11,9 +11,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from converting import read_parquet
+from conversions import read_parquet
 from paths import DATA as TEST_DATA
-from sourcing import check_restarts, collect, refused
+from source_data import check_restarts, collect, refused
 from vecmill import convert
 from vecmill.schema.collection import create_schema
 from vecmill.sources import open_source

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from sourcing import check_restarts, collect, refused, vectors
+from source_data import check_restarts, collect, refused, vectors
 from vecmill import DataType, create_schema
 from vecmill.convert import convert
 from vecmill.errors import DataError

@@ -23,8 +23,8 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from minio.credentials import StaticProvider
 from minio.credentials.providers import Provider as MinioProvider
 
-from faults import columns_of, small_schema
-from remote import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
+from buckets import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
+from failing_calls import columns_of, small_schema
 from servers.azure import running_azurite
 from servers.fault_proxy import FaultProxy, running_proxy
 from servers.gcs import running_gcs

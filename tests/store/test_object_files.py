@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from remote import MIB, new_bucket, param, wide, wide_ids, wide_schema
+from buckets import MIB, new_bucket, param, wide, wide_ids, wide_schema
 from servers.s3 import S3Server
 from vecmill import DataError, RemoteBulkWriter, StoreError
 from vecmill._native.crc64 import crc64nvme

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from killed_processes import Victim, victims
 from vecmill.cli import app
-from victims import Victim, victims
 
 # What a command imports once it knows what to do.
 for _module in (
@@ -78,3 +78,11 @@ def on_a_terminal(stream: str, columns: int, *words: object, term: str = "xterm"
     os.close(master)
     stdout, _ = process.communicate(timeout=60)
     return process.returncode, stdout or "", shown.decode()
+
+
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line on stderr of a command that failed."""
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reading import columns, refusal, schema_of, write
+from other_readers import columns, refusal, schema_of, write
 from vecmill import DataType
 from vecmill.types.sparse import encode_sparse
 

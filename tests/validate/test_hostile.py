@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from validating import IDS, arrow, npy_bytes, parquet, rows, saved, schema
+from faulty_files import IDS, arrow, npy_bytes, parquet, rows, saved, schema
+from killed_processes import Victim, victims
 from vecmill import LocalBulkWriter, validate
 from vecmill.validate.parquet.footer import WrongFooter, read_footer
-from victims import Victim, victims
 
 MIB = 1024 * 1024
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from remote import new_bucket
+from buckets import new_bucket
+from faulty_files import IDS, VECTORS, D, npy, rows, saved, schema
 from servers.s3 import KEY, SECRET
-from validating import IDS, VECTORS, D, npy, rows, saved, schema
 from vecmill import LocalBulkWriter, SchemaError, StoreError, validate
 from vecmill.validate.inputs import open_inputs
 

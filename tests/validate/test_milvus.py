@@ -14,10 +14,24 @@ import pyarrow as pa
 import pytest
 from pymilvus import CollectionSchema, MilvusClient, MilvusException
 
+from faulty_files import (
+    HEADER,
+    VALUES,
+    VECTORS,
+    D,
+    Make,
+    json_list,
+    npy,
+    npy_bytes,
+    parquet,
+    rows,
+    saved,
+    schema,
+    text_file,
+    with_all,
+)
 from paths import DATA
 from servers.milvus import Milvus, MilvusError
-from test_rules import HEADER, VALUES
-from validating import VECTORS, D, Make, json_list, npy, npy_bytes, parquet, rows, saved, schema, text_file, with_all
 from vecmill import validate
 from vecmill.validate.rule import Severity
 

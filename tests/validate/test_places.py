@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import run_vecmill
-from validating import json_list, npy, parquet, rows, schema
+from faulty_files import json_list, npy, parquet, rows, schema
 from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, validate
 from vecmill.validate import check
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from paths import DOCS
-from validating import (
+from faulty_files import (
+    HEADER,
+    VALUES,
     VECTORS,
     D,
     Make,
@@ -28,6 +29,7 @@ from validating import (
     text_file,
     with_all,
 )
+from paths import DOCS
 from vecmill import FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill.validate.document import as_markdown
 from vecmill.validate.parquet import check as parquet_checks
@@ -50,8 +52,6 @@ GEOMETRY, TIME = schema(D.GEOMETRY), schema(D.TIMESTAMPTZ)
 NAN = np.where(np.arange(12).reshape(3, 4) == 6, np.nan, 1).astype("f4")
 HALVES = np.ones((3, 4), "f2")
 BAD_HALVES = np.where(np.arange(12).reshape(3, 4) == 6, np.inf, 1).astype("f2")
-VALUES = VECTORS.tobytes()
-HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }"
 INT32 = pa.list_(pa.int32())
 
 

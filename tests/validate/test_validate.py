@@ -17,10 +17,10 @@ from pymilvus.bulk_writer import BulkFileType as TheirFileType
 from pymilvus.bulk_writer import LocalBulkWriter as TheirWriter
 from typer.testing import CliRunner
 
+from buckets import new_bucket, param
 from commands import run_vecmill
-from remote import new_bucket, param
+from faulty_files import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
 from servers.s3 import KEY, SECRET
-from validating import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
 from vecmill import (
     DataError,
     DataType,

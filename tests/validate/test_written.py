@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from remote import new_bucket, param
+from buckets import new_bucket, param
+from faulty_files import D, json_list, rows, schema
 from servers.rest import RestServer, running_rest_server
 from servers.s3 import KEY, SECRET
-from validating import D, json_list, rows, schema
 from vecmill import (
     DataError,
     LocalBulkWriter,

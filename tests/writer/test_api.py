@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from faults import FORMATS, check_folder, columns_of, hidden_in, row_of, run_python, small_schema, writer_threads
-from reading import SUFFIXES, columns
+from failing_calls import FORMATS, check_folder, columns_of, hidden_in, row_of, run_python, small_schema, writer_threads
+from other_readers import SUFFIXES, columns
 from vecmill import BulkFileType, DataError, DataType, LocalBulkWriter, SchemaError, StoreError, create_schema
 
 CHUNK = 16 * 1024

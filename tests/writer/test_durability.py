@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import FORMATS, check_folder, run_python
+from failing_calls import FORMATS, check_folder, run_python
 
 # One process that imports once, then forks a child for every moment: the child is killed by its own k-th system call
 # (before it is made; of those beyond the 50th by every third, and of all by every third for two of the three formats of
@@ -14,7 +14,7 @@ from faults import FORMATS, check_folder, run_python
 AT_CALL = """
 import os, signal, sys
 from pathlib import Path
-from faults import Faults, columns_of, failing, row_of, small_schema
+from failing_calls import Faults, columns_of, failing, row_of, small_schema
 from vecmill import LocalBulkWriter
 
 def work(root, faults):
@@ -48,7 +48,7 @@ while True:
 AT_TIME = """
 import os, random, signal, sys, time
 from pathlib import Path
-from faults import columns_of, row_of, small_schema
+from failing_calls import columns_of, row_of, small_schema
 from vecmill import LocalBulkWriter
 
 random.seed(7)

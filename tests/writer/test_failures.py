@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faults import (
+from failing_calls import (
     CLEANING,
     EIO,
     ENOSPC,
@@ -184,7 +184,7 @@ def test_a_file_system_without_fallocate_is_fine(tmp_path, file_type):
 FILL = """
 import resource, signal, sys
 from pathlib import Path
-from faults import check_folder, columns_of, n_open_files, small_schema
+from failing_calls import check_folder, columns_of, n_open_files, small_schema
 from vecmill import LocalBulkWriter, StoreError
 
 folder, file_type, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -254,7 +254,7 @@ def test_folder_that_must_not_be_written(tmp_path):
     code = """
 import os, sys
 from vecmill import LocalBulkWriter, StoreError
-from faults import small_schema
+from failing_calls import small_schema
 if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 try:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from faults import FORMATS, check_folder, columns_of, row_of, run_python, small_schema, writer_threads
-from reading import SUFFIXES
-from remote import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
+from buckets import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
+from failing_calls import FORMATS, check_folder, columns_of, row_of, run_python, small_schema, writer_threads
+from other_readers import SUFFIXES
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataError, RemoteBulkWriter, StoreError
 
@@ -219,7 +219,7 @@ def test_never_closed_lets_the_process_end(juicefs: S3Server) -> None:
     code = """
 import sys
 import numpy as np
-from remote import MIB, wide, wide_schema
+from buckets import MIB, wide, wide_schema
 from vecmill import RemoteBulkWriter
 bucket, endpoint, key, secret = sys.argv[1:]
 param = RemoteBulkWriter.S3ConnectParam(bucket, endpoint, key, secret, secure=False)
@@ -365,7 +365,7 @@ def test_memory_and_disk_stay_bounded(juicefs: S3Server, tmp_path: Path) -> None
 import sys
 from pathlib import Path
 import numpy as np
-from remote import MIB, wide, wide_schema
+from buckets import MIB, wide, wide_schema
 from vecmill import RemoteBulkWriter
 bucket, endpoint, key, secret = sys.argv[1:]
 param = RemoteBulkWriter.S3ConnectParam(bucket, endpoint, key, secret, secure=False)

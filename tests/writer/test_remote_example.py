@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from faults import run_python
-from remote import new_bucket
+from buckets import new_bucket
+from failing_calls import run_python
 from servers.azure import running_azurite
 from servers.s3 import KEY, SECRET, S3Server
 

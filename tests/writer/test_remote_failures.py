@@ -12,12 +12,12 @@ import pytest
 from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
-from faults import columns_of, row_of, small_schema, writer_threads
-from remote import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
+from buckets import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
+from failing_calls import columns_of, row_of, small_schema, writer_threads
+from killed_processes import victims
 from servers.fault_proxy import ACTS, FaultProxy, running_proxy
 from servers.s3 import KEY, SECRET, S3Server, running_juicefs
 from vecmill import DataError, RemoteBulkWriter, StoreError
-from victims import victims
 
 # Short, so that what does not answer is given up soon.
 HASTY = RemoteBulkWriter.Transfer(part_bytes=5 * MIB, part_seconds=1, retry_seconds=4, max_retries=3)

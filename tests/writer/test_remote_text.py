@@ -9,8 +9,8 @@ import json
 import numpy as np
 import pytest
 
-from faults import columns_of, small_schema
-from remote import MIB, new_bucket, param
+from buckets import MIB, new_bucket, param
+from failing_calls import columns_of, small_schema
 from servers.s3 import S3Server
 from vecmill import DataError, RemoteBulkWriter
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faults import FORMATS, check_folder, columns_of, hidden_in, small_schema
+from failing_calls import FORMATS, check_folder, columns_of, hidden_in, small_schema
+from killed_processes import victims
 from vecmill import DataError, DataType, LocalBulkWriter, StoreError
-from victims import victims
 
 CHUNK = 4_000
 

@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from reading import FORMATS, D, columns, refusal, schema_of, write
+from other_readers import FORMATS, D, columns, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 from vecmill.errors import DataError
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-import tasking
-from faults import FORMATS, check_folder, columns_of, small_schema
-from remote import check_bucket, new_bucket, param
+import task_functions
+from buckets import check_bucket, new_bucket, param
+from failing_calls import FORMATS, check_folder, columns_of, small_schema
 from servers.s3 import KEY, SECRET, S3Server
-from tasking import ROWS, SEGMENT, write
+from task_functions import ROWS, SEGMENT, write
 from vecmill import LocalBulkWriter, RemoteBulkWriter, commit, convert, finished_tasks, validate, write_task
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import FileEntry, Manifest
@@ -75,7 +75,7 @@ def test_in_a_bucket(seaweed: S3Server, tmp_path: Path, monkeypatch: pytest.Monk
     bucket = new_bucket(seaweed)
     connect = param(seaweed, bucket)
     options = {"connect_param": connect}
-    assert in_process(tasking.write_and_die, 1, "/exports/a", file_type, options) == -9
+    assert in_process(task_functions.write_and_die, 1, "/exports/a", file_type, options) == -9
     with ProcessPoolExecutor(2, SPAWN) as pool:
         parts = list(pool.map(write, range(3), ["exports/a"] * 3, [file_type] * 3, [options] * 3))
     write(2, "exports/a", file_type, options)  # an attempt too many
@@ -112,7 +112,7 @@ def _upload_id(server: S3Server, bucket: str, key: str) -> str:
 
 @pytest.mark.parametrize("file_type", ["parquet", "npy", "csv"])
 def test_a_killed_attempt_is_not_finished_and_leaves_nothing(tmp_path: Path, file_type: str) -> None:
-    assert in_process(tasking.write_and_die, 1, tmp_path, file_type) == -9
+    assert in_process(task_functions.write_and_die, 1, tmp_path, file_type) == -9
     assert [path.name[:2] for path in tmp_path.iterdir()] == ["1-"]
     assert list(tmp_path.glob("1-*/[1-9]*")), "nothing was published before the kill"
     assert finished_tasks(tmp_path) == {}
@@ -129,7 +129,7 @@ def test_attempts_at_the_same_time_do_not_know_of_each_other(tmp_path: Path) -> 
 
     def attempt(number: int) -> None:
         def slow():
-            for batch in tasking.batches(0):
+            for batch in task_functions.batches(0):
                 together.wait(30)
                 yield batch
 
@@ -158,7 +158,7 @@ def test_an_attempt_that_ends_after_the_commit_does_no_harm(tmp_path: Path) -> N
     done = write(0, url, "parquet")
 
     def late():
-        for number, batch in enumerate(tasking.batches(0)):
+        for number, batch in enumerate(task_functions.batches(0)):
             if number == 5:
                 commit_all(url, "parquet", [done])
             yield batch
@@ -175,7 +175,7 @@ def test_an_attempt_that_ends_after_the_commit_does_no_harm(tmp_path: Path) -> N
 
 def test_a_failed_task_leaves_nothing(tmp_path: Path) -> None:
     def bad():
-        yield from tasking.batches(0)
+        yield from task_functions.batches(0)
         yield {**columns_of([1]), "text": ["x" * 100]}
 
     with pytest.raises(DataError, match="field 'text', row 2000"):
@@ -187,7 +187,7 @@ def test_a_failed_task_leaves_nothing_in_a_bucket(seaweed: S3Server) -> None:
     bucket = new_bucket(seaweed)
 
     def bad():
-        yield from tasking.batches(0)
+        yield from task_functions.batches(0)
         raise OSError("the source is gone")
 
     with pytest.raises(OSError, match="the source is gone"):

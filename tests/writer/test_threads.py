@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import FORMATS, check_folder, columns_of, hidden_in, row_of, small_schema, writer_threads
+from failing_calls import FORMATS, check_folder, columns_of, hidden_in, row_of, small_schema, writer_threads
 from vecmill import LocalBulkWriter
 
 CHUNK = 32 * 1024

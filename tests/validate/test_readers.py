@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from validating import D, csv_file, json_list, npy, parquet, rows, schema, text_file
+from faulty_files import D, csv_file, json_list, npy, parquet, rows, schema, text_file
 from vecmill import create_schema, validate
 
 OLD, NEW = ("2.3", "2.4"), ("2.5", "2.6", "3.0", "cloud", None)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from validating import D
+from faulty_files import D
 from vecmill import CollectionSchema, DataError, LocalBulkWriter, create_schema, validate
 
 FORMATS = ("parquet", "npy", "json", "jsonl", "csv")

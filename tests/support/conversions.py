@@ -48,3 +48,12 @@ def small_schema(**kwargs):
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
     return schema
+
+
+def bad_dim(folder: Path) -> Path:
+    """Write two Parquet files; row 30 of the second has a vector of another dim. Return the folder."""
+    folder.mkdir()
+    for name, dims in (("1", [4] * 50), ("2", [4] * 30 + [3] + [4] * 19)):
+        rows = pa.array([[0.5] * dim for dim in dims], pa.list_(pa.float32()))
+        pq.write_table(pa.table({"id": np.arange(50), "vector": rows}), folder / f"{name}.parquet", row_group_size=9)
+    return folder

@@ -19,6 +19,8 @@ Make = Callable[[Path], Any]
 
 IDS = np.arange(3)
 VECTORS = np.arange(12, dtype="f4").reshape(3, 4)
+VALUES = VECTORS.tobytes()
+HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }"
 
 
 def schema(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from faults import SRC
+from failing_calls import SRC
 from paths import SUPPORT
 
 _END = "ended with"

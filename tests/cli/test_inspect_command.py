@@ -12,9 +12,8 @@ import pytest
 from pymilvus import DataType as PymilvusType
 from pymilvus import MilvusClient
 
-from commands import on_a_terminal, run_vecmill
+from commands import error_line, on_a_terminal, run_vecmill
 from paths import SAMPLE
-from test_cli import error_line
 from vecmill.cli.inspect import bars
 from vecmill.schema.reading import as_schema
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from validating import VECTORS, D, arrow, parquet, schema
+from faulty_files import VECTORS, D, arrow, parquet, schema
 from vecmill import FieldSchema, validate
 from vecmill.store.blob import LocalBlob
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from validating import D, rows, schema
+from faulty_files import D, rows, schema
 from vecmill import StoreError, validate
 from vecmill.store.blob import LocalBlob
 from vecmill.validate.findings import Findings

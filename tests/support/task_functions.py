@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from faults import columns_of, small_schema
+from failing_calls import columns_of, small_schema
 from vecmill import write_task
 from vecmill.manifest import FileEntry
 

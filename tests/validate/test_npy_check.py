@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from validating import IDS, VECTORS, D, npy, parquet, rows, saved, schema
+from faulty_files import IDS, VECTORS, D, npy, parquet, rows, saved, schema
 from vecmill import LocalBulkWriter, validate
 from vecmill.store.blob import LocalBlob
 

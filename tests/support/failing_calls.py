@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from other_readers import rows_of_text
 from paths import SRC, SUPPORT
-from reading import rows_of_text
 from vecmill import CollectionSchema, DataType, create_schema
 from vecmill._native.crc64 import crc64nvme  # test_crc64.py holds it to its definition
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from faults import check_folder
-from reading import rows_of_text
+from failing_calls import check_folder
+from other_readers import rows_of_text
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataType, RemoteBulkWriter, create_schema
 

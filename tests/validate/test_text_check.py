@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from validating import D, schema, text_file
+from faulty_files import D, schema, text_file
 from vecmill import FieldSchema, validate
 from vecmill.validate import window
 
