@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from commands import run_vecmill
 from conversions import read_parquet, vectors, write
 from killed_processes import victims
 from vecmill.convert import convert
@@ -168,6 +169,25 @@ def test_other_data_are_another_conversion(tmp_path):
     broken_off(src, tmp_path / "out")
     make_source(tmp_path, seed=1)
     assert convert(src, tmp_path / "out", resume=True).rows_resumed == 0
+
+
+def test_the_log_says_what_differs_where_a_resume_begins_anew(tmp_path, caplog):
+    src = make_source(tmp_path, 100)
+    first = convert(src, tmp_path / "out")
+    convert(src, tmp_path / "out", resume=True)
+    assert not caplog.messages
+    convert(src, tmp_path / "out", resume=True, skip=1, limit=5)
+    (told,) = caplog.messages
+    assert Path(first.data_path).name in told and "(limit, rows, skip differ)" in told
+
+
+def test_a_list_of_one_input_is_that_input_and_the_command_asks_the_same(tmp_path):
+    src = make_source(tmp_path, 100)
+    first = convert(src, tmp_path / "out")
+    assert convert([[src]], tmp_path / "out", resume=True).data_path == first.data_path
+    told = run_vecmill("convert", src, tmp_path / "out", "--resume", "--json")
+    report = json.loads(told.stdout)
+    assert (report["data_path"], report["rows_resumed"]) == (first.data_path, 100), told.stderr
 
 
 @pytest.mark.parametrize("kind", ["pyarrow", "polars", "pandas", "datasets"])

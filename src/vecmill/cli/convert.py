@@ -300,7 +300,7 @@ def convert_command(
             resume=how.resume,
         )
         plan = prepare(src or None, settings)
-        if src and plan.inputs[0] is not src and not output.quiet:
+        if src and len(src) == 1 and plan.inputs[0] != src[0] and not output.quiet:
             print(f"reading {plan.inputs[0]}, the one output in {src[0]}", file=sys.stderr)
         if how.dry_run:
             expected = forecast(plan)

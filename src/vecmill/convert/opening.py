@@ -110,18 +110,18 @@ def open_inputs(
 
 
 def resolved(src: Input) -> Input:
-    """Return the one output that was written into the folder ``src``; ``src`` where that is no such folder.
+    """Return the input itself for a list of one, and the one output that was written into a folder for the folder.
 
-    Raises DataError where there are several.
+    So `convert(x, ...)` and `convert([x], ...)` ask the same question. Raises DataError for several outputs.
     """
     one = _only(src)
     if not isinstance(one, str | os.PathLike) or (is_url(one) and (has_pattern(str(one)) or by_ending(Path(one)))):
-        return src
+        return one
     found = outputs_in(folder_path(one))
     if len(found) > 1:
         got = f"{len(found)} outputs, {names_text([path.name for path in found])}"
         raise DataError(file=os.fspath(one), expected="a file, or the folder of one output", got=f"{got}; name one")
-    return str(found[0]) if found else src
+    return str(found[0]) if found else one
 
 
 def check_text_options(text: TextOptions | None, inputs: Sequence[Input], kind: str | None) -> None:
@@ -158,7 +158,9 @@ def _kinds(one: Input, kind: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _only(src: Input) -> Input:
-    return src[0] if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1 else src
+    while isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
+        src = src[0]
+    return src
 
 
 def _is_source(one: object) -> bool:

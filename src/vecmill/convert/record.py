@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from vecmill.sources import Source, open_source
 from vecmill.sources.places import expand
 from vecmill.sources.remote import AnyPath, ObjectPath
 from vecmill.store.place import SharedFolder
+
+log = logging.getLogger(__name__)
 
 RECORD_NAME = "convert.json"
 FORMAT_VERSION = 1
@@ -61,14 +64,34 @@ def parse_record(text: str) -> Record | None:
 
 
 def find_begun(dst: SharedFolder, asked: Mapping[str, Any]) -> tuple[str, Record] | None:
-    """Return the folder in ``dst`` where this very conversion was begun last, and its record; None if nowhere is."""
+    """Return the folder in ``dst`` where this very conversion was begun last, and its record.
+
+    None: it was begun nowhere. If one of the same inputs was, but asked something else, the log says what differs.
+    """
     wanted = json.loads(json.dumps(asked))
     found: list[tuple[float, str, Record]] = []
     for name in dst.folders():
         record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if is_output_name(name) else None
-        if record is not None and record.asked == wanted:
+        if record is not None:
             found.append((record.began, name, record))
-    return max(found, key=lambda one: one[:2])[1:] if found else None
+    same = [one for one in found if one[2].asked == wanted]
+    if same:
+        return max(same, key=lambda one: one[:2])[1:]
+    names = _input_names(wanted)
+    alike = [one for one in found if _input_names(one[2].asked) == names]
+    if alike:
+        _, name, record = max(alike, key=lambda one: one[:2])
+        differ = ", ".join(_differing(record.asked, wanted))
+        log.warning("%s: the conversion in %s is another one (%s differ); a new one begins", dst.where, name, differ)
+    return None
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+
+
+def _input_names(asked: Mapping[str, Any]) -> list[str]:
+    return [str(stamp[0]) for stamp in _flat(asked.get("inputs", []))]
 
 
 def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = None) -> dict[str, Any]:
