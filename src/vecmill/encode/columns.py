@@ -18,12 +18,11 @@ from vecmill._native import text as text_kernel
 from vecmill._native.columns import ColumnBuffer
 from vecmill.encode.arrow import fixed_from_arrow, is_list, plain_storage, text_from_arrow, validity_of
 from vecmill.encode.blocks import Bytes, FixedBlock, VariableBlock
-from vecmill.encode.buffers import column_buffer, fill_list
 from vecmill.encode.dense import encode_fixed, native
 from vecmill.encode.lists import ArrowArrays, ArrowStructs, MatrixArrays, SparseMatrix
 from vecmill.encode.misfit import Misfit, describe
 from vecmill.encode.plan import ColumnPlan
-from vecmill.encode.values import normalise
+from vecmill.encode.values import column_buffer, fill_list, normalise
 from vecmill.types.sparse import SparseRows
 
 # Half of a core's L2 here (1 MiB and more are slower: the block falls out of cache between check, checksum and write).

@@ -9,9 +9,8 @@ from typing import Any
 from vecmill.encode.batch import Batch
 from vecmill.encode.blocks import FixedBlock, Span, SpanColumn, VariableBlock
 from vecmill.encode.columns import FixedSource, MetaText, Source, VariableSource, open_column
-from vecmill.encode.misfit import Misfit
+from vecmill.encode.misfit import Misfit, unknown_field
 from vecmill.encode.plan import ColumnPlan
-from vecmill.encode.refusals import unknown_field
 from vecmill.schema.collection import DYNAMIC_FIELD, CollectionSchema
 
 

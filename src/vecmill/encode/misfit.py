@@ -1,4 +1,4 @@
-"""A value that does not fit its field, before anybody knows which row of the caller's it is."""
+"""Refusals: a value that does not fit its field (its row is known later), a key that no field has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vecmill.errors import DataError
 
 
 class Misfit(Exception):  # noqa: N818  a signal between layers, worded by `at`; never seen by a caller
-    """``expected`` and ``got`` in words; ``row`` counted from the start of the column looked at, None for all of it."""
+    """``expected`` and ``got`` in words; ``row`` counts from the start of the column. None: the whole column."""
 
     def __init__(self, expected: str, got: str, row: int | None = None) -> None:
         super().__init__(expected, got)
@@ -17,13 +17,13 @@ class Misfit(Exception):  # noqa: N818  a signal between layers, worded by `at`;
         self.row = row
 
     def at(self, field: str | None, first_row: int) -> DataError:
-        """Word it for the caller, whose rows start at ``first_row``."""
+        """Return the error for the caller, whose rows start at ``first_row``."""
         row = None if self.row is None else first_row + self.row
         return DataError(field=field, row=row, expected=self.expected, got=self.got)
 
 
 def describe(value: object) -> str:
-    """Say what a value is, shortly: its type, and the value itself when it is small."""
+    """Return the type of a value in words, and the value itself if it is small."""
     if value is None:
         return "None"
     if isinstance(value, np.ndarray):
@@ -36,3 +36,15 @@ def describe(value: object) -> str:
     except Exception:  # the caller's own __repr__, or an int of more than 4,300 digits
         return f"a {name} that cannot be shown"
     return f"{name} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def unknown_field(name: object, fields: set[str], row: int | None) -> DataError:
+    """Return the error for a key or column that the file has no field for."""
+    if name in fields:
+        return DataError(field=str(name), row=row, expected="no value: the server fills this field itself", got="one")
+    return DataError(
+        field=str(name),
+        row=row,
+        expected="only fields of the schema (its dynamic field is not enabled)",
+        got="an unknown field",
+    )

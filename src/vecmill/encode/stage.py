@@ -16,9 +16,9 @@ import numpy as np
 
 from vecmill._native.columns import ColumnBuffer, RowScatter
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
-from vecmill.encode.buffers import column_buffer
 from vecmill.encode.columns import BLOCK_BYTES
 from vecmill.encode.plan import ColumnPlan
+from vecmill.encode.values import column_buffer
 
 _ALIGN = 64
 # A stage of more rows than this gains nothing.

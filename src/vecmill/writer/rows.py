@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vecmill._native import columns as kernel
-from vecmill.encode.misfit import Misfit, describe
+from vecmill.encode.misfit import Misfit, describe, unknown_field
 from vecmill.encode.plan import ColumnPlan
-from vecmill.encode.refusals import unknown_field
 from vecmill.encode.values import normalise
 from vecmill.errors import DataError
 from vecmill.schema.collection import CollectionSchema
