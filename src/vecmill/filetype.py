@@ -1,7 +1,12 @@
-"""The file formats by name."""
+"""The output formats: one row a format, with all that other code decides by it.
+
+`vecmill.formats` opens them; their rules and options, their file names and the servers that read them stand here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from vecmill.errors import SchemaError
@@ -17,6 +22,102 @@ class BulkFileType(IntEnum):
     PARQUET = 3
     CSV = 4
     JSONL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FormatRules:
+    """What a format cannot carry: ``name`` for messages, nulls, U+0000 and CR LF in text, an empty list beside nulls.
+
+    ``null_text``: text that would be read as a null, or as the default, where there can be one. ``decodes_json``: the
+    server decodes the objects of JSON fields, and keeps one value a key; ``meta_as_float``: and the integers in
+    ``$meta``, as float64.
+    """
+
+    name: str
+    carries_null: bool = True
+    carries_nul: bool = True
+    empty_is_null: bool = False
+    carries_crlf: bool = True
+    null_text: str | None = None
+    decodes_json: bool = False
+    meta_as_float: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A row of `FORMATS`.
+
+    Attributes
+    ----------
+    endings: of its files' names, as the server tells formats apart; the writers use the first one.
+    since: the first release of the server that reads it.
+    rules: what it carries.
+    options: keys of ``config``, each with a line of help.
+    is_set: an import file is a set of files, one a field.
+    is_text: values are written as text, which takes about two and a half times the bytes of float32.
+    dialect_of: the format whose carriage and validation rules also hold for this one.
+    """
+
+    endings: tuple[str, ...]
+    since: tuple[int, int, int]
+    rules: FormatRules
+    options: Mapping[str, str] = field(default_factory=dict)
+    is_set: bool = False
+    is_text: bool = False
+    dialect_of: BulkFileType | None = None
+
+    @property
+    def word(self) -> str:
+        """Name of the format on the command line."""
+        return self.endings[0].removeprefix(".")
+
+    @property
+    def noun(self) -> str:
+        """Name of an import file: "NPY set"."""
+        return f"{self.rules.name} {'set' if self.is_set else 'file'}"
+
+
+FORMATS: Mapping[BulkFileType, FileFormat] = {
+    BulkFileType.PARQUET: FileFormat(
+        endings=(".parquet",),
+        since=(2, 3, 4),
+        rules=FormatRules("Parquet", empty_is_null=True),
+        options={
+            "compression": "Codec of Parquet pages: none (the default), snappy or zstd.",
+            "compression_level": "Level of zstd, 1 (the default) to 22.",
+        },
+    ),
+    BulkFileType.NUMPY: FileFormat(
+        endings=(".npy",),
+        since=(2, 2, 0),
+        rules=FormatRules("NPY", carries_null=False, carries_nul=False),
+        is_set=True,
+    ),
+    BulkFileType.JSON: FileFormat(
+        endings=(".json",), since=(2, 2, 0), rules=FormatRules("JSON", decodes_json=True), is_text=True
+    ),
+    BulkFileType.JSONL: FileFormat(
+        endings=(".jsonl", ".ndjson"),
+        since=(2, 6, 6),
+        rules=FormatRules("JSONL", decodes_json=True),
+        is_text=True,
+        dialect_of=BulkFileType.JSON,
+    ),
+    BulkFileType.CSV: FileFormat(
+        endings=(".csv",),
+        since=(2, 5, 0),
+        rules=FormatRules("CSV", carries_crlf=False, meta_as_float=True),
+        options={
+            "sep": "Separator of CSV cells, one character (default: a comma). The import must be told the same.",
+            "nullkey": "Text of a null in CSV (default: nothing at all). The import must be told the same.",
+        },
+        is_text=True,
+    ),
+}
+
+ENDINGS: Mapping[str, BulkFileType] = {
+    ending: file_type for file_type, one in FORMATS.items() for ending in one.endings
+}
 
 
 # Go's encoding/csv takes any other character, and with it the server (milvus, importutilv2/util.go).

@@ -18,16 +18,19 @@ from vecmill.cli.bar import row_bar
 from vecmill.cli.errors import REFUSED, exit_codes
 from vecmill.cli.flags import with_groups
 from vecmill.cli.options import (
+    FORMAT_WORDS,
     KindFlags,
     MapOption,
     PrimaryOption,
     ReportFlags,
     parse_columns,
     parse_factors,
+    parse_format,
     parse_size,
     size_text,
 )
 from vecmill.cli.validate import as_text
+from vecmill.filetype import FORMATS, BulkFileType
 
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast
@@ -74,21 +77,14 @@ class Engine(StrEnum):
     ray = "ray"
 
 
-class Format(StrEnum):
-    """Formats that convert writes."""
-
-    parquet = "parquet"
-    npy = "npy"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteFlags:
     """What is written."""
 
-    to: Annotated[Format, typer.Option("--to", "-t", help="Format to write.")] = Format.parquet
+    to: Annotated[
+        BulkFileType,
+        typer.Option("--to", "-t", parser=parse_format, metavar=f"<{'|'.join(FORMAT_WORDS)}>", help="Format to write."),
+    ] = "parquet"  # type: ignore[assignment]  # a default goes through the parser too
     schema: Annotated[
         str | None,
         typer.Option(
@@ -279,7 +275,7 @@ def convert_command(
         began = time.perf_counter()
         settings = Settings(
             schema=written.schema,
-            file_type=written.to.value,
+            file_type=written.to,
             segment_size=written.segment_size,
             columns=columns,
             join=join,
@@ -311,7 +307,7 @@ def convert_command(
         if output.as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not output.quiet:
-            print(_summary(report, written.to))
+            print(_summary(report, FORMATS[written.to].noun))
         if report.rows_read and not report.rows:
             print(f"error: none of {report.rows_read:,} rows was written", file=sys.stderr)
             raise typer.Exit(REFUSED)
@@ -371,14 +367,13 @@ def forecast_text(expected: Forecast, dst: str) -> str:
     return "\n".join(lines)
 
 
-def _summary(report: Report, to: Format) -> str:
-    kind = {"npy": "NPY set", "parquet": "Parquet file"}.get(to.value, f"{to.value.upper()} file")
+def _summary(report: Report, noun: str) -> str:
     plural = "" if len(report.files) == 1 else "s"
     lines = []
     if report.inferred:
         lines += ["schema, inferred from the data:", *(f"  {note}" for note in report.notes)]
     lines.append(
-        f"{report.rows:,} rows in {len(report.files)} {kind}{plural}, {size_text(report.bytes_out)}, "
+        f"{report.rows:,} rows in {len(report.files)} {noun}{plural}, {size_text(report.bytes_out)}, "
         f"{report.seconds:.2f} s ({report.rows_per_s:,.0f} rows/s, {report.mb_per_s:,.0f} MB/s)"
     )
     if report.rows_resumed:

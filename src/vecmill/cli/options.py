@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.errors import DataError
+from vecmill.filetype import FORMATS, BulkFileType, parse_file_type
 
 if TYPE_CHECKING:
     from vecmill.sources import TextOptions
@@ -19,6 +20,16 @@ _UNITS = {"": 1, "B": 1} | {
     for i, prefix in enumerate("KMGT")
     for end, base in (("", 1024), ("B", 1000), ("IB", 1024))
 }
+
+
+FORMAT_WORDS = tuple(one.word for one in FORMATS.values())
+
+
+def parse_format(text: str) -> BulkFileType:
+    """Return the format of one of `FORMAT_WORDS`."""
+    if text not in FORMAT_WORDS:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(FORMAT_WORDS)}")
+    return parse_file_type(text)
 
 
 def parse_size(text: str) -> int:

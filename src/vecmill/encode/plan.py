@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecmill.encode.meta import meta_encoder
+from vecmill.filetype import FormatRules
 from vecmill.schema.collection import CollectionSchema, FieldSchema
 from vecmill.types.datatypes import DataType
 from vecmill.types.geometry import encode_wkt
@@ -45,25 +46,6 @@ KINDS: Mapping[DataType, str] = {
 
 # A value without a limit of its own. Its room is address space only, until somebody brings such a value.
 MAX_VALUE_BYTES = 2**28
-
-
-@dataclass(frozen=True, slots=True)
-class FormatRules:
-    """What a format cannot carry: ``name`` for messages, nulls, U+0000 and CR LF in text, an empty list beside nulls.
-
-    ``null_text``: text that would be read as a null, or as the default, where there can be one. ``decodes_json``: the
-    server decodes the objects of JSON fields, and keeps one value a key; ``meta_as_float``: and the integers in
-    ``$meta``, as float64.
-    """
-
-    name: str
-    carries_null: bool
-    carries_nul: bool
-    empty_is_null: bool = False
-    carries_crlf: bool = True
-    null_text: str | None = None
-    decodes_json: bool = False
-    meta_as_float: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 from typing import Any, Protocol, runtime_checkable
 
 from vecmill.encode.blocks import Span
-from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.encode.plan import ColumnPlan
+from vecmill.filetype import FormatRules
 from vecmill.manifest import FileEntry
 from vecmill.store.sink import SinkFolder
 
@@ -52,7 +53,6 @@ class SegmentFiles(Protocol):
 class Format(Protocol):
     """A file format: its limits, and how to open a segment in it. ``import_options``: what an import must be told."""
 
-    name: str
     rules: FormatRules
     stage_bytes: int
     span_bytes: int

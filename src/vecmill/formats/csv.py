@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.encode.plan import ColumnPlan
 from vecmill.errors import SchemaError
-from vecmill.filetype import check_separator, is_in_numbers
+from vecmill.filetype import FORMATS, BulkFileType, check_separator, is_in_numbers
 from vecmill.formats.text import Layout, TextFormat
 
 
@@ -24,8 +25,6 @@ class CsvFormat(TextFormat):
     Raises SchemaError for a separator that the server refuses, and for a null key that could be a value of another type
     than text.
     """
-
-    name = "CSV"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         sep, nullkey = (config.get(key) for key in ("sep", "nullkey"))
@@ -44,14 +43,7 @@ class CsvFormat(TextFormat):
                 f"config 'nullkey' is {nullkey!r}, expected text without quotes and without the separator {sep!r}, "
                 "which may be part of numbers"
             )
-        self.rules = FormatRules(
-            name="CSV",
-            carries_null=True,
-            carries_nul=True,
-            carries_crlf=False,
-            null_text=self._nullkey,
-            meta_as_float=True,
-        )
+        self.rules = replace(FORMATS[BulkFileType.CSV].rules, null_text=self._nullkey)
         self.import_options = {"sep": self._sep, "nullkey": self._nullkey}
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:

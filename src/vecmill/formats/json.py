@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.encode.plan import ColumnPlan
+from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats.text import Layout, TextFormat, member_leads
 
 
 class JsonFormat(TextFormat):
     """One object with the list of rows. Its end is written when the segment is sealed."""
 
-    name = "JSON"
-    rules = FormatRules(name="JSON", carries_null=True, carries_nul=True, decodes_json=True)
+    rules = FORMATS[BulkFileType.JSON].rules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout; a row on a line, with the comma before it."""
@@ -29,8 +29,7 @@ class JsonFormat(TextFormat):
 class JsonLinesFormat(TextFormat):
     """An object a line."""
 
-    name = "JSONL"
-    rules = FormatRules(name="JSONL", carries_null=True, carries_nul=True, decodes_json=True)
+    rules = FORMATS[BulkFileType.JSONL].rules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout."""

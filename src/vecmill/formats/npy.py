@@ -17,7 +17,8 @@ import numpy as np
 from vecmill._native import text as kernel
 from vecmill._native.npy import npy_header
 from vecmill.encode.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
-from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.encode.plan import ColumnPlan
+from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats.base import fitting_rows
 from vecmill.manifest import FileEntry
 from vecmill.store.sink import Mark, SinkFile, SinkFolder, undoing
@@ -32,9 +33,8 @@ _TEXT_HEADER_BYTES = 128
 class NpyFormat:
     """NPY, one file a field. The stage stays in the cache of a core: rows are scattered, checked and written there."""
 
-    name = "NUMPY"
     import_options: Mapping[str, str] = {}
-    rules = FormatRules(name="NPY", carries_null=False, carries_nul=False)
+    rules = FORMATS[BulkFileType.NUMPY].rules
     stage_bytes = 1024 * 1024
     span_bytes = 32 * 1024 * 1024
 

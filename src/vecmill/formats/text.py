@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from vecmill._native.row_write import RowText
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, Span, VariableBlock
-from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.encode.plan import ColumnPlan
+from vecmill.filetype import FormatRules
 from vecmill.manifest import FileEntry
 from vecmill.store.sink import Mark, SinkFolder, undoing
 
@@ -73,7 +74,6 @@ class TextFormat:
     stage_bytes = 8 * 1024 * 1024
     span_bytes = 8 * 1024 * 1024
     import_options: Mapping[str, str] = {}
-    name: str
     rules: FormatRules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:

@@ -13,7 +13,7 @@ from vecmill.convert.job import Plan
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
 from vecmill.errors import StoreError, VecmillError
-from vecmill.filetype import BulkFileType
+from vecmill.filetype import FORMATS
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema.reading import as_schema
 from vecmill.store.place import SharedFolder, open_shared
@@ -30,7 +30,6 @@ except ModuleNotFoundError as err:
 
 log = logging.getLogger(__name__)
 
-_TEXT = (BulkFileType.JSON, BulkFileType.JSONL, BulkFileType.CSV)
 _TEXT_GROWTH = 2.5  # of float32 as text
 _BUNDLE = 0.75  # of a segment: whole blocks come, so it is more, and a little over a segment would make two files
 _TEXT_BATCH_BYTES = 8 << 20
@@ -108,7 +107,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         """Bytes of blocks that make a task: small blocks are put together."""
         if not self._merge:
             return None
-        growth = _TEXT_GROWTH if self._options.file_type in _TEXT else 1
+        growth = _TEXT_GROWTH if FORMATS[self._options.file_type].is_text else 1
         return max(1, int(_BUNDLE * self._options.segment_size / growth))
 
     def get_name(self) -> str:
@@ -143,7 +142,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
     def _parts(self, block: Any) -> Iterator[Any]:
         """Cut a block where the writer could not take it back whole: text that has left a machine stays."""
         n_rows = len(block)
-        if n_rows and self._options.file_type in _TEXT:
+        if n_rows and FORMATS[self._options.file_type].is_text:
             step = max(1, n_rows * _TEXT_BATCH_BYTES // max(1, _n_bytes(block)))
             cut = block.iloc.__getitem__ if hasattr(block, "iloc") else lambda part: block[part]
             yield from (cut(slice(start, start + step)) for start in range(0, n_rows, step))

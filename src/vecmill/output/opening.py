@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vecmill.errors import DataError, StoreError
+from vecmill.filetype import FORMATS, parse_file_type
 from vecmill.manifest import Manifest
 from vecmill.validate.check import check_output
 from vecmill.validate.entries import Entry, local_entry
@@ -36,7 +37,7 @@ def import_files(manifest: Manifest, address: Callable[[str], str]) -> list[Impo
     files = []
     for segment in manifest.segments:
         folders = {entry.path.rpartition("/")[0] for entry in segment.files}
-        in_folder = manifest.file_type.upper() in ("NUMPY", "NPY") and len(folders) == 1
+        in_folder = FORMATS[parse_file_type(manifest.file_type)].is_set and len(folders) == 1
         files.append(
             ImportFile(
                 number=segment.number,

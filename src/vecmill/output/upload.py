@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vecmill.errors import StoreError
+from vecmill.filetype import ENDINGS
 from vecmill.manifest import FileEntry, Manifest, Segment
 from vecmill.store.bucket import Transfer
 from vecmill.store.connect import Target, open_bucket
@@ -22,8 +23,6 @@ from vecmill.store.sink import MANIFEST_NAME
 from vecmill.store.spool import checked_parts, checksum_of, mapped_file
 
 _FILES_AT_ONCE = 3
-# What the server takes by its extension.
-_SUFFIXES = (".parquet", ".npy", ".json", ".jsonl", ".ndjson", ".csv")
 
 Progress = Callable[[int, int], object]
 
@@ -151,9 +150,9 @@ def _segments(path: Path) -> list[Segment]:
     root = path if path.is_dir() else path.parent
     with store_errors(path):
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        files = [one for one in found if one.suffix in _SUFFIXES and not _is_hidden(one.relative_to(root))]
+        files = [one for one in found if one.suffix in ENDINGS and not _is_hidden(one.relative_to(root))]
     if not files:
-        raise StoreError(f"holds no file to import ({', '.join(_SUFFIXES)})", path=str(path))
+        raise StoreError(f"holds no file to import ({', '.join(ENDINGS)})", path=str(path))
     groups: dict[Path, list[FileEntry]] = {}
     for file in files:
         data = mapped_file(file)

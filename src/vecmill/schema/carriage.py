@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import BulkFileType
+from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema
 from vecmill.types.datatypes import DataType
 
@@ -27,14 +27,6 @@ TARGETS: Mapping[str, tuple[int, int]] = {
     "3.0": (3, 0),
     # Follows the newest 2.6.
     "cloud": (2, 6),
-}
-
-FORMATS: Mapping[BulkFileType, Version] = {
-    F.PARQUET: (2, 3, 4),
-    F.NUMPY: (2, 2, 0),
-    F.JSON: (2, 2, 0),
-    F.JSONL: (2, 6, 6),
-    F.CSV: (2, 5, 0),
 }
 
 
@@ -65,12 +57,13 @@ def _row(
     csv: Carriage | str | None = None,
     since: Version = (2, 2, 0),
 ) -> Mapping[BulkFileType, Carriage]:
-    """Make a row of a table: ``json`` stands for JSONL too, and for CSV unless that is given."""
-    cells = {F.PARQUET: parquet, F.NUMPY: npy, F.JSON: json, F.JSONL: json, F.CSV: json if csv is None else csv}
+    """Make a row of a table: ``json`` stands for CSV unless that is given. Dialects carry what their format does."""
+    cells = {F.PARQUET: parquet, F.NUMPY: npy, F.JSON: json, F.CSV: json if csv is None else csv}
     row = {}
-    for form, cell in cells.items():
+    for form, known in FORMATS.items():
+        cell = cells[known.dialect_of or form]
         one = Carriage(cell, since) if isinstance(cell, str) else cell
-        row[form] = one if one.since is None else Carriage(one.how, max(one.since, FORMATS[form]))
+        row[form] = one if one.since is None else Carriage(one.how, max(one.since, known.since))
     return row
 
 
@@ -195,10 +188,10 @@ def check_target(schema: CollectionSchema, form: BulkFileType, target: str | Non
     if target is not None and target not in TARGETS:
         raise ValueError(f"target {target!r} is not one of {', '.join(TARGETS)}")
     line = TARGETS[target] if target is not None else None
-    if line is not None and FORMATS[form][:2] > line:
+    if line is not None and FORMATS[form].since[:2] > line:
         raise SchemaError(
-            f"target {target} does not read {form.name} files, servers do from {_version(FORMATS[form])} on; "
-            f"use {_ways_out(FORMATS, line)}"
+            f"target {target} does not read {form.name} files, servers do from {_version(FORMATS[form].since)} on; "
+            f"use {_ways_out({other: one.since for other, one in FORMATS.items()}, line)}"
         )
     for field, name in _asked(schema):
         row = TYPE_TABLE.get(name) or FEATURE_TABLE[name]

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Any
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import BulkFileType, check_separator
+from vecmill.filetype import ENDINGS, FORMATS, BulkFileType, check_separator
 from vecmill.manifest import Manifest
 from vecmill.schema.carriage import TARGETS
 from vecmill.schema.collection import CollectionSchema
@@ -36,13 +37,15 @@ _MAX_FILE_BYTES = 16 * 2**30
 MAX_REQUEST: Mapping[str | None, tuple[int, int]] = {"cloud": (1_000, 1_000 * 10**9)}
 _MAX_REQUEST = (1_024, 1_024 * _MAX_FILE_BYTES)
 _REQUESTS = 8
+*_FIRST, _LAST = ENDINGS
+_NAMED_ENDINGS = f"{', '.join(_FIRST)} or {_LAST}"
 _MAX_CORES = 4  # each takes its memory
-_FORMS = {
-    BulkFileType.PARQUET: "parquet",
-    BulkFileType.NUMPY: "npy",
-    BulkFileType.JSON: "json",
-    BulkFileType.JSONL: "json",
-    BulkFileType.CSV: "csv",
+# NPY sets: check_set.
+_CHECKS: Mapping[BulkFileType, Callable[[Entry, Context, Findings], int | None]] = {
+    BulkFileType.PARQUET: check_parquet,
+    BulkFileType.JSON: check_json,
+    BulkFileType.JSONL: partial(check_json, lines=True),
+    BulkFileType.CSV: check_csv,
 }
 
 
@@ -128,7 +131,7 @@ def check_inputs(
         return jobs[origin]
 
     work = [(job_of(file.origin), file) for file in inputs.files]
-    found = Findings("*", tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
+    found = Findings(None, tuple(TARGETS.values()) if target is None else (TARGETS[target],), max_findings)
     _find_twice(inputs.files, found)
     _find_limit(inputs, target, found)
     for one in inputs.origins:
@@ -203,9 +206,13 @@ def _find_limit(inputs: Inputs, target: str | None, findings: Findings) -> None:
 _Key = tuple[BulkFileType | None, frozenset[str] | None]
 
 
+def _is_set(form: BulkFileType | None) -> bool:
+    return form is not None and FORMATS[form].is_set
+
+
 def _key(file: ImportFile) -> _Key:
     """Return the format of a file; of an NPY set, its columns too."""
-    if file.form is not BulkFileType.NUMPY:
+    if not _is_set(file.form):
         return file.form, None
     return file.form, frozenset(entry.base.removesuffix(".npy") for entry in file.entries)
 
@@ -232,7 +239,7 @@ class _Job:
         form = file.form
         readers = self._readers(file)
         lines = readers.lines if readers is not None else tuple(TARGETS.values())
-        findings = Findings("*" if form is None else _FORMS[form], lines, self._cap)
+        findings = Findings(form, lines, self._cap)
         if not file.entries:
             return None, findings
         first = file.entries[0]
@@ -254,12 +261,12 @@ class _Job:
         self._sizes(file, findings)
         if self._level == "full":
             file = replace(file, entries=tuple(map(_with_checksum, file.entries)))
-        if form is BulkFileType.NUMPY:
+        if _is_set(form):
             n = check_set(file, self._context(file), findings, pool)
         elif missing or form is None:
             return None, findings
         else:
-            n = self._single(file, form, findings)
+            n = _CHECKS[form](file.entries[0], self._context(file), findings)
         self._compare(file, n, findings)
         self._checksums(file, findings, pool)
         return n, findings
@@ -277,7 +284,7 @@ class _Job:
         key, readers = _key(file), self._readers(file)
         if key not in self._contexts:
             assert file.form is not None and readers is not None  # only such are looked into
-            self._contexts[key] = Context.of(readers.schema, _FORMS[file.form], *self._options)
+            self._contexts[key] = Context.of(readers.schema, file.form, *self._options)
         return self._contexts[key]
 
     def _is_one(self, file: ImportFile, form: BulkFileType | None, findings: Findings) -> bool:
@@ -289,12 +296,12 @@ class _Job:
                 findings.add(
                     "file-type",
                     file=entry.name,
-                    expected="a name that ends in .parquet, .npy, .json, .jsonl, .ndjson or .csv",
+                    expected=f"a name that ends in {_NAMED_ENDINGS}",
                     got=entry.ending or "no ending",
                 )
-        if None in forms and forms != {None, BulkFileType.NUMPY}:
+        if None in forms and not (_is_set(form) and forms == {None, form}):
             return False
-        if len(forms - {None}) > 1 or (form is not BulkFileType.NUMPY and len(file.entries) > 1):
+        if len(forms - {None}) > 1 or (not _is_set(form) and len(file.entries) > 1):
             names = ", ".join(entry.base for entry in file.entries)
             findings.add("file-group", file=file.entries[0].name, expected="one file, or NPY files", got=names)
             return False
@@ -311,21 +318,13 @@ class _Job:
                     "manifest-bytes", file=entry.name, expected=f"{entry.listed.bytes} bytes", got=f"{entry.size}"
                 )
 
-    def _single(self, file: ImportFile, form: BulkFileType, findings: Findings) -> int | None:
-        entry, context = file.entries[0], self._context(file)
-        if form is BulkFileType.PARQUET:
-            return check_parquet(entry, context, findings)
-        if form is BulkFileType.CSV:
-            return check_csv(entry, context, findings)
-        return check_json(entry, context, findings, lines=form is BulkFileType.JSONL)
-
     @staticmethod
     def _compare(file: ImportFile, rows: int | None, findings: Findings) -> None:
         """Hold the rows against what the manifest says of a file (of a set: `check_set` does), and of all together."""
         if rows is None:
             return
         entry = file.entries[0]
-        if file.form is not BulkFileType.NUMPY and entry.listed is not None and entry.listed.rows != rows:
+        if not _is_set(file.form) and entry.listed is not None and entry.listed.rows != rows:
             findings.add("manifest-rows", file=entry.name, expected=f"{entry.listed.rows} rows", got=f"{rows}")
         if file.rows is not None and file.rows != rows and not findings.counts["manifest-rows"]:
             findings.add("manifest-rows", file=file.entries[0].name, expected=f"{file.rows} rows", got=f"{rows}")

@@ -6,7 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vecmill.encode.plan import ColumnPlan, FormatRules, plan_columns
+from vecmill.encode.plan import ColumnPlan, plan_columns
+from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.types.datatypes import fold_name
@@ -37,10 +38,11 @@ class Context:
     nullkey: str
 
     @classmethod
-    def of(cls, schema: CollectionSchema, form: str, level: Level, sample_rows: int, sep: str, nullkey: str) -> Context:
+    def of(
+        cls, schema: CollectionSchema, form: BulkFileType, level: Level, sample_rows: int, sep: str, nullkey: str
+    ) -> Context:
         """Compile the columns for a format."""
-        rules = FormatRules(name=form, carries_null=form != "npy", carries_nul=form != "npy")
-        plans = {plan.name: plan for plan in plan_columns(schema, rules)}
+        plans = {plan.name: plan for plan in plan_columns(schema, FORMATS[form].rules)}
         optional = {fold_name(name): name for name, plan in plans.items() if _is_optional(plan)}
         return cls(schema, plans, optional, level, sample_rows, sep, nullkey)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vecmill.filetype import FORMATS
 from vecmill.validate.rule import Rule
 from vecmill.validate.rules import RULES
 
@@ -48,7 +49,7 @@ def _when(rule: Rule) -> str:
             f"{severity or 'fine'}{f' from {since[0]}.{since[1]} on' if since > (0, 0) else ''}"
             for since, severity in held
         ]
-        name = {"*": "other formats" if len(rule.severities) > 1 else "", "npy": "NPY"}.get(form, form.title())
-        name = name if form not in ("json", "csv") else form.upper()
+        others = "other formats" if len(rule.severities) > 1 else ""
+        name = FORMATS[form].rules.name if form is not None else others
         words.append(f"{name}: {', '.join(steps)}" if name else ", ".join(steps))
     return "; ".join(words)

@@ -8,22 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vecmill.filetype import BulkFileType, check_separator
+from vecmill.filetype import ENDINGS, BulkFileType, check_separator
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.store.blob import Blob, BucketBlob, LocalBlob
 from vecmill.store.bucket import Bucket
 from vecmill.store.place import BucketFolder, SharedFolder
 from vecmill.store.refusal import refusal
 from vecmill.store.sink import MANIFEST_NAME
-
-ENDINGS: Mapping[str, BulkFileType] = {
-    ".parquet": BulkFileType.PARQUET,
-    ".npy": BulkFileType.NUMPY,
-    ".json": BulkFileType.JSON,
-    ".jsonl": BulkFileType.JSONL,
-    ".ndjson": BulkFileType.JSONL,
-    ".csv": BulkFileType.CSV,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from vecmill.filetype import BulkFileType
 from vecmill.validate.rule import Line, Severity
 from vecmill.validate.rules import RULES
 
@@ -55,10 +56,10 @@ def _printable(text: str) -> str:
 class Findings:
     """The findings of one file or set: all are counted, the first ``cap`` of a rule are kept.
 
-    ``form`` and ``lines`` say which rules hold, and how badly.
+    ``form`` and ``lines`` say which rules hold, and how badly; None: the rules that hold for any format.
     """
 
-    def __init__(self, form: str, lines: tuple[Line, ...], cap: int) -> None:
+    def __init__(self, form: BulkFileType | None, lines: tuple[Line, ...], cap: int) -> None:
         self.form = form
         self.lines = lines
         self.cap = cap

@@ -12,13 +12,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from vecmill.errors import DataError, SchemaError, StoreError
+from vecmill.filetype import ENDINGS
 from vecmill.manifest import Manifest
 from vecmill.store.blob import Blob, BucketBlob, LocalBlob, closing
 from vecmill.store.bucket import Bucket, Transfer
 from vecmill.store.connect import open_bucket
 from vecmill.store.refusal import refusal
 from vecmill.store.sink import MANIFEST_NAME
-from vecmill.validate.entries import ENDINGS, Entry, ImportFile, Inputs, local_entry, object_blob
+from vecmill.validate.entries import Entry, ImportFile, Inputs, local_entry, object_blob
 
 _MANIFEST_BYTES = 64 * 1024 * 1024
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4")

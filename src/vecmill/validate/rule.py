@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from vecmill.filetype import FORMATS, BulkFileType
+
 Line = tuple[int, int]
 """A release line of the server: (2, 5)."""
 
@@ -26,22 +28,24 @@ _ORDER = (None, Severity.ADVICE, Severity.REFUSED, Severity.SILENT)
 class Rule:
     """One rule, one object.
 
-    ``severities`` by format ("npy", "parquet", "json" for JSON Lines too, "csv", "*" for all)."""
+    ``severities`` by format; None: all others.
+    """
 
     id: str
     holds: str
     way_out: str
     source: str
-    severities: Mapping[str, tuple[tuple[Line, Severity | None], ...]]
+    severities: Mapping[BulkFileType | None, tuple[tuple[Line, Severity | None], ...]]
 
-    def severity(self, form: str, lines: tuple[Line, ...]) -> Severity | None:
+    def severity(self, form: BulkFileType | None, lines: tuple[Line, ...]) -> Severity | None:
         """Return the worst that breaking it does on servers of these lines, None where it is no rule."""
         return _severity(self, form, lines)
 
 
 @cache  # a file may break a rule a million times
-def _severity(rule: Rule, form: str, lines: tuple[Line, ...]) -> Severity | None:
-    known = rule.severities.get(form, rule.severities.get("*", ()))
+def _severity(rule: Rule, form: BulkFileType | None, lines: tuple[Line, ...]) -> Severity | None:
+    dialect_of = FORMATS[form].dialect_of if form is not None else None
+    known = next((rule.severities[one] for one in (form, dialect_of, None) if one in rule.severities), ())
     found: list[Severity | None] = [None]
     for line in lines:
         held = [severity for since, severity in known if since <= line]

@@ -1,7 +1,8 @@
 """The rules of the server, one row a rule: what must hold, in which versions breaking it is what, and the way out.
 
 docs/rules.md is printed from this table (``python -m vecmill.validate.rules``). Severities are given per format and
-release line as a short text: "silent 2.4=refused" reads: silent corruption, from 2.4 on refused; "-": no rule.
+release line as a short text: "silent 2.4=refused" reads: silent corruption, from 2.4 on refused; "-": no rule. "*"
+stands for all formats that are not named; JSON Lines is a dialect of JSON.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from vecmill.filetype import parse_file_type
 from vecmill.validate.rule import Rule, spans
 
 _NPYIO = "sbinet/npyio npy/reader.go"
@@ -410,7 +412,8 @@ def _table() -> Mapping[str, Rule]:
     table = {}
     for name, holds, way_out, source, severities in _ROWS:
         by_form = {"*": severities} if isinstance(severities, str) else severities
-        table[name] = Rule(name, holds, way_out, source, {form: spans(text) for form, text in by_form.items()})
+        parsed = {None if form == "*" else parse_file_type(form): spans(text) for form, text in by_form.items()}
+        table[name] = Rule(name, holds, way_out, source, parsed)
     return MappingProxyType(table)
 
 

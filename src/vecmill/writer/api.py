@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from vecmill.encode.batch import iter_batches
 from vecmill.encode.plan import plan_columns
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import BulkFileType
+from vecmill.filetype import FORMATS
 from vecmill.manifest import Manifest
 from vecmill.schema.reading import as_schema
 from vecmill.store.sink import Sink, undoing
@@ -357,7 +357,7 @@ class BulkWriter:
 
         Text that has left for a bucket cannot be taken back, so a batch is held back until it is whole, if it is small.
         """
-        if not self._sink.hold_bytes or self._options.file_type in (BulkFileType.PARQUET, BulkFileType.NUMPY):
+        if not self._sink.hold_bytes or not FORMATS[self._options.file_type].is_text:
             return None
         return max(1, self._sink.hold_bytes // self._pipeline.row_bytes)
 

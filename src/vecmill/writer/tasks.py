@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import BulkFileType
+from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.manifest import FileEntry, Manifest, Segment
 from vecmill.schema.reading import as_schema
 from vecmill.store.bucket import Transfer
@@ -291,7 +291,7 @@ def _segments(listed: Sequence[FileEntry], schema: Any, form: BulkFileType) -> l
         if entry.path in paths:
             raise DataError(file=entry.path, expected="every file once", got="this one twice")
         paths.add(entry.path)
-    if form is not BulkFileType.NUMPY:
+    if not FORMATS[form].is_set:
         return [Segment(number, entry.rows, (entry,)) for number, entry in enumerate(listed, 1)]
     wanted = sorted(one.name for one in schema.written_fields())
     segments = []

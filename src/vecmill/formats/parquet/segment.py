@@ -8,6 +8,7 @@ encoder for all columns is less code than splicing ours into another writer's fi
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import lru_cache, partial
@@ -18,13 +19,16 @@ import numpy as np
 from vecmill._native import text as kernel
 from vecmill._native.pages import vector_levels
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
-from vecmill.encode.plan import ColumnPlan, FormatRules
+from vecmill.encode.plan import ColumnPlan
+from vecmill.errors import SchemaError
+from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats.base import fitting_rows
 from vecmill.formats.parquet import meta
 from vecmill.formats.parquet.nested import nested_nbytes, nested_page
 from vecmill.formats.parquet.thrift import varint
 from vecmill.formats.parquet.values import Page, as_indexes, count_nulls, plain_values, valid_rows
 from vecmill.manifest import FileEntry
+from vecmill.schema.collection import CollectionSchema
 from vecmill.store.sink import Mark, SinkFolder, undoing
 
 # A page of vectors or numbers is a block of a column (vecmill.columns).
@@ -36,16 +40,18 @@ _TEXT_PAGE_ROWS = 64 * 1024
 class ParquetFormat:
     """Parquet. A stage is a row group: about 24 MiB of values, within the 16 to 64 MiB that suit the server."""
 
-    name = "PARQUET"
     import_options: Mapping[str, str] = {}
-    rules = FormatRules(name="Parquet", carries_null=True, carries_nul=True, empty_is_null=True)
+    rules = FORMATS[BulkFileType.PARQUET].rules
     stage_bytes = 24 * 1024 * 1024
     span_bytes = 24 * 1024 * 1024
 
-    def __init__(self, codec: str, level: int | None, key_values: Mapping[str, str]) -> None:
-        self._codec = codec
-        self._level = level
-        self._key_values = key_values
+    def __init__(self, schema: CollectionSchema, config: Mapping[str, Any]) -> None:
+        """Raise SchemaError for an unknown codec. The footer holds the schema."""
+        self._codec = str(config.get("compression") or "none").lower()
+        if self._codec not in meta.CODECS:
+            raise SchemaError(f"config 'compression' is {self._codec!r}, expected one of {', '.join(meta.CODECS)}")
+        self._level = config.get("compression_level")
+        self._key_values = {"vecmill.schema": json.dumps(schema.to_dict(), ensure_ascii=False)}
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
         """Return the bytes of a row, uncompressed."""

@@ -49,7 +49,7 @@ class WrongRow(WrongFile):
     """A row cannot be read; behind it in JSON Lines there may be more."""
 
 
-def check_json(entry: Entry, context: Context, findings: Findings, *, lines: bool) -> int | None:
+def check_json(entry: Entry, context: Context, findings: Findings, *, lines: bool = False) -> int | None:
     """Check one file; ``lines``: JSON Lines. Return its rows, None where not all were looked at."""
     blob = entry.blob
     assert blob is not None  # only such are given
