@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -11,7 +13,7 @@ from vecmill.encode.blocks import Span
 from vecmill.encode.plan import ColumnPlan
 from vecmill.filetype import FormatRules
 from vecmill.manifest import FileEntry
-from vecmill.store.sink import SinkFolder
+from vecmill.store.sink import SinkFolder, undoing
 
 
 class SegmentFiles(Protocol):
@@ -48,6 +50,44 @@ class SegmentFiles(Protocol):
 
     def drop(self) -> None:
         """Close and remove the files."""
+
+
+class SingleFileSegment(ABC):
+    """A segment of one file. A subclass writes it with ``self._file``, and counts its rows in ``n_rows``."""
+
+    def __init__(self, folder: SinkFolder, suffix: str, head: bytes, *, gaps: bool = False) -> None:
+        self._folder = folder
+        self._sealed: tuple[int, str] | None = None  # (bytes, checksum)
+        self.n_rows = 0
+        self._file = folder.create_single(suffix, gaps=gaps)
+        with undoing(self._file.close):
+            self._file.append(head)
+
+    @abstractmethod
+    def _tail(self) -> bytes:
+        """Return the bytes that end the file."""
+
+    def seal(self) -> None:
+        """Write the end of the file and close it."""
+        if self._sealed is None:
+            self._file.append(self._tail())
+            self._sealed = self._file.finish()
+
+    def publish(self, number: int) -> tuple[FileEntry, ...]:
+        """Make the file visible."""
+        assert self._sealed is not None
+        name = self._folder.publish(number)
+        return (FileEntry(path=name, rows=self.n_rows, bytes=self._sealed[0], checksum=self._sealed[1]),)
+
+    def withdraw(self) -> None:
+        """Take the file back."""
+        self._folder.withdraw()
+
+    def drop(self) -> None:
+        """Close and remove the file."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._folder.drop)
+            stack.callback(self._file.close)
 
 
 class Format(Protocol):

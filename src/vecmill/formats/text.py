@@ -23,8 +23,8 @@ from vecmill._native.row_write import RowText
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, Span, VariableBlock
 from vecmill.encode.plan import ColumnPlan
 from vecmill.filetype import FormatRules
-from vecmill.manifest import FileEntry
-from vecmill.store.sink import Mark, SinkFolder, undoing
+from vecmill.formats.base import SingleFileSegment
+from vecmill.store.sink import Mark, SinkFolder
 
 # Memory of rendered text, and what is rendered at once: handing work to another thread and waiting for it takes about
 # 0.2 ms, this ten times that.
@@ -91,7 +91,7 @@ class TextFormat:
         return TextSegment(plans, self.layout_of(plans), folder, helper)
 
 
-class TextSegment:
+class TextSegment(SingleFileSegment):
     """One file of rows while it is written."""
 
     def __init__(
@@ -99,16 +99,11 @@ class TextSegment:
     ) -> None:
         self._plans = plans
         self._layout = layout
-        self._folder = folder
         self._helper = helper
         self._renderer = _Renderer(plans, layout)
         self._most = len(layout.row_head) + sum(map(len, layout.leads)) + len(layout.row_tail)
         self._most += sum(max(_fixed_nbytes(plan, _MOST), len(layout.null)) for plan in plans)
-        self._sealed: tuple[int, str] | None = None  # (bytes, checksum)
-        self.n_rows = 0
-        self._file = folder.create_single(layout.suffix)
-        with undoing(self._file.close):
-            self._file.append(layout.head)
+        super().__init__(folder, layout.suffix, layout.head)
 
     @property
     def n_bytes(self) -> int:
@@ -196,27 +191,8 @@ class TextSegment:
         self._file.rollback(mark[0])
         self.n_rows = mark[1]
 
-    def seal(self) -> None:
-        """Write the end of the file and close it."""
-        if self._sealed is None:
-            self._file.append(self._layout.tail)
-            self._sealed = self._file.finish()
-
-    def publish(self, number: int) -> tuple[FileEntry, ...]:
-        """Make the file visible."""
-        assert self._sealed is not None
-        name = self._folder.publish(number)
-        return (FileEntry(path=name, rows=self.n_rows, bytes=self._sealed[0], checksum=self._sealed[1]),)
-
-    def withdraw(self) -> None:
-        """Take the file back."""
-        self._folder.withdraw()
-
-    def drop(self) -> None:
-        """Close and remove the file."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._folder.drop)
-            stack.callback(self._file.close)
+    def _tail(self) -> bytes:
+        return self._layout.tail
 
 
 @dataclass(slots=True)

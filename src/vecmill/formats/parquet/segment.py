@@ -7,7 +7,6 @@ encoder for all columns is less code than splicing ours into another writer's fi
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,14 +21,13 @@ from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Sp
 from vecmill.encode.plan import ColumnPlan
 from vecmill.errors import SchemaError
 from vecmill.filetype import FORMATS, BulkFileType
-from vecmill.formats.base import fitting_rows
+from vecmill.formats.base import SingleFileSegment, fitting_rows
 from vecmill.formats.parquet import meta
 from vecmill.formats.parquet.nested import nested_nbytes, nested_page
 from vecmill.formats.parquet.thrift import varint
 from vecmill.formats.parquet.values import Page, as_indexes, count_nulls, plain_values, valid_rows
-from vecmill.manifest import FileEntry
 from vecmill.schema.collection import CollectionSchema
-from vecmill.store.sink import Mark, SinkFolder, undoing
+from vecmill.store.sink import Mark, SinkFolder
 
 # A page of vectors or numbers is a block of a column (vecmill.columns).
 _PAGE_BYTES = 512 * 1024
@@ -64,7 +62,7 @@ class ParquetFormat:
         return ParquetSegment(plans, folder, meta.CODECS[self._codec], compress, self._key_values)
 
 
-class ParquetSegment:
+class ParquetSegment(SingleFileSegment):
     """One Parquet file while it is written."""
 
     def __init__(
@@ -76,21 +74,12 @@ class ParquetSegment:
         key_values: Mapping[str, str],
     ) -> None:
         self._plans = plans
-        self._folder = folder
         self._codec = codec
         self._compress = compress
         self._key_values = key_values
         self._groups: list[meta.RowGroup] = []
-        self._sealed: tuple[int, str] | None = None  # (bytes, checksum)
         self._footer_nbytes, self._group_nbytes = _footer_sizes(plans, codec, key_values)
-        self._file = folder.create_single(".parquet", gaps=True)
-        with undoing(self._file.close):
-            self._file.append(meta.MAGIC)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows in the row groups so far."""
-        return sum(group.n_rows for group in self._groups)
+        super().__init__(folder, FORMATS[BulkFileType.PARQUET].endings[0], meta.MAGIC, gaps=True)
 
     @property
     def n_bytes(self) -> int:
@@ -127,6 +116,7 @@ class ParquetSegment:
                     chunk.n_nulls += n_nulls
                 group.chunks.append(chunk)
         self._groups.append(group)
+        self.n_rows += span.n_rows
 
     def _write_page(
         self, chunk: meta.ColumnChunk, header_of: Callable[[int, int], bytes], parts: Sequence[bytes | Bytes]
@@ -149,28 +139,10 @@ class ParquetSegment:
         """Forget the row groups since ``mark``."""
         self._file.rollback(mark[0])
         del self._groups[mark[1] :]
+        self.n_rows = sum(group.n_rows for group in self._groups)
 
-    def seal(self) -> None:
-        """Write the footer and close the file."""
-        if self._sealed is None:
-            self._file.append(meta.footer(self._plans, self._groups, self._codec, self._key_values))
-            self._sealed = self._file.finish()
-
-    def publish(self, number: int) -> tuple[FileEntry, ...]:
-        """Make the file visible."""
-        assert self._sealed is not None
-        name = self._folder.publish(number)
-        return (FileEntry(path=name, rows=self.n_rows, bytes=self._sealed[0], checksum=self._sealed[1]),)
-
-    def withdraw(self) -> None:
-        """Take the file back."""
-        self._folder.withdraw()
-
-    def drop(self) -> None:
-        """Close and remove the file."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._folder.drop)
-            stack.callback(self._file.close)
+    def _tail(self) -> bytes:
+        return meta.footer(self._plans, self._groups, self._codec, self._key_values)
 
 
 def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[str, str]) -> tuple[int, int]:
