@@ -33,7 +33,8 @@ from harness import MIB, work_folder
 from ray_functions import Troubled, schema_of, table_of, vectors_of
 from servers.s3 import running_juicefs, running_seaweed
 from vecmill import LocalBulkWriter
-from vecmill.convert.job import Settings, prepare
+from vecmill.convert.job import prepare
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.integrations.ray import MilvusDatasink, convert_on_ray
 
@@ -147,7 +148,7 @@ def scaling(folder: Path, n_rows: int, rounds: int, file_types: Sequence[str]) -
     seconds: dict[str, list[float]] = {}
 
     def timed(name: str, file_type: str, run: Any) -> None:
-        settings = Settings(schema=schema_of(DIM), file_type=file_type, segment_size=32 * MIB)
+        settings = ConvertOptions.of(schema=schema_of(DIM), file_type=file_type, segment_size=32 * MIB)
         plan = prepare(src, settings)
         os.sync()
         began = time.perf_counter()

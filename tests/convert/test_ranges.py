@@ -22,7 +22,8 @@ from buckets import new_bucket
 from conversions import as_list, read_npy, vectors, write
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataType, convert, validate
-from vecmill.convert.job import Settings, prepare
+from vecmill.convert.job import prepare
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
 from vecmill.errors import DataError, SchemaError, VecmillError
@@ -43,7 +44,7 @@ def pooled(jobs: Sequence[RangeJob]) -> Iterator[RangeResult]:
 
 
 def in_ranges(src: Any, dst: Any, spread: Any = here, *, n_workers: int = 2, **options: Any) -> Report:
-    return run_ranges(prepare(src, Settings(**options)), dst, spread, n_workers=n_workers)
+    return run_ranges(prepare(src, ConvertOptions.of(**options)), dst, spread, n_workers=n_workers)
 
 
 def rows_of(report: Report) -> pa.Table:
@@ -79,7 +80,7 @@ def test_the_same_as_in_one_process(tmp_path: Path, name: str) -> None:
     options = {**OPTIONS[name], "segment_size": SEGMENT}
     want = convert(src, tmp_path / "one", **options)
     seen: list[tuple[int, int]] = []
-    plan = prepare(src, Settings(**options))
+    plan = prepare(src, ConvertOptions.of(**options))
     got = run_ranges(plan, tmp_path / "many", here, n_workers=2, progress=lambda *args: seen.append(args))
     assert (got.rows, got.rows_read, got.rows_rejected) == (want.rows, want.rows_read, want.rows_rejected)
     assert got.rows_rejected >= 3
@@ -289,9 +290,9 @@ def test_large_batches_of_text_go_on_in_the_same_object(tmp_path: Path, on_error
     np.save(tmp_path / "id.npy", np.arange(n_rows))
     np.save(tmp_path / "vector.npy", matrix)
     src = [tmp_path / "id.npy", tmp_path / "vector.npy"]
-    plan = prepare(src, Settings(file_type="jsonl", on_error=on_error))
+    plan = prepare(src, ConvertOptions.of(file_type="jsonl", on_error=on_error))
     store = MemoryStore()
-    job = RangeJob(0, 0, n_rows, src, plan.settings, plan.schema.to_dict(), "out", store)
+    job = RangeJob(0, 0, n_rows, src, plan.options, plan.schema.to_dict(), "out", store)
     result = run_range(job)
     assert [entry.rows for entry in result.entries] == [n_rows - len(bad)]
     lines = bytes(store.get(f"out/{result.entries[0].path}").bytes()).splitlines()

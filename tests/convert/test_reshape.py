@@ -15,7 +15,8 @@ import pytest
 from conversions import as_list, read_parquet, small_schema, vectors, write
 from vecmill.convert import convert
 from vecmill.convert.forecast import forecast
-from vecmill.convert.job import Settings, prepare
+from vecmill.convert.job import prepare
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, row_hashes
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import create_schema
@@ -292,5 +293,5 @@ def test_a_source_of_unknown_length(tmp_path):
     np.save(tmp_path / "emb.npy", vectors(299, 4))
     with pytest.raises(DataError, match="expected more than 299 rows"):
         convert(source, tmp_path / "out", join=[tmp_path / "emb.npy"])
-    plan = prepare(source, Settings())
+    plan = prepare(source, ConvertOptions.of())
     assert (forecast(plan).rows, forecast(plan).bytes_out, forecast(plan).sample_rows) == (None, None, 300)

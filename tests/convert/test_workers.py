@@ -20,7 +20,8 @@ import pytest
 from conversions import as_list, read_npy, read_parquet, vectors, visible_data_files, write
 from vecmill import convert
 from vecmill.cli import app
-from vecmill.convert.job import Settings, prepare
+from vecmill.convert.job import prepare
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.workers import needs_python
 from vecmill.errors import DataError, SchemaError, StoreError
@@ -56,7 +57,7 @@ def test_processes_where_python_changes_values(tmp_path):
     table = pa.table({"text": [f"row {i}" for i in range(N_ROWS)], "vector": as_list(matrix)})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=1000)
     options = {"id_from": "hash:text", "on_error": "skip", "segment_size": SIZE}
-    assert needs_python(prepare(tmp_path / "a.parquet", Settings(id_from="hash:text")))
+    assert needs_python(prepare(tmp_path / "a.parquet", ConvertOptions.of(id_from="hash:text")))
     one = convert(tmp_path / "a.parquet", tmp_path / "out", **options)
     several = convert(tmp_path / "a.parquet", tmp_path / "out", workers=2, **options)
     assert (several.rows, several.rows_rejected) == (N_ROWS - 4, 4)
@@ -181,7 +182,7 @@ def run_in_turn(tmp_path: Path, given: str, between: Callable[[], object], **set
             if i == 0:
                 between()
 
-    plan = prepare(given, Settings(segment_size=SIZE, **settings))
+    plan = prepare(given, ConvertOptions.of(segment_size=SIZE, **settings))
     run_ranges(plan, tmp_path / "out", spread, n_workers=3)
 
 

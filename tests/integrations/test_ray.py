@@ -23,7 +23,8 @@ from ray_functions import Deadly, Troubled, schema_of, table_of, vectors_of
 from servers.s3 import S3Server
 from vecmill import convert, validate
 from vecmill.cli import app
-from vecmill.convert.job import Settings, prepare
+from vecmill.convert.job import prepare
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.ranges import RangeJob, RangeResult, run_ranges
 from vecmill.errors import DataError, StoreError
 from vecmill.integrations.ray import MilvusDatasink, _spread, convert_on_ray
@@ -163,11 +164,11 @@ def test_convert_tells_of_a_bad_row_as_it_does_elsewhere(tmp_path: Path) -> None
     vectors[321, 0] = np.inf
     bad = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIM)
     pq.write_table(table.set_column(1, "vector", bad), src / "9.parquet")
-    plan = prepare(src, Settings(segment_size=100_000))
+    plan = prepare(src, ConvertOptions.of(segment_size=100_000))
     with pytest.raises(DataError) as caught:
         convert_on_ray(plan, tmp_path / "out")
     assert (caught.value.file, caught.value.row, caught.value.field) == (str(src / "9.parquet"), 321, "vector")
-    skipping = prepare(src, Settings(segment_size=100_000, on_error="skip", resume=True))
+    skipping = prepare(src, ConvertOptions.of(segment_size=100_000, on_error="skip", resume=True))
     report = convert_on_ray(skipping, tmp_path / "out")
     want = convert(src, tmp_path / "one", on_error="skip")
     assert (report.rows, report.rows_rejected) == (want.rows, want.rows_rejected) == (4999, 1)
@@ -175,7 +176,7 @@ def test_convert_tells_of_a_bad_row_as_it_does_elsewhere(tmp_path: Path) -> None
 
 
 def test_convert_goes_on_when_a_worker_dies(tmp_path: Path) -> None:
-    plan = prepare(source(tmp_path / "in"), Settings(segment_size=1 << 20))
+    plan = prepare(source(tmp_path / "in"), ConvertOptions.of(segment_size=1 << 20))
     jobs: list[RangeJob] = []
 
     def spread(given: Sequence[RangeJob]) -> Iterator[RangeResult]:

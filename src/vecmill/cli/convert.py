@@ -270,10 +270,11 @@ def convert_command(
     go_on = "" if how.dry_run else resume_command(sys.argv[1:])
     with exit_codes(as_json=output.as_json, debug=output.debug, go_on=go_on):
         from vecmill.convert.forecast import forecast
-        from vecmill.convert.job import Settings, prepare
+        from vecmill.convert.job import prepare
+        from vecmill.convert.options import ConvertOptions
 
         began = time.perf_counter()
-        settings = Settings(
+        options = ConvertOptions.of(
             schema=written.schema,
             file_type=written.to,
             segment_size=written.segment_size,
@@ -294,8 +295,9 @@ def convert_command(
             target=how.target,
             validate=how.validate.value if how.validate is not None else None,
             resume=how.resume,
+            workers=how.workers,
         )
-        plan = prepare(src or None, settings)
+        plan = prepare(src or None, options)
         if src and len(src) == 1 and plan.inputs[0] != src[0] and not output.quiet:
             print(f"reading {plan.inputs[0]}, the one output in {src[0]}", file=sys.stderr)
         if how.dry_run:
@@ -303,7 +305,7 @@ def convert_command(
             shown = json.dumps(expected.to_dict(), ensure_ascii=False) if output.as_json else None
             print(shown or forecast_text(expected, dst))
             return
-        report = _carry_out(plan, dst, how, began, quiet=output.quiet)
+        report = _run(plan, dst, how, began, quiet=output.quiet)
         if output.as_json:
             print(json.dumps(report.to_dict(), ensure_ascii=False))
         elif not output.quiet:
@@ -322,19 +324,16 @@ def _check_engine(how: RunFlags) -> None:
         raise typer.BadParameter("is for --engine ray", param_hint="--address")
 
 
-def _carry_out(plan: Plan, dst: str, how: RunFlags, began: float, *, quiet: bool) -> Report:
+def _run(plan: Plan, dst: str, how: RunFlags, began: float, *, quiet: bool) -> Report:
     """Run what was planned in this process, with workers, or on a cluster."""
     if how.engine is Engine.ray:
         from vecmill.integrations.ray import convert_on_ray
 
         return convert_on_ray(plan, dst, address=how.address, began=began)
-    from vecmill.convert.job import run
-    from vecmill.convert.workers import convert_with_workers
+    from vecmill.convert.workers import carry_out
 
     with row_bar(plan.source.n_rows, shown=not quiet) as progress:
-        if how.workers == 1:
-            return run(plan, dst, progress=progress, began=began)
-        return convert_with_workers(plan, dst, how.workers, progress=progress, began=began)
+        return carry_out(plan, dst, progress=progress, began=began)
 
 
 def resume_command(args: Sequence[str]) -> str:

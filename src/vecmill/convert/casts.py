@@ -7,10 +7,11 @@ Unsafe ones may lose some of it, and only happen when they are asked for; see `_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vecmill.convert import vectors
+from vecmill.convert.options import Policy
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
@@ -18,15 +19,13 @@ from vecmill.sources.base import Column, Source, names_text
 from vecmill.sources.cast import Cast, JsonText, as_iso_text, cast_for
 from vecmill.types.datatypes import DataType
 
-Policy = Literal["safe", "unsafe"]
-
 
 def plan_casts(
     source: Source,
     schema: CollectionSchema,
     *,
     policy: Policy = "safe",
-    normalize: tuple[str, ...] = (),
+    normalize: Sequence[str] = (),
     scale: Mapping[str, float] | None = None,
 ) -> dict[str, Cast | None]:
     """Return the cast of every column. Raises DataError before the first row when columns and fields do not match.
@@ -46,7 +45,7 @@ def plan_casts(
 
 
 def cast_words(
-    source: Source, schema: CollectionSchema, policy: Policy, normalize: tuple[str, ...], scale: Mapping[str, float]
+    source: Source, schema: CollectionSchema, policy: Policy, normalize: Sequence[str], scale: Mapping[str, float]
 ) -> dict[str, list[str]]:
     """Return what is changed of every column, in words; see `plan_casts`."""
     fields = {field.name: field for field in schema.written_fields()}
@@ -57,7 +56,7 @@ def cast_words(
 
 
 def _steps(
-    column: Column, field: FieldSchema | None, policy: Policy, normalize: tuple[str, ...], scale: Mapping[str, float]
+    column: Column, field: FieldSchema | None, policy: Policy, normalize: Sequence[str], scale: Mapping[str, float]
 ) -> list[tuple[str, Cast]]:
     """Return the changes of one column in turn, each with its words."""
     name = column.name

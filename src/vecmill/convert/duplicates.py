@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
+from vecmill.convert.options import Keep
 from vecmill.convert.rejects import value_text
 from vecmill.convert.reshape import around_bad, length
 from vecmill.errors import DataError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-
-Keep = Literal["first", "last", "error"]
 
 _ENTRY = [("high", "<u8"), ("low", "<u8"), ("row", "<i8")]
 _ENTRY_BYTES = 24

@@ -13,7 +13,6 @@ from vecmill.convert.destination import open_writer
 from vecmill.convert.pump import Pump
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
 from vecmill.convert.reshape import Sliced
-from vecmill.filetype import parse_file_type
 from vecmill.schema.fields import FieldSchema
 
 if TYPE_CHECKING:
@@ -65,9 +64,9 @@ def forecast(plan: Plan) -> Forecast:
     Raises DataError for a row among them that does not fit, unless bad rows are to be skipped.
     """
 
-    source, settings = plan.source, plan.settings
+    source, options = plan.source, plan.options
     fields = {field.name: field for field in plan.schema.written_fields()}
-    words = cast_words(source, plan.schema, settings.cast, tuple(settings.normalize), settings.scale)
+    words = cast_words(source, plan.schema, options.cast, options.normalize, options.scale)
     columns = tuple(
         ColumnPlan(
             field=column.name,
@@ -79,25 +78,25 @@ def forecast(plan: Plan) -> Forecast:
         for column in source.columns
     )
     with tempfile.TemporaryDirectory() as folder:
-        whole = dataclasses.replace(settings.of_writer(), segment_size=1 << 40)
+        whole = dataclasses.replace(options.writer, segment_size=1 << 40)
         with open_writer(folder, None, plan.schema, whole)[0] as writer:
             sample = Sliced(source, 0, _SAMPLE_ROWS)
             rejects = Rejects(Path(folder) / REJECTS_NAME, sample)
-            pump = Pump(sample, plan.casts, writer, rejects, skip=settings.on_error == "skip")
+            pump = Pump(sample, plan.casts, writer, rejects, skip=options.skips)
             pump.run()
             rejects.close()
         written = writer.manifest
     n_bytes = segments = None
     if source.n_rows is not None:
         n_bytes = round(written.n_bytes / written.n_rows * source.n_rows) if written.n_rows else 0
-        segments = -(-n_bytes // settings.segment_size)
+        segments = -(-n_bytes // options.writer.segment_size)
     return Forecast(
         rows=source.n_rows,
         bytes_in=source.n_bytes,
         bytes_out=n_bytes,
         segments=segments,
-        segment_size=settings.segment_size,
-        file_type=parse_file_type(settings.file_type).name,
+        segment_size=options.writer.segment_size,
+        file_type=options.writer.file_type.name,
         columns=columns,
         sample_rows=pump.row,
         rejected_of_sample=rejects.n_rows,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from vecmill.convert.casts import Policy, plan_casts
+from vecmill.convert.casts import plan_casts
 from vecmill.convert.destination import child, destination, open_writer, scratch_folder
-from vecmill.convert.duplicates import Keep, Repeated, find_repeated, refuse_repeated
+from vecmill.convert.duplicates import Repeated, find_repeated, refuse_repeated
 from vecmill.convert.infer import infer
 from vecmill.convert.opening import (
     Input,
@@ -26,77 +26,27 @@ from vecmill.convert.opening import (
     text_options,
     with_key,
 )
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
 from vecmill.convert.rejects import REJECTS_NAME, opened_rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Unbroken
 from vecmill.errors import SchemaError, StoreError
-from vecmill.filetype import parse_file_type
 from vecmill.manifest import Manifest
-from vecmill.schema.carriage import TARGETS, check_target
+from vecmill.schema.carriage import check_target
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
-from vecmill.sources import Source, TextOptions
+from vecmill.sources import Source
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 from vecmill.store.place import SharedFolder, open_shared
 from vecmill.store.sink import MANIFEST_NAME
 from vecmill.validate.check import check_output
-from vecmill.validate.context import LEVELS, Level
 from vecmill.validate.entries import look_up_in
-from vecmill.writer.options import SEGMENT_BYTES, WriterOptions
 
 if TYPE_CHECKING:
-    from vecmill.filetype import BulkFileType
     from vecmill.writer.api import BulkWriter
-
-OnError = Literal["stop", "skip"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What is asked of a conversion, besides where from and where to; `convert` explains each."""
-
-    schema: object = None
-    file_type: BulkFileType | str = "parquet"
-    segment_size: int = SEGMENT_BYTES
-    columns: Mapping[str, str] | Iterable[str] | None = None
-    join: Sequence[Input] = ()
-    kind: str | None = None
-    primary: str | None = None
-    id_from: str | None = None
-    skip: int = 0
-    limit: int | None = None
-    cast: Policy = "safe"
-    normalize: Sequence[str] = ()
-    scale: Mapping[str, float] = field(default_factory=dict)
-    on_error: OnError = "stop"
-    check_duplicates: bool = False
-    keep: Keep = "error"
-    resume: bool = False
-    target: str | None = None
-    validate: Level | None = None
-    config: Mapping[str, Any] | None = None
-    text: TextOptions | None = None
-
-    def __post_init__(self) -> None:
-        if self.cast not in ("safe", "unsafe"):
-            raise SchemaError(f"cast is 'safe' or 'unsafe', not {self.cast!r}")
-        if self.on_error not in ("stop", "skip"):
-            raise SchemaError(f"on_error is 'stop' or 'skip', not {self.on_error!r}")
-        if self.keep not in ("first", "last", "error"):
-            raise SchemaError(f"keep is 'first', 'last' or 'error', not {self.keep!r}")
-        if self.target is not None and self.target not in TARGETS:
-            raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.target!r}")
-        if self.validate is not None and self.validate not in LEVELS:
-            raise SchemaError(f"validate is one of {', '.join(LEVELS)}, not {self.validate!r}")
-
-    def of_writer(self) -> WriterOptions:
-        """Return the options of the writer among these."""
-        return WriterOptions.of(
-            file_type=self.file_type, segment_size=self.segment_size, config=self.config, target=self.target
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,94 +61,94 @@ class Plan:
     source: Source
     schema: CollectionSchema
     casts: Mapping[str, Cast | None]
-    settings: Settings
+    options: ConvertOptions
     inferred: bool
     notes: tuple[str, ...]
 
 
-def prepare(src: Input, settings: Settings) -> Plan:
+def prepare(src: Input, options: ConvertOptions) -> Plan:
     """Open the inputs, find the schema and plan the casts. Raises as `convert` does; nothing is written."""
     src = resolved(src)
-    settings = replace(settings, join=tuple(resolved(one) for one in settings.join))
-    known = _known_schema(src, settings)
+    options = replace(options, join=tuple(resolved(one) for one in options.join))
+    known = _known_schema(src, options)
     if known is not None:  # the writer would refuse it as well, but only once the data are open and read
-        check_target(known, parse_file_type(settings.file_type), settings.target)
-    source, primary = _opened(src, settings, known)
+        check_target(known, options.writer.file_type, options.writer.target)
+    source, primary = _opened(src, options, known)
     notes: tuple[str, ...] = ()
     inferred = known is None
     if known is None:
-        inference = infer(Unbroken(source) if settings.on_error == "skip" else source, primary=primary)
+        inference = infer(Unbroken(source) if options.skips else source, primary=primary)
         known, notes = inference.schema, inference.notes
-    return _planned(src, settings, source, known, inferred, notes)
+    return _planned(src, options, source, known, inferred, notes)
 
 
-def reopen(src: Input, settings: Settings, schema: CollectionSchema) -> Plan:
-    """Return the plan that `prepare` has made of the same inputs and settings, in another process.
+def reopen(src: Input, options: ConvertOptions, schema: CollectionSchema) -> Plan:
+    """Return the plan that `prepare` has made of the same inputs and options, in another process.
 
     ``schema`` is the one that it has found or was given: it is not inferred again.
     """
-    known = _known_schema(src, settings)
-    source, _ = _opened(src, settings, known)
-    return _planned(src, settings, source, schema, known is None, ())
+    known = _known_schema(src, options)
+    source, _ = _opened(src, options, known)
+    return _planned(src, options, source, schema, known is None, ())
 
 
-def _opened(src: Input, settings: Settings, known: CollectionSchema | None) -> tuple[Source, str | None]:
+def _opened(src: Input, options: ConvertOptions, known: CollectionSchema | None) -> tuple[Source, str | None]:
     """Return the rows that are wanted, and the column that is named as their key, if one is."""
-    again = settings.on_error == "skip" or settings.check_duplicates
-    makes_key = settings.id_from is not None and not settings.id_from.startswith("column")
+    again = options.skips or options.check_duplicates
+    makes_key = options.id_from is not None and not options.id_from.startswith("column")
     source = open_inputs(
-        src, columns=settings.columns, join=settings.join, also=field_names(known), kind=settings.kind,
-        text=text_options(settings.text, known, settings.columns, again=again, makes_key=makes_key),
+        src, columns=options.columns, join=options.join, also=field_names(known), kind=options.kind,
+        text=text_options(options.text, known, options.columns, again=again, makes_key=makes_key),
     )  # fmt: skip
-    primary = settings.primary
-    if settings.id_from is not None:
-        source, primary = with_key(source, settings.id_from, known, primary)
-    return cut(source, settings.skip, settings.limit), primary
+    primary = options.primary
+    if options.id_from is not None:
+        source, primary = with_key(source, options.id_from, known, primary)
+    return cut(source, options.skip, options.limit), primary
 
 
 def _planned(
     src: Input,
-    settings: Settings,
+    options: ConvertOptions,
     source: Source,
     schema: CollectionSchema,
     inferred: bool,
     notes: tuple[str, ...],
 ) -> Plan:
-    casts = plan_casts(source, schema, policy=settings.cast, normalize=tuple(settings.normalize), scale=settings.scale)
-    files = [name for name in pairs(settings.columns).values() if looks_like_arrays(name)]
-    return Plan((src, *settings.join, *files), source, schema, casts, settings, inferred, notes)
+    casts = plan_casts(source, schema, policy=options.cast, normalize=options.normalize, scale=options.scale)
+    files = [name for name in pairs(options.columns).values() if looks_like_arrays(name)]
+    return Plan((src, *options.join, *files), source, schema, casts, options, inferred, notes)
 
 
-def _known_schema(src: Input, settings: Settings) -> CollectionSchema | None:
+def _known_schema(src: Input, options: ConvertOptions) -> CollectionSchema | None:
     """Return the schema that is given, or the one that vecmill wrote ``src`` with if it is all of the input, as it is.
 
     None: it has to be inferred.
     """
-    if settings.schema is not None:
-        return as_schema(settings.schema)
-    changed = (settings.columns, settings.id_from, settings.primary)
-    manifest = manifest_of(src) if not settings.join and changed == (None, None, None) else None
+    if options.schema is not None:
+        return as_schema(options.schema)
+    changed = (options.columns, options.id_from, options.primary)
+    manifest = manifest_of(src) if not options.join and changed == (None, None, None) else None
     return as_schema(manifest.schema) if manifest is not None else None
 
 
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
     """Write what was planned. ``began`` is the ``perf_counter`` that the report counts its seconds from."""
     began = time.perf_counter() if began is None else began
-    source, settings = plan.source, plan.settings
+    source, options = plan.source, plan.options
     asked = question(plan)
     place = destination(dst)
-    name, record = (find_begun(place, asked) if settings.resume else None) or (None, Record(asked, began=time.time()))
+    name, record = (find_begun(place, asked) if options.resume else None) or (None, Record(asked, began=time.time()))
     if name is not None and record.complete:
         return _finished(plan, open_shared(child(dst, name), largest_bytes=0), record, began)
-    repeated = repeated_rows(plan, scratch_folder(dst)) if settings.check_duplicates else None
-    writer, folder = open_writer(dst, name, plan.schema, settings.of_writer())
+    repeated = repeated_rows(plan, scratch_folder(dst)) if options.check_duplicates else None
+    writer, folder = open_writer(dst, name, plan.schema, options.writer)
     resumed = writer.manifest.n_rows
     try:
         with writer, opened_rejects(folder, source) as rejects:
             writer.before_publish(rejects.sync)
             record.write(folder)
             row = rejects.resume(resumed) if name is not None else 0
-            skip = settings.on_error == "skip"
+            skip = options.skips
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=repeated, row=row)
             pump.run(progress)
     except BaseException as err:
@@ -227,9 +177,9 @@ def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
     key = plan.schema.primary_field
     if key is None or key.auto_id:
         raise SchemaError("the server makes the primary keys (auto_id), so none can be repeated")
-    keep = plan.settings.keep
+    keep = plan.options.keep
     repeated = find_repeated(
-        plan.source, key.name, scratch, cast=plan.casts[key.name], keep=keep, skip=plan.settings.on_error == "skip"
+        plan.source, key.name, scratch, cast=plan.casts[key.name], keep=keep, skip=plan.options.skips
     )
     if keep == "error":
         refuse_repeated(plan.source, repeated, plan.casts[key.name])
@@ -238,15 +188,8 @@ def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
 
 def question(plan: Plan) -> dict[str, Any]:
     """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
-    settings = plan.settings
-    names = ("id_from", "skip", "limit", "cast", "normalize", "scale", "check_duplicates", "keep", "target")
-    return {
-        **describe_inputs(plan.inputs, plan.source, settings.kind),
-        **{name: getattr(settings, name) for name in names},
-        "text": repr(settings.text),
-        "file_type": parse_file_type(settings.file_type).name,
-        "schema": plan.schema.to_dict(),
-    }
+    described = describe_inputs(plan.inputs, plan.source, plan.options.kind)
+    return {**described, **plan.options.question(), "schema": plan.schema.to_dict()}
 
 
 def _finished(plan: Plan, folder: SharedFolder, record: Record, began: float) -> Report:
@@ -273,10 +216,10 @@ def report_of(
     ``resumed``: rows that were there before, with their bytes; None: those of the first segments that hold them. Raises
     DataError with the findings for files that the server would refuse.
     """
-    level = plan.settings.validate
+    level = plan.options.validate
     validation = None
     if level is not None and manifest.segments:
-        validation = check_output(manifest, look_up_in(folder), target=plan.settings.target, level=level)
+        validation = check_output(manifest, look_up_in(folder), target=plan.options.writer.target, level=level)
         validation.raise_for_errors(f"all {manifest.n_rows} rows were written; the files stay in {folder.where}")
     if resumed_bytes is None:
         ends = itertools.accumulate(segment.rows for segment in manifest.segments)

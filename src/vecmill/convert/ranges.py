@@ -23,8 +23,9 @@ from typing import Any
 from vecmill.convert.destination import child, scratch_folder
 from vecmill.convert.duplicates import Repeated
 from vecmill.convert.forecast import forecast
-from vecmill.convert.job import Plan, Settings, question, reopen, repeated_rows, report_of
+from vecmill.convert.job import Plan, question, reopen, repeated_rows, report_of
 from vecmill.convert.opening import Input, pairs
+from vecmill.convert.options import ConvertOptions
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, file_sizes, find_begun
 from vecmill.convert.rejects import REJECTS_NAME, Rejects
@@ -35,7 +36,6 @@ from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema.reading import as_schema
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath, is_url
-from vecmill.store.bucket import Transfer
 from vecmill.store.place import SharedFolder, open_shared
 from vecmill.store.sink import MANIFEST_NAME
 from vecmill.writer.tasks import Finished, TaskWriter, commit, finished
@@ -59,11 +59,10 @@ class RangeJob:
     start: int
     stop: int | None
     src: Input
-    settings: Settings
+    options: ConvertOptions
     schema: Mapping[str, Any]
     url: Any
     connect_param: Any = None
-    transfer: Transfer | None = None
     flags: bytes | None = None
     inputs: str | None = None
 
@@ -90,17 +89,16 @@ Spread = Callable[[Sequence[RangeJob]], Generator[RangeResult, None, None]]
 
 def run_range(job: RangeJob) -> RangeResult:
     """Convert one range, in whatever process this is. Raises as `convert` does."""
-    settings = job.settings
-    plan = reopen(job.src, settings, as_schema(job.schema))
+    options = job.options
+    plan = reopen(job.src, options, as_schema(job.schema))
     _check_inputs(job, plan)
     source = plan.source if job.stop is None else Sliced(plan.source, job.start, job.stop - job.start)
-    options = dataclasses.replace(settings.of_writer(), transfer=job.transfer)
     with (
         tempfile.TemporaryDirectory() as folder,
-        TaskWriter(plan.schema, job.url, job.task_id, options, connect_param=job.connect_param) as writer,
+        TaskWriter(plan.schema, job.url, job.task_id, options.writer, connect_param=job.connect_param) as writer,
     ):
         with closing(Rejects(Path(folder) / REJECTS_NAME, source, first_row=job.start)) as rejects:
-            skip = settings.on_error == "skip"
+            skip = options.skips
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=_repeated(job, plan))
             pump.run()
         _check_inputs(job, plan)
@@ -119,7 +117,7 @@ def run_range(job: RangeJob) -> RangeResult:
 
 def _check_inputs(job: RangeJob, plan: Plan) -> None:
     """Raise StoreError if the inputs are not those that the ranges were cut from."""
-    if job.inputs is not None and file_sizes(plan.inputs, job.settings.kind) != job.inputs:
+    if job.inputs is not None and file_sizes(plan.inputs, job.options.kind) != job.inputs:
         raise StoreError("the inputs have changed since the conversion was planned", path=str(job.src))
 
 
@@ -141,7 +139,6 @@ def run_ranges(
     *,
     n_workers: int,
     connect_param: Any = None,
-    transfer: Transfer | None = None,
     elsewhere: bool = True,
     progress: Progress | None = None,
     began: float | None = None,
@@ -150,7 +147,7 @@ def run_ranges(
 
     ``dst``: a folder that all workers see, or one of a bucket; see `vecmill.writer.tasks.write_task`. The files come
     into a folder of their own inside it. ``elsewhere``: relative paths mean something else where ranges are run, so
-    they are told absolute ones. With ``plan.settings.resume``, ranges that an earlier run of the same question has
+    they are told absolute ones. With ``plan.options.resume``, ranges that an earlier run of the same question has
     finished there are taken over.
 
     Inputs whose rows only reading can count (text, streams) are split between files, where there are several.
@@ -159,26 +156,28 @@ def run_ranges(
     several bad rows any may be the one that is raised.
     """
     began = time.perf_counter() if began is None else began
-    inputs, settings = _portable(plan, elsewhere=elsewhere)
+    inputs, options = _portable(plan, elsewhere=elsewhere)
     files = _files(plan) if plan.source.n_rows is None else None
-    root = open_shared(dst, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
+    root = open_shared(dst, connect_param, transfer=options.writer.transfer, largest_bytes=options.writer.segment_size)
     asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
-    name, record = (find_begun(root, asked) if plan.settings.resume else None) or (None, None)
+    name, record = (find_begun(root, asked) if plan.options.resume else None) or (None, None)
     if name is None or record is None:
         size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
         name, record = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
     here, url = _child(dst, name, connect_param, elsewhere=elsewhere)
-    place = open_shared(here, connect_param, transfer=transfer, largest_bytes=settings.segment_size)
+    place = open_shared(
+        here, connect_param, transfer=options.writer.transfer, largest_bytes=options.writer.segment_size
+    )
     text = place.read(MANIFEST_NAME)
     if text is not None:
         manifest = Manifest.from_json(text)
         n_told = (place.read(REJECTS_NAME) or "").count("\n")
         return report_of(plan, place, manifest, rejected=n_told, resumed=manifest.n_rows, began=began)
     aside = Path(tempfile.gettempdir()) if connect_param is not None else scratch_folder(dst)
-    repeated = repeated_rows(plan, aside) if settings.check_duplicates else None
+    repeated = repeated_rows(plan, aside) if options.check_duplicates else None
     job = RangeJob(
-        0, 0, None, inputs, settings, plan.schema.to_dict(), url, connect_param, transfer,
-        inputs=file_sizes(plan.inputs, settings.kind),
+        0, 0, None, inputs, options, plan.schema.to_dict(), url, connect_param,
+        inputs=file_sizes(plan.inputs, options.kind),
     )  # fmt: skip
     jobs = (
         _row_jobs(job, plan, record.range_size, repeated)
@@ -208,7 +207,7 @@ def run_ranges(
         raise StoreError(f"{read} rows were read of {plan.source.n_rows}", path=place.where)
     manifest = commit(
         url, [entry for one in results for entry in one.entries], schema=plan.schema, connect_param=connect_param,
-        **dataclasses.replace(settings.of_writer(), transfer=transfer).keywords(),
+        **options.writer.keywords(),
     )  # fmt: skip
     if read != manifest.n_rows + rejected:
         counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"
@@ -225,34 +224,33 @@ def run_ranges(
 
 def _files(plan: Plan) -> list[AnyPath]:
     """Return the files of a source whose rows cannot be counted. Raises SchemaError if it cannot be split at them."""
-    settings = plan.settings
+    options = plan.options
     words = "the rows of these inputs can only be counted by reading them (text, streams), so they are split at files; "
-    if len(plan.inputs) > 1 or settings.skip or settings.limit is not None or settings.id_from == "row":
+    if len(plan.inputs) > 1 or options.skip or options.limit is not None or options.id_from == "row":
         how = "with --join, --skip, --limit, --id-from row or columns from array files they cannot"
         raise SchemaError(f"{words}{how}; {_WAY_OUT}")
-    if settings.check_duplicates:
+    if options.check_duplicates:
         raise SchemaError(f"{words}rows with repeated keys cannot be told apart then; {_WAY_OUT}")
     src: Any = plan.inputs[0]
     paths = [src] if isinstance(src, str | os.PathLike) else src
     if any(os.fspath(path) == "-" for path in paths):
         raise SchemaError(f"{words}standard input is none; {_WAY_OUT}")
-    files = [place.path for path in paths for place in expand(path, settings.kind)]
+    files = [place.path for path in paths for place in expand(path, options.kind)]
     if len(files) < 2:
         raise SchemaError(f"{words}and there is only {files[0]}; {_WAY_OUT}")
     return files
 
 
-def _portable(plan: Plan, *, elsewhere: bool) -> tuple[Input, Settings]:
-    """Return the inputs and settings as another process can use them, ``elsewhere`` or started where this one was."""
-    settings = plan.settings
-    columns = pairs(settings.columns)
+def _portable(plan: Plan, *, elsewhere: bool) -> tuple[Input, ConvertOptions]:
+    """Return the inputs and options as another process can use them, ``elsewhere`` or started where this one was."""
+    options = plan.options
+    columns = pairs(options.columns)
     files = {f: _portable_path(name, elsewhere) if looks_like_arrays(name) else name for f, name in columns.items()}
     return _portable_path(plan.inputs[0], elsewhere), dataclasses.replace(
-        settings,
-        schema=as_schema(settings.schema).to_dict() if settings.schema is not None else None,
-        columns=files if settings.columns is not None else None,
-        join=tuple(_portable_path(one, elsewhere) for one in settings.join),
-        normalize=tuple(settings.normalize),
+        options,
+        schema=as_schema(options.schema).to_dict() if options.schema is not None else None,
+        columns=files if options.columns is not None else None,
+        join=tuple(_portable_path(one, elsewhere) for one in options.join),
         resume=False,
     )
 
@@ -282,7 +280,7 @@ def _child(dst: Any, name: str, connect_param: Any, *, elsewhere: bool) -> tuple
 
 def _range_rows(plan: Plan, n_workers: int) -> int:
     """Return how many rows make a range: whole segments, few enough that all workers end at about the same time."""
-    n_rows, size = plan.source.n_rows or 0, plan.settings.segment_size
+    n_rows, size = plan.source.n_rows or 0, plan.options.writer.segment_size
     if not n_rows:
         return 1
     n_bytes = forecast(plan).bytes_out or plan.source.n_bytes or n_rows
@@ -317,7 +315,7 @@ def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record, elsewh
 
     The schema that was found for all files says how the text of each is read.
     """
-    settings = dataclasses.replace(first.settings, schema=first.schema)
+    options = dataclasses.replace(first.options, schema=first.schema)
     groups: list[list[str]] = []
     room = 0
     for file in files:
@@ -327,7 +325,7 @@ def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record, elsewh
         groups[-1].append(str(file.absolute() if isinstance(file, Path) and elsewhere else file))
         room -= file.stat().st_size
     return [
-        dataclasses.replace(first, number=i, src=group, settings=settings, inputs=file_sizes([group], settings.kind))
+        dataclasses.replace(first, number=i, src=group, options=options, inputs=file_sizes([group], options.kind))
         for i, group in enumerate(groups)
     ]
 

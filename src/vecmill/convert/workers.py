@@ -19,7 +19,7 @@ from concurrent.futures import (
 )
 
 from vecmill.convert.destination import PathLike
-from vecmill.convert.job import Plan
+from vecmill.convert.job import Plan, run
 from vecmill.convert.pump import Progress
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
@@ -28,13 +28,20 @@ from vecmill.errors import SchemaError, StoreError
 _UNGUARDED = 'a script with convert(workers=) outside of `if __name__ == "__main__":`, which every worker runs anew'
 
 
+def carry_out(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
+    """Write what was planned, with as many workers as its options say. Raises as `convert` does."""
+    do = run if plan.options.workers == 1 else convert_with_workers
+    return do(plan, dst, progress=progress, began=began)
+
+
 def convert_with_workers(
-    plan: Plan, dst: PathLike, n_workers: int, *, progress: Progress | None = None, began: float | None = None
+    plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None
 ) -> Report:
-    """Write what was planned, in ranges of rows, ``n_workers`` of them at a time; the rows keep their order.
+    """Write what was planned, in ranges of rows, ``workers`` of them at a time; the rows keep their order.
 
     Raises as `run_ranges` does: what is under way is finished before an error is raised, and kept for a resume.
     """
+    n_workers = plan.options.workers
 
     def spread(jobs: Sequence[RangeJob]) -> Generator[RangeResult, None, None]:
         with _pool(plan, min(n_workers, len(jobs))) as pool:
@@ -65,9 +72,9 @@ def _submitted(pool: Executor, jobs: Sequence[RangeJob]) -> list[Future[RangeRes
 
 def needs_python(plan: Plan) -> bool:
     """Whether rows are changed or judged by Python code, one value after another."""
-    settings = plan.settings
-    hashed = (settings.id_from or "").startswith("hash")
-    return hashed or settings.on_error == "skip" or any(cast is not None for cast in plan.casts.values())
+    options = plan.options
+    hashed = (options.id_from or "").startswith("hash")
+    return hashed or options.skips or any(cast is not None for cast in plan.casts.values())
 
 
 def _pool(plan: Plan, n_workers: int) -> Executor:
