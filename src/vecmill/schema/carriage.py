@@ -240,6 +240,19 @@ def as_markdown() -> str:
     for title, table in (("Type", TYPE_TABLE), ("Schema", FEATURE_TABLE)):
         lines += ["", f"| {title} | {' | '.join(form.name for form in FORMATS)} |", "|---" * (len(FORMATS) + 1) + "|"]
         lines += [f"| {name} | {' | '.join(_cell(row[form]) for form in FORMATS)} |" for name, row in table.items()]
+    lines += [
+        "",
+        "## Options",
+        "",
+        "Keys of `config=` of the writers. Any other key is refused, but `sep` and `nullkey` are taken, and without",
+        "effect, in all formats, as by pymilvus.",
+        "",
+        "| Format | Key | Meaning |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {form.name} | `{key}` | {words} |" for form, one in FORMATS.items() for key, words in one.options.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

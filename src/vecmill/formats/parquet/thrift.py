@@ -64,8 +64,8 @@ def binary(data: bytes | str) -> Value:
 
 
 def sequence(values: Sequence[Value]) -> Value:
-    """Encode a list; all values are of one kind, and there is at least one."""
-    kind, n = values[0].kind, len(values)
+    """Encode a list of values of one kind; an empty list is one of structs."""
+    kind, n = values[0].kind if values else _STRUCT, len(values)
     head = bytes([n << 4 | kind]) if n < 15 else bytes([0xF0 | kind]) + varint(n)
     return Value(_LIST, head + b"".join(value.data for value in values))
 
