@@ -12,7 +12,7 @@ from commands import run_vecmill
 from conversions import read_parquet, small_schema
 from vecmill.convert import convert
 from vecmill.errors import DataError
-from vecmill.sources.text.stream import Input
+from vecmill.sources.text.stream import TextInput
 
 BAD = {17: '{"id": broken', 18: "[]", 99: '{"id": "text", "vector": [1.0]}'}
 
@@ -83,8 +83,8 @@ def test_a_file_of_many_unreadable_rows_is_read_once(tmp_path, monkeypatch, endi
     path = tmp_path / f"rows.{ending}"
     path.write_bytes(zstandard.compress(text.encode()) if ending.endswith("zst") else text.encode())
     opened = []
-    whole = Input.open
-    monkeypatch.setattr(Input, "open", lambda self, **more: opened.append(more) or whole(self, **more))
+    whole = TextInput.open
+    monkeypatch.setattr(TextInput, "open", lambda self, **more: opened.append(more) or whole(self, **more))
     schema = small_schema().to_dict()
     schema["fields"][1]["params"]["dim"] = 2
     report = convert(path, tmp_path / "out", schema=schema, on_error="skip")

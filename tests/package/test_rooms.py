@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
-
 from paths import ROOT
 
 TESTS, PACKAGE = ROOT / "tests", ROOT / "src" / "vecmill"
@@ -20,9 +18,10 @@ def test_every_package_has_its_room_and_every_room_its_package():
     assert {path.name for path in TESTS.iterdir() if path.is_dir() and path.name[0].isalpha()} == packages() | BESIDE
 
 
-def test_names_of_test_modules_are_unique():
-    names = Counter(path.stem for path in TESTS.glob("*/test_*.py"))  # pytest imports them by this name alone
-    assert [name for name, n in names.items() if n > 1] == []
+def test_rooms_are_packages():
+    # So that modules of several rooms may have the same name, as those that they test.
+    rooms = {path.parent for path in TESTS.glob("*/test_*.py")} | {TESTS}
+    assert [room.name for room in sorted(rooms) if not (room / "__init__.py").exists()] == []
 
 
 def test_what_tests_share_lies_in_support():

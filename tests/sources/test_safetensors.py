@@ -50,7 +50,7 @@ def test_every_number(tmp_path, dtype):
 
 
 def test_a_large_tensor_is_mapped_anew_now_and_then(tmp_path, monkeypatch):
-    monkeypatch.setattr("vecmill.sources.safetensors._REOPEN_BYTES", 100)
+    monkeypatch.setattr("vecmill.sources.safetensors.REOPEN_BYTES", 100)
     save_file({"v": vectors(1000)}, tmp_path / "x.safetensors")
     check_restarts(tmp_path / "x.safetensors", {"v": vectors(1000).tolist()})
 

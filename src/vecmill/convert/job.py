@@ -21,7 +21,6 @@ from vecmill.convert.opening import (
     field_names,
     manifest_of,
     open_inputs,
-    pairs,
     resolved,
     text_options,
     with_key,
@@ -38,6 +37,7 @@ from vecmill.schema.carriage import check_target
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
 from vecmill.sources import Source
+from vecmill.sources.base import field_columns
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 from vecmill.store.place import SharedFolder, open_shared
@@ -115,7 +115,7 @@ def _planned(
     notes: tuple[str, ...],
 ) -> Plan:
     casts = plan_casts(source, schema, policy=options.cast, normalize=options.normalize, scale=options.scale)
-    files = [name for name in pairs(options.columns).values() if looks_like_arrays(name)]
+    files = [name for name in field_columns(options.columns).values() if looks_like_arrays(name)]
     return Plan((src, *options.join, *files), source, schema, casts, options, inferred, notes)
 
 

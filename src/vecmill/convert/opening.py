@@ -16,7 +16,7 @@ from vecmill.manifest import Manifest
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources import Source, TextOptions, open_source
-from vecmill.sources.base import names_text
+from vecmill.sources.base import field_columns, names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.places import expand, looks_like_arrays
@@ -50,7 +50,7 @@ def text_options(
     options = given or TextOptions()
     if schema is None:
         return options
-    wanted = dict(pairs(columns))
+    wanted = field_columns(columns)
     read = [field for field in schema.written_fields() if not (makes_key and field.is_primary)]
     types = {wanted.get(field.name, field.name): _type_of(field) for field in read}
     # Else reading once is enough: standard input need not be put aside.
@@ -95,7 +95,7 @@ def open_inputs(
         return open_source(src, columns=columns, also=also, kind=kind, text=text)
     parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
-    wanted = dict(pairs(columns))
+    wanted = field_columns(columns)
     files = {field: name for field, name in wanted.items() if name not in names and looks_like_arrays(name)}
     if files:
         parts.append(open_source(None, columns=files))
@@ -184,15 +184,6 @@ def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
     if manifest is not None:
         return open_output(folder_path(one), manifest, text, whole=True)
     return one if _is_source(one) else open_source(one, kind=kind, text=text)
-
-
-def pairs(columns: Columns) -> Mapping[str, str]:
-    """Return field -> column; a name alone stands for itself."""
-    if columns is None:
-        return {}
-    if isinstance(columns, Mapping):
-        return {str(field): os.fspath(name) for field, name in columns.items()}
-    return {name: name for name in ([columns] if isinstance(columns, str) else columns)}
 
 
 def with_key(source: Source, id_from: str, schema: CollectionSchema | None, primary: str | None) -> tuple[Source, str]:

@@ -24,7 +24,7 @@ from vecmill.convert.destination import child, scratch_folder
 from vecmill.convert.duplicates import Repeated
 from vecmill.convert.forecast import forecast
 from vecmill.convert.job import Plan, question, reopen, repeated_rows, report_of
-from vecmill.convert.opening import Input, pairs
+from vecmill.convert.opening import Input
 from vecmill.convert.options import ConvertOptions
 from vecmill.convert.pump import Progress, Pump
 from vecmill.convert.record import RECORD_NAME, Record, file_sizes, find_begun
@@ -34,6 +34,7 @@ from vecmill.convert.reshape import Sliced
 from vecmill.errors import SchemaError, StoreError
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema.reading import as_schema
+from vecmill.sources.base import field_columns
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath, is_url
 from vecmill.store.place import SharedFolder, open_shared
@@ -244,7 +245,7 @@ def _files(plan: Plan) -> list[AnyPath]:
 def _portable(plan: Plan, *, elsewhere: bool) -> tuple[Input, ConvertOptions]:
     """Return the inputs and options as another process can use them, ``elsewhere`` or started where this one was."""
     options = plan.options
-    columns = pairs(options.columns)
+    columns = field_columns(options.columns)
     files = {f: _portable_path(name, elsewhere) if looks_like_arrays(name) else name for f, name in columns.items()}
     return _portable_path(plan.inputs[0], elsewhere), dataclasses.replace(
         options,

@@ -1,7 +1,7 @@
-"""Columns that are arrays: what every kind of file has in common that holds matrices and vectors of numbers.
+"""Files of arrays: what all kinds share whose files hold matrices and vectors of numbers.
 
-A kind of file opens as `Array`\\ s by name. `ArrayColumn` chains arrays that follow one another (shards), and
-`ArraySource` reads several columns side by side.
+A kind of file opens as `Array`\\ s by name; most describe a `Layout` that is mapped. `ArrayColumn` chains arrays that
+follow one another (shards), and `ArraySource` reads several columns side by side.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,53 +19,44 @@ from vecmill.sources.base import BATCH_BYTES, Column, Files, reading, rows_for
 from vecmill.sources.remote import AheadFile, AnyPath
 
 _MAPPED_BATCH_BYTES = 32 << 20
-"""Of mapped files: they take no memory of the process, and a writer shares so much among two threads."""
+"""Bytes of a batch of mapped files: it takes no memory of the process, and the writer shares it between two threads."""
 
 Read = Callable[[int, int], np.ndarray[Any, Any]]
+"""(start, stop) -> these rows, (stop - start,) or (stop - start, dim)."""
 
 
-class Array(Protocol):
-    """An array (n,) or (n, dim) in a file, or in a part of one.
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array (n,) or (n, dim) in a file, or in a part of a file.
 
     Attributes
     ----------
     place: the file, with the name of the part where there are several: ``base.fvecs``, ``train.h5:train``.
-    dtype: of numbers or text in NumPy's terms; ``|V2`` is bfloat16, object is Python's str.
-    n_bytes: of the file that belong to it.
-    chunk_rows: rows that have to be decoded together, 1 where any range can be read for its own price.
-    is_mapped: whether what is read are views of the file.
+    dtype: numbers or text in NumPy's terms; ``|V2`` is bfloat16, object is Python's str.
+    shape: (n,) or (n, dim).
+    n_bytes: bytes of the file that belong to the array.
+    opened: opens the array for reading: a context manager of ``read(start, stop)``, which returns these rows and is
+        called with ascending ranges. The rows may be a view of the file and must not be written to. Opening and
+        reading raise DataError and StoreError.
+    chunk_rows: rows that have to be decoded together; 1 where any range costs only its own bytes.
+    is_mapped: True if rows are views of the file.
     """
 
-    @property
-    def place(self) -> str: ...  # noqa: D102 - see above
-
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-
-    @property
-    def n_bytes(self) -> int: ...  # noqa: D102
-
-    @property
-    def chunk_rows(self) -> int: ...  # noqa: D102
-
-    @property
-    def is_mapped(self) -> bool: ...  # noqa: D102
-
-    def opened(self) -> AbstractContextManager[Read]:
-        """Open for reading: yields ``read(start, stop)``, to be called with ascending ranges of rows.
-
-        What it returns may be a view of the file and is not to be written to. Raises DataError and StoreError.
-        """
+    place: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    n_bytes: int
+    opened: Callable[[], AbstractContextManager[Read]]
+    chunk_rows: int = 1
+    is_mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class MappedArray:
-    """An array whose rows lie in a file as they lie in memory, ``stride`` bytes apart, the first at ``offset``.
+class Layout:
+    """Where the rows of an array lie in a file: as in memory, ``stride`` bytes apart, the first at byte ``offset``.
 
-    ``fortran`` arrays (n, dim) lie column after column instead, without gaps.
+    ``stride`` 0: without gaps. ``fortran``: the array (n, dim) lies column after column instead, without gaps.
+    ``kind`` names the format in errors; ``member`` names the part of the file.
     """
 
     path: AnyPath
@@ -76,31 +67,30 @@ class MappedArray:
     stride: int = 0
     fortran: bool = False
     member: str = ""
-    chunk_rows: int = 1
 
     @property
     def is_mapped(self) -> bool:
-        """Whether it lies on disk."""
+        """Return True for a file on disk, which is mapped; an object in a bucket is fetched."""
         return isinstance(self.path, Path)
+
+    @property
+    def row_bytes(self) -> int:
+        """Return the bytes of the values of one row."""
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
 
     @property
     def place(self) -> str:
         """Return the file, and the name of the part."""
         return f"{self.path}:{self.member}" if self.member else str(self.path)
 
-    @property
-    def row_bytes(self) -> int:
-        """Return the bytes of the values of a row."""
-        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-
-    @property
-    def n_bytes(self) -> int:
-        """Return the bytes from the first row to the end of the last."""
-        return self.shape[0] * (self.stride or self.row_bytes)
+    def array(self) -> Array:
+        """Return the array that lies there."""
+        n_bytes = self.shape[0] * (self.stride or self.row_bytes)
+        return Array(self.place, self.dtype, self.shape, n_bytes, self.opened, is_mapped=self.is_mapped)
 
     @contextmanager
     def opened(self) -> Iterator[Read]:
-        """See `Array.opened`."""
+        """Open for reading; see `Array`."""
         if isinstance(self.path, Path):
             yield self.read
             return
@@ -108,7 +98,7 @@ class MappedArray:
             yield lambda start, stop: self._fetched(file, start, stop)
 
     def _fetched(self, file: AheadFile, start: int, stop: int) -> np.ndarray[Any, Any]:
-        """Return rows of an object in a bucket."""
+        """Return rows ``start`` to ``stop`` of an object in a bucket."""
         if self.fortran:
             raise DataError(file=self.place, expected="rows one after another (C order)", got="Fortran order")
         step = self.stride or self.row_bytes

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,7 +26,7 @@ MIN_BATCH_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceFile:
     """A file or a folder of a known kind. ``member`` names a part of it: ``train`` of ``file.h5:train``, or nothing."""
 
     path: AnyPath
@@ -114,6 +115,21 @@ class Files:
 def rows_for(row_bytes: float, batch_bytes: int = BATCH_BYTES) -> int:
     """Return how many rows of ``row_bytes`` decoded bytes make a batch of ``batch_bytes``."""
     return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, int(batch_bytes / max(row_bytes, 1.0))))
+
+
+def field_columns(columns: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    """Return field -> column for what callers give as ``columns``; a name alone stands for itself, None for nothing."""
+    if columns is None:
+        return {}
+    if isinstance(columns, Mapping):
+        return {str(field): os.fspath(name) for field, name in columns.items()}
+    return {name: name for name in ([columns] if isinstance(columns, str) else columns)}
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """Return the sum of ``counts``; None if one of them is unknown."""
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
 
 
 def natural_key(path: AnyPath) -> list[Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from vecmill.sources.arrays import Array, Read
 from vecmill.sources.base import extra, names_text, one_line, reading
 
 MAGICS = (b"IxFI", b"IxF2", b"IxFl", b"IwFl", b"IxMp", b"IxM2", b"IHNf")
-"""How the files begin that are read: flat of three kinds, IVF-flat, ID maps, HNSW over flat."""
+"""First bytes of the files that are read: flat of three kinds, IVF-flat, ID maps, HNSW over flat."""
 _KEPT = "an index that keeps its vectors whole (flat, IVF-flat, HNSW over flat)"
 # faiss/impl/index_write.cpp, write_index_header: after the magic the dim (int32) and the vectors (int64).
 _HEADER = struct.Struct("<4siq")
@@ -30,8 +32,10 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
     """
     _check_header(path)
     index = _index(path)
-    found: dict[str, Array] = {"id": _Ids(path, index)} if index.lists is not None or index.ids is not None else {}
-    found["vector"] = _Vectors(path, index)
+    found: dict[str, Array] = {}
+    if index.lists is not None or index.ids is not None:
+        found["id"] = _array(path, np.dtype(np.int64), (index.n_rows,), partial(_ids, index))
+    found["vector"] = _array(path, np.dtype(np.float32), (index.n_rows, index.dim), partial(_vectors, index))
     if member and member not in found:
         raise DataError(file=str(path), expected=f"a column {member!r}", got=f"columns {names_text(list(found))}")
     return {member: found[member]} if member else found
@@ -39,7 +43,15 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """An open index: the flat storage, or the inverted lists and where they begin; IDs by position, if it has any."""
+    """An open index.
+
+    Attributes
+    ----------
+    whole: FAISS' object, which owns all the others.
+    flat: the flat storage, or None; ``lists`` the inverted lists, or None. There is one of the two.
+    ends: row behind the last of each list (of the flat storage).
+    ids: IDs by position (n_rows,), or None.
+    """
 
     whole: Any
     flat: Any
@@ -51,7 +63,7 @@ class _Index:
 
 
 def _check_header(path: Path) -> None:
-    """Refuse what is not worth opening, and what has no room for its vectors, before FAISS allocates them."""
+    """Raise DataError for another file, and for one too short for its vectors, before FAISS allocates memory."""
     with reading(path, "FAISS"):
         n_bytes = path.stat().st_size
         with path.open("rb") as file:
@@ -107,94 +119,44 @@ def _ranges(index: _Index, start: int, stop: int) -> Iterator[tuple[int, int, in
         low = end
 
 
-@dataclass(frozen=True, slots=True)
-class _Vectors:
-    path: Path
-    index: _Index
-    chunk_rows: int = 1
-    is_mapped: bool = False
-
-    @property
-    def place(self) -> str:
-        return str(self.path)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float32)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.index.n_rows, self.index.dim)
-
-    @property
-    def n_bytes(self) -> int:
-        return self.index.n_rows * self.index.dim * 4
-
-    @contextmanager
-    def opened(self) -> Iterator[Read]:
-        yield self._read
-
-    def _read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
-        import faiss
-
-        index, dim = self.index, self.index.dim
-        if index.flat is not None:
-            return np.asarray(index.flat.reconstruct_n(start, stop - start))
-        values = np.empty((stop - start, dim), np.float32)
-        at = 0
-        for i, low, high in _ranges(index, start, stop):
-            codes = index.lists.get_codes(i)
-            raw = faiss.rev_swig_ptr(codes, high * dim * 4).reshape(high, dim * 4)
-            values[at : at + high - low] = raw[low:].view(np.float32)
-            index.lists.release_codes(i, codes)
-            at += high - low
-        return values
+def _array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], read: Read) -> Array:
+    return Array(str(path), dtype, shape, dtype.itemsize * math.prod(shape), lambda: nullcontext(read))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ids:
-    path: Path
-    index: _Index
-    chunk_rows: int = 1
-    is_mapped: bool = False
+def _vectors(index: _Index, start: int, stop: int) -> np.ndarray[Any, Any]:
+    """Return the vectors (stop - start, dim) as float32."""
+    if index.flat is not None:
+        return np.asarray(index.flat.reconstruct_n(start, stop - start))
+    values = np.empty((stop - start, index.dim), np.float32)
+    _gather(index, start, index.lists.get_codes, index.lists.release_codes, values.view(np.uint8))
+    return values
 
-    @property
-    def place(self) -> str:
-        return str(self.path)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.int64)
+def _ids(index: _Index, start: int, stop: int) -> np.ndarray[Any, Any]:
+    """Return the IDs (stop - start,) as int64."""
+    if index.lists is None:
+        return np.asarray(index.ids[start:stop])
+    values = np.empty((stop - start, 1), np.int64)
+    _gather(index, start, index.lists.get_ids, index.lists.release_ids, values)
+    return values[:, 0] if index.ids is None else np.asarray(index.ids[values[:, 0]])
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.index.n_rows,)
 
-    @property
-    def n_bytes(self) -> int:
-        return self.index.n_rows * 8
+def _gather(
+    index: _Index, start: int, get: Callable[[int], Any], release: Callable[[int, Any], None], out: np.ndarray[Any, Any]
+) -> None:
+    """Fill ``out`` (rows, items of a row) from the inverted lists, from row ``start`` on."""
+    import faiss
 
-    @contextmanager
-    def opened(self) -> Iterator[Read]:
-        yield self._read
-
-    def _read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
-        import faiss
-
-        index = self.index
-        if index.lists is None:
-            return np.asarray(index.ids[start:stop])
-        values = np.empty(stop - start, np.int64)
-        at = 0
-        for i, low, high in _ranges(index, start, stop):
-            ids = index.lists.get_ids(i)
-            values[at : at + high - low] = faiss.rev_swig_ptr(ids, high)[low:]
-            index.lists.release_ids(i, ids)
-            at += high - low
-        return values if index.ids is None else np.asarray(index.ids[values])
+    at, width = 0, out.shape[1]
+    for i, low, high in _ranges(index, start, start + len(out)):
+        pointer = get(i)
+        rows = faiss.rev_swig_ptr(pointer, high * width).reshape(high, width)
+        out[at : at + high - low] = rows[low:]
+        release(i, pointer)
+        at += high - low
 
 
 def _reason(err: BaseException) -> str:
-    """Return what FAISS says without the function and the line of its source, in which the message is wrapped."""
+    """Return the message of FAISS without the function and the source line in front of it."""
     text = one_line(err)
     return text.rpartition("Error: ")[2] or text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,37 +79,26 @@ def _dataset(path: Path, dataset: Any) -> Array:
     dtype = np.dtype(object) if text is not None else dataset.dtype
     chunk_rows = int(dataset.chunks[0]) if dataset.chunks else 1
     n_bytes = int(dataset.id.get_storage_size())
-    return _Dataset(path, name, dtype, tuple(map(int, dataset.shape)), n_bytes, chunk_rows)
+    shape = tuple(map(int, dataset.shape))
+    return Array(place, dtype, shape, n_bytes, partial(_opened, path, name, dtype, shape), chunk_rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Dataset:
-    path: Path
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    n_bytes: int
-    chunk_rows: int
-    is_mapped: bool = False
+@contextmanager
+def _opened(path: Path, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[Read]:
+    """Open a dataset for reading. Raises DataError if its shape is no longer ``shape``."""
+    with _file(path) as file:
+        dataset = file[name]
+        if tuple(dataset.shape) != shape:
+            place = f"{path}:{name.lstrip('/')}"
+            raise DataError(file=place, expected=f"shape {shape}, as before", got=f"{dataset.shape}")
 
-    @property
-    def place(self) -> str:
-        return f"{self.path}:{self.name.lstrip('/')}"
+        def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+            with reading(path, "HDF5"):
+                if start == stop:
+                    return np.empty((0, *shape[1:]), dtype)
+                return np.asarray(dataset[start:stop])
 
-    @contextmanager
-    def opened(self) -> Iterator[Read]:
-        with _file(self.path) as file:
-            dataset = file[self.name]
-            if tuple(dataset.shape) != self.shape:
-                raise DataError(file=self.place, expected=f"shape {self.shape}, as before", got=f"{dataset.shape}")
-
-            def read(start: int, stop: int) -> np.ndarray[Any, Any]:
-                with reading(self.path, "HDF5"):
-                    if start == stop:
-                        return np.empty((0, *self.shape[1:]), self.dtype)
-                    return np.asarray(dataset[start:stop])
-
-            yield read
+        yield read
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import Place, Source, names_text, reading
+from vecmill.sources.base import Source, SourceFile, names_text, reading
 from vecmill.sources.remote import AnyPath, ObjectPath
 from vecmill.sources.tables import TableSource, skipping, slices
 
@@ -18,17 +18,17 @@ _RELEASE_BYTES = 32 << 20
 _STATE, _SPLITS = "state.json", "dataset_dict.json"
 
 
-def names(place: Place) -> tuple[str, ...]:
+def names(place: SourceFile) -> tuple[str, ...]:
     """Return the names of the columns. Raises DataError, StoreError."""
     return tuple(_IpcTable(_paths(place)[0]).schema.names)
 
 
-def table(places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
+def table(places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
     """Return columns of Arrow files, or of folders that ``datasets`` saved, as a source."""
     return TableSource([_IpcTable(path) for place in places for path in _paths(place)], wanted, batch_rows=batch_rows)
 
 
-def _paths(place: Place) -> list[AnyPath]:
+def _paths(place: SourceFile) -> list[AnyPath]:
     """Return the Arrow files of a place. A saved dataset lists them in its state.json."""
     path = place.path
     if not isinstance(path, Path) or not path.is_dir():

@@ -1,8 +1,9 @@
-"""The kinds of files that can be read: what each is recognised by, and which module reads it.
+"""The table of kinds of files: how each is recognised, and which module reads it.
 
-A kind is told by how a file begins, then by the ending of its name. There are two families. The files of a *table* kind
-have named columns, and those with the same columns follow one another. A file of an *array* kind holds arrays, each
-of which is a column.
+A kind is told by how a file begins, then by the ending of its name. There are three families. Files of a *table* kind
+have named columns; those with the same columns follow one another. A file of an *array* kind holds arrays, each of
+which is a column. Files of *text* have rows of named values, whose types are found in the first rows; `text.files`
+reads them.
 """
 
 from __future__ import annotations
@@ -15,41 +16,45 @@ from typing import Any, Protocol
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.arrays import Array
-from vecmill.sources.base import Place, Source, names_text, one_line
+from vecmill.sources.base import Source, SourceFile, names_text, one_line
 from vecmill.sources.faiss import MAGICS as FAISS_MAGICS
 from vecmill.sources.remote import AnyPath
 
 HEAD_BYTES = 4096
-"""Bytes of a file that are looked at to tell its kind."""
+"""Bytes at the beginning of a file that are read to tell its kind."""
 
 
 class Tables(Protocol):
-    """What the module of a table kind offers. Both raise DataError and StoreError."""
+    """The module of a table kind. Both functions raise DataError and StoreError."""
 
-    def names(self, place: Place) -> tuple[str, ...]:
+    def names(self, place: SourceFile) -> tuple[str, ...]:
         """Return the names of the columns."""
 
-    def table(self, places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
+    def table(
+        self, places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None
+    ) -> Source:
         """Return the columns ``wanted`` (field name -> name of the column) of files that follow one another."""
 
 
 Arrays = Callable[[Any, str], dict[str, Array]]
-"""(path, member) -> arrays by name; an empty member asks for all. Raises DataError and StoreError."""
+"""(path, member) -> arrays by name; member "": all of them. Raises DataError and StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """One kind of file.
 
     Attributes
     ----------
-    name: what ``kind=`` and ``--kind`` call it.
+    name: the word of ``kind=`` and ``--kind``.
     endings: of file names, in lower case.
-    begins: whether a file begins like one of this kind, given its first 4 KiB; None when nothing tells.
-    is_folder: whether a folder is one of this kind as a whole; None when only files are.
-    tables, arrays: loads the module that reads it; one of the two. Text kinds have neither: `text.TextFiles` reads
-        them all.
-    is_text: whether it is a kind of text, which may be packed (``.gz``, ``.zst``).
+    begins: given the first 4 KiB of a file, return True if it is of this kind. None: the first bytes tell nothing.
+    is_folder: return True for a folder that is of this kind as a whole. None: only files are.
+    tables: loads the module that reads a table kind.
+    arrays: loads the function that reads an array kind. Text kinds have neither.
+    single: True if a file holds exactly one array, named after the file.
+    is_text: True for text, which may be packed (``.gz``, ``.zst``).
+    in_bucket: True if objects of this kind are read where they lie. Text always is.
     """
 
     name: str
@@ -59,24 +64,26 @@ class Kind:
     tables: Callable[[], Tables] | None = None
     arrays: Callable[[], Arrays] | None = None
     single: bool = False
-    """Whether it holds exactly one array, named after the file."""
     is_text: bool = False
     in_bucket: bool = False
-    """Whether objects of this kind are read where they lie. Text is."""
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> FileKind:
     """Return the kind of that name. Raises DataError."""
-    found = next((kind for kind in KINDS if kind.name == name), None)
+    found = next((kind for kind in FILE_KINDS if kind.name == name), None)
     if found is None:
-        raise DataError(expected=f"a kind of source: {names_text([k.name for k in KINDS], most=99)}", got=repr(name))
+        raise DataError(
+            expected=f"a kind of source: {names_text([k.name for k in FILE_KINDS], most=99)}", got=repr(name)
+        )
     return found
 
 
-def kind_of(path: AnyPath) -> Kind:
+def kind_of(path: AnyPath) -> FileKind:
     """Return the kind of a file by its first bytes, or else by its ending. Raises DataError, StoreError."""
     head = _head(path)
-    found = next((kind for kind in KINDS if kind.begins is not None and kind.begins(head)), None) or by_ending(path)
+    found = next((kind for kind in FILE_KINDS if kind.begins is not None and kind.begins(head)), None) or by_ending(
+        path
+    )
     if found is None and (name := _kind_of_text(path)) is not None:
         found = kind_named(name)
     if found is None:
@@ -86,24 +93,24 @@ def kind_of(path: AnyPath) -> Kind:
     return found
 
 
-def by_ending(path: AnyPath) -> Kind | None:
+def by_ending(path: AnyPath) -> FileKind | None:
     """Return the kind that a name ends like, or None."""
     name = path.name.lower()
-    return next((kind for kind in KINDS if name.endswith(kind.endings) and kind.endings), None)
+    return next((kind for kind in FILE_KINDS if name.endswith(kind.endings) and kind.endings), None)
 
 
-def folder_kind(path: AnyPath) -> Kind | None:
+def folder_kind(path: AnyPath) -> FileKind | None:
     """Return the kind that a folder is one of as a whole, or None for a folder of files."""
     if not isinstance(path, Path):
         return None
-    return next((kind for kind in KINDS if kind.is_folder is not None and kind.is_folder(path)), None)
+    return next((kind for kind in FILE_KINDS if kind.is_folder is not None and kind.is_folder(path)), None)
 
 
 def _kind_of_text(path: AnyPath) -> str | None:
     from vecmill.sources.text.files import kind_of_bytes
-    from vecmill.sources.text.stream import Input
+    from vecmill.sources.text.stream import TextInput
 
-    return kind_of_bytes(Input(path))
+    return kind_of_bytes(TextInput(path))
 
 
 def _head(path: AnyPath) -> bytes:
@@ -180,12 +187,6 @@ def _vecs(kind: str) -> Arrays:
     return functools.partial(vecs.arrays, kind=kind)
 
 
-def _bigann(kind: str) -> Arrays:
-    from vecmill.sources import bigann
-
-    return functools.partial(bigann.arrays, kind=kind)
-
-
 def _starts(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(magics)
 
@@ -222,32 +223,28 @@ def _is_lance(path: Path) -> bool:
     return (path / "_versions").is_dir()
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet, in_bucket=True),
-    Kind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow, in_bucket=True),
-    Kind("datasets", (), is_folder=_is_saved_dataset, tables=_arrow),
-    Kind("lance", (".lance",), is_folder=_is_lance, tables=_lance),
-    Kind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True, in_bucket=True),
-    Kind("npz", (".npz",), _is_npz, arrays=_npz),
-    Kind("torch", (".pt", ".pth"), _is_torch, arrays=_torch),
-    Kind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
-    Kind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
-    Kind("faiss", (".faiss", ".index"), _starts(*FAISS_MAGICS), arrays=_faiss),
+FILE_KINDS: tuple[FileKind, ...] = (
+    FileKind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet, in_bucket=True),
+    FileKind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow, in_bucket=True),
+    FileKind("datasets", (), is_folder=_is_saved_dataset, tables=_arrow),
+    FileKind("lance", (".lance",), is_folder=_is_lance, tables=_lance),
+    FileKind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True, in_bucket=True),
+    FileKind("npz", (".npz",), _is_npz, arrays=_npz),
+    FileKind("torch", (".pt", ".pth"), _is_torch, arrays=_torch),
+    FileKind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
+    FileKind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
+    FileKind("faiss", (".faiss", ".index"), _starts(*FAISS_MAGICS), arrays=_faiss),
     *(
-        Kind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True, in_bucket=True)
-        for name in ("fvecs", "bvecs", "ivecs")
+        FileKind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True, in_bucket=True)
+        for name in ("fvecs", "bvecs", "ivecs", "fbin", "f16bin", "u8bin", "i8bin", "ibin")
     ),
-    *(
-        Kind(name, (f".{name}",), arrays=functools.partial(_bigann, name), single=True, in_bucket=True)
-        for name in ("fbin", "f16bin", "u8bin", "i8bin", "ibin")
-    ),
-    Kind("copy-binary", (), _starts(b"PGCOPY\n\xff\r\n\0"), is_text=True),
-    Kind("jsonl", _packed(".jsonl", ".ndjson", ".jsonlines"), is_text=True),
-    Kind("json", _packed(".json"), is_text=True),
-    Kind("csv", _packed(".csv"), is_text=True),
-    Kind("tsv", _packed(".tsv", ".tab"), is_text=True),
-    Kind("copy", _packed(".copy", ".pgcopy"), is_text=True),
+    FileKind("copy-binary", (), _starts(b"PGCOPY\n\xff\r\n\0"), is_text=True),
+    FileKind("jsonl", _packed(".jsonl", ".ndjson", ".jsonlines"), is_text=True),
+    FileKind("json", _packed(".json"), is_text=True),
+    FileKind("csv", _packed(".csv"), is_text=True),
+    FileKind("tsv", _packed(".tsv", ".tab"), is_text=True),
+    FileKind("copy", _packed(".copy", ".pgcopy"), is_text=True),
 )
 """All kinds. Where two begin alike, the first one wins."""
 
-_NAMES = [kind.name for kind in KINDS]
+_NAMES = [kind.name for kind in FILE_KINDS]

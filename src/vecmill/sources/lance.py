@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import MIN_BATCH_ROWS, Place, Source, extra, rows_for, translated
+from vecmill.sources.base import MIN_BATCH_ROWS, Source, SourceFile, extra, rows_for, translated
 from vecmill.sources.tables import TableSource, slices
 
 
-def names(place: Place) -> tuple[str, ...]:
+def names(place: SourceFile) -> tuple[str, ...]:
     """Return the names of the columns. Raises DataError."""
     return tuple(_opened(place).schema.names)
 
 
-def table(places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
+def table(places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
     """Return columns of Lance datasets as a source."""
     return TableSource([_opened(place) for place in places], wanted, batch_rows=batch_rows)
 
 
-def _opened(place: Place) -> LanceTable:
+def _opened(place: SourceFile) -> LanceTable:
     with extra("lance", "lance", place.path):
         import lance
     if place.member:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, MappedArray, check_size
+from vecmill.sources.arrays import Array, Layout, check_size
 from vecmill.sources.base import reading
 from vecmill.sources.remote import AnyPath, ObjectPath
 
@@ -25,7 +25,7 @@ def arrays(path: AnyPath, member: str = "") -> dict[str, Array]:
         if not isinstance(path, Path):
             dtype, shape, fortran, offset = _header(path)
             check_size(path, path.stat().st_size, offset + dtype.itemsize * math.prod(shape), f"shape {shape}")
-            return {path.stem: MappedArray(path, "NPY", dtype, shape, offset, fortran=fortran and len(shape) == 2)}
+            return {path.stem: Layout(path, "NPY", dtype, shape, offset, fortran=fortran and len(shape) == 2).array()}
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             array.close()
@@ -34,7 +34,7 @@ def arrays(path: AnyPath, member: str = "") -> dict[str, Array]:
             raise DataError(file=str(path), expected="an array of 1 or 2 dimensions", got=f"shape {array.shape}")
         fortran = array.ndim == 2 and not array.flags.c_contiguous
         offset = int(getattr(array, "offset", 0))
-        return {path.stem: MappedArray(path, "NPY", array.dtype, array.shape, offset, fortran=fortran)}
+        return {path.stem: Layout(path, "NPY", array.dtype, array.shape, offset, fortran=fortran).array()}
 
 
 def _header(path: ObjectPath) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, MappedArray, Read
+from vecmill.sources.arrays import Array, Layout, Read
 from vecmill.sources.base import names_text, one_line, reading
 
 _SKIP_BYTES = 1 << 20
@@ -51,12 +51,13 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInf
         )
     if info.compress_type == zipfile.ZIP_STORED:
         begin = member_offset(path, info) + header
-        return MappedArray(path, "NPZ", dtype, shape, begin, fortran=fortran and len(shape) == 2, member=name)
+        return Layout(path, "NPZ", dtype, shape, begin, fortran=fortran and len(shape) == 2, member=name).array()
     if fortran and len(shape) == 2:
         raise DataError(
             file=place, expected="rows one after another (C order)", got="a compressed array in Fortran order"
         )
-    return _Inflated(path, info.filename, name, dtype, shape, header, info.compress_size)
+    opened = partial(_inflated, path, info.filename, dtype, shape, header)
+    return Array(place, dtype, shape, info.compress_size, opened)
 
 
 def member_offset(path: Path, info: zipfile.ZipInfo) -> int:
@@ -81,43 +82,28 @@ def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]
     return dtype, shape, fortran, file.tell()
 
 
-@dataclass(frozen=True, slots=True)
-class _Inflated:
-    """An array in a compressed member, which can only be read from its beginning on."""
+@contextmanager
+def _inflated(
+    path: Path, filename: str, dtype: np.dtype[Any], shape: tuple[int, ...], header_bytes: int
+) -> Iterator[Read]:
+    """Open a compressed member, which can only be read from its beginning on."""
+    row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    with ExitStack() as stack:
+        with _damage(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            file = stack.enter_context(archive.open(filename))
+        at = -header_bytes
 
-    path: Path
-    filename: str
-    member: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    header: int
-    n_bytes: int
-    chunk_rows: int = 1
-    is_mapped: bool = False
+        def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+            nonlocal at
+            with _damage(path):
+                while at < start * row_bytes:
+                    at += len(_exactly(file, min(_SKIP_BYTES, start * row_bytes - at)))
+                raw = _exactly(file, (stop - start) * row_bytes)
+                at += len(raw)
+            return np.frombuffer(raw, dtype, count=-1 if raw else 0).reshape(stop - start, *shape[1:])
 
-    @property
-    def place(self) -> str:
-        return f"{self.path}:{self.member}"
-
-    @contextmanager
-    def opened(self) -> Iterator[Read]:
-        row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-        with ExitStack() as stack:
-            with _damage(self.path):
-                archive = stack.enter_context(zipfile.ZipFile(self.path))
-                file = stack.enter_context(archive.open(self.filename))
-            at = -self.header
-
-            def read(start: int, stop: int) -> np.ndarray[Any, Any]:
-                nonlocal at
-                with _damage(self.path):
-                    while at < start * row_bytes:
-                        at += len(_exactly(file, min(_SKIP_BYTES, start * row_bytes - at)))
-                    raw = _exactly(file, (stop - start) * row_bytes)
-                    at += len(raw)
-                return np.frombuffer(raw, self.dtype, count=-1 if raw else 0).reshape(stop - start, *self.shape[1:])
-
-            yield read
+        yield read
 
 
 def _exactly(file: IO[bytes], n_bytes: int) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Place, Source, reading, rows_for
+from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Source, SourceFile, reading, rows_for, total
 from vecmill.sources.remote import AnyPath, arrow_file
 from vecmill.sources.tables import match_types
 
@@ -24,14 +24,14 @@ def _open(path: AnyPath) -> Iterator[Any]:
         yield file
 
 
-def names(place: Place) -> tuple[str, ...]:
+def names(place: SourceFile) -> tuple[str, ...]:
     """Return the names of the columns of a Parquet file. Raises DataError for another file, StoreError for none."""
     path = place.path
     with reading(path, "Parquet"), _open(path) as file:
         return tuple(file.schema_arrow.names)
 
 
-def table(places: Sequence[Place], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
+def table(places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
     """Return columns of Parquet files as a source; see `ParquetSource`."""
     return ParquetSource([place.path for place in places], wanted, batch_rows=batch_rows)
 
@@ -64,7 +64,8 @@ class ParquetSource:
         self._paths = tuple(paths)
         self._files = Files([str(path) for path in paths], n_rows)
         self.columns = tuple(
-            Column(field, name, types[name], _sum([null.get(name) for null in nulls])) for field, name in wanted.items()
+            Column(field, name, types[name], total([null.get(name) for null in nulls]))
+            for field, name in wanted.items()
         )
         self._row_bytes = {
             field: sum(size.get(name, 0) for size in sizes) / max(1, self.n_rows) for field, name in wanted.items()
@@ -130,10 +131,6 @@ def _groups_from(metadata: Any, row: int) -> tuple[list[int], int]:
     return [], before
 
 
-def _sum(counts: Sequence[int | None]) -> int | None:
-    return None if None in counts else sum(count or 0 for count in counts)
-
-
 def _statistics(file: Any) -> tuple[dict[str, int], dict[str, int | None]]:
     """Return the decoded bytes and the nulls per top-level column, as far as the footer tells."""
     owners = [field.name for field in file.schema_arrow for _ in range(_leaves(field.type))]
@@ -148,7 +145,7 @@ def _statistics(file: Any) -> tuple[dict[str, int], dict[str, int | None]]:
             sizes[name] = sizes.get(name, 0) + chunk.total_uncompressed_size
             stats = chunk.statistics
             known = stats.null_count if stats is not None and stats.has_null_count else None
-            nulls[name] = _sum([nulls[name], known])
+            nulls[name] = total([nulls[name], known])
     return sizes, nulls
 
 

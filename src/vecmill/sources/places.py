@@ -9,14 +9,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from vecmill.errors import DataError, StoreError
-from vecmill.sources.base import Place, names_text, natural_key, one_line
-from vecmill.sources.kinds import KINDS, Kind, by_ending, folder_kind, kind_named, kind_of
+from vecmill.sources.base import SourceFile, names_text, natural_key, one_line
+from vecmill.sources.kinds import FILE_KINDS, FileKind, by_ending, folder_kind, kind_named, kind_of
 from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path, objects_like
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Place]:
+def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[SourceFile]:
     """Return the files that ``path`` stands for, in order, each with its kind.
 
     A path is a file, a folder, or a pattern (``*``, ``?``, ``[..]``, ``**``), whose files come in the order of their
@@ -64,7 +64,7 @@ def _matches(pattern: str) -> list[Path]:
     return [Path(name) for name in glob.glob(pattern, recursive=True)] if glob.has_magic(pattern) else []  # noqa: PTH207
 
 
-def _in_bucket(url: str, given: Kind | None) -> list[Place]:
+def _in_bucket(url: str, given: FileKind | None) -> list[SourceFile]:
     exact = object_path(url).exact() if has_pattern(url) else object_path(url).found()
     found = [exact] if exact is not None else sorted(objects_like(url), key=natural_key)
     if not found:
@@ -73,20 +73,20 @@ def _in_bucket(url: str, given: Kind | None) -> list[Place]:
     for place in places:
         kind = kind_named(place.kind)
         if not (kind.in_bucket or kind.is_text):
-            readable = [one.name for one in KINDS if one.in_bucket or one.is_text]
+            readable = [one.name for one in FILE_KINDS if one.in_bucket or one.is_text]
             expected = f"a file on disk (of objects, these kinds are read: {names_text(readable, most=99)})"
             raise DataError(file=str(place.path), expected=expected, got=f"a {kind.name} object")
     return places
 
 
-def _files(path: AnyPath, member: str, given: Kind | None) -> list[Place]:
+def _files(path: AnyPath, member: str, given: FileKind | None) -> list[SourceFile]:
     try:
         path.stat()
         if not path.is_dir():
-            return [Place(path, (given or kind_of(path)).name, member)]
+            return [SourceFile(path, (given or kind_of(path)).name, member)]
         whole = given if given is not None and given.is_folder is not None else folder_kind(path)
         if whole is not None:
-            return [Place(path, whole.name, member)]
+            return [SourceFile(path, whole.name, member)]
         inside = [p for p in path.iterdir() if not p.name.startswith((".", "_"))]
     except OSError as err:
         if isinstance(err, StoreError):
@@ -97,7 +97,7 @@ def _files(path: AnyPath, member: str, given: Kind | None) -> list[Place]:
     # Many folders of data have a JSON file beside them that tells about them.
     found = [p for p in found if given is not None or _kind_name(p) != "json"] or found
     if not found:
-        known = "/".join(kind.endings[0] for kind in ([given] if given else KINDS) if kind.endings)
+        known = "/".join(kind.endings[0] for kind in ([given] if given else FILE_KINDS) if kind.endings)
         raise DataError(file=str(path), expected=f"a folder of files that end in {known}", got="none of them in it")
     return [place for p in found for place in _files(p, member, given)]
 
@@ -107,7 +107,7 @@ def _kind_name(path: AnyPath) -> str | None:
     return None if kind is None else kind.name
 
 
-def _wanted(path: AnyPath, given: Kind | None) -> bool:
+def _wanted(path: AnyPath, given: FileKind | None) -> bool:
     kind = by_ending(path)
     if kind is None or (given is not None and kind is not given):
         return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from vecmill.errors import DataError
 from vecmill.sources.arrays import Array, Read
 from vecmill.sources.base import extra, names_text, one_line, reading
 
-_REOPEN_BYTES = 64 << 20
-"""After so much the file is mapped anew: the pages of a map stay in the process for as long as it does."""
+REOPEN_BYTES = 64 << 20
+"""Bytes read before the file is mapped anew: pages of a map stay in the process as long as the map does."""
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -47,47 +48,33 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
             if dtype not in _DTYPES:
                 got = f"tensor of type {dtype}"
                 raise DataError(file=f"{path}:{name}", expected="numbers that a field can hold", got=got)
-            found[name] = _Tensor(path, name, _DTYPES[dtype], shape)
+            n_bytes = _DTYPES[dtype].itemsize * math.prod(shape)
+            opened = partial(_opened, path, name, _DTYPES[dtype])
+            found[name] = Array(f"{path}:{name}", _DTYPES[dtype], shape, n_bytes, opened)
     if not found:
         raise DataError(file=str(path), expected="a file of tensors", got="none in it")
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Tensor:
-    path: Path
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    chunk_rows: int = 1
-    is_mapped: bool = False
+@contextmanager
+def _opened(path: Path, name: str, dtype: np.dtype[Any]) -> Iterator[Read]:
+    """Open a tensor for reading. The file is mapped anew after every `REOPEN_BYTES`."""
+    n_bytes = 0
+    with ExitStack() as stack:
+        tensor = stack.enter_context(_file(path)).get_slice(name)
 
-    @property
-    def place(self) -> str:
-        return f"{self.path}:{self.name}"
+        def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+            nonlocal n_bytes, tensor
+            if n_bytes > REOPEN_BYTES:
+                stack.close()
+                tensor, n_bytes = stack.enter_context(_file(path)).get_slice(name), 0
+            with _damage(path):
+                values = np.asarray(tensor[start:stop])
+            n_bytes += values.nbytes
+            # bfloat16 is a type of ml_dtypes' here, and two bytes for the rest of this package.
+            return values.view(dtype) if dtype.kind == "V" else values
 
-    @property
-    def n_bytes(self) -> int:
-        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
-
-    @contextmanager
-    def opened(self) -> Iterator[Read]:
-        n_bytes = 0
-        with ExitStack() as stack:
-            tensor = stack.enter_context(_file(self.path)).get_slice(self.name)
-
-            def read(start: int, stop: int) -> np.ndarray[Any, Any]:
-                nonlocal n_bytes, tensor
-                if n_bytes > _REOPEN_BYTES:
-                    stack.close()
-                    tensor, n_bytes = stack.enter_context(_file(self.path)).get_slice(self.name), 0
-                with _damage(self.path):
-                    values = np.asarray(tensor[start:stop])
-                n_bytes += values.nbytes
-                # bfloat16 is a type of ml_dtypes' here, and two bytes for the rest of this package.
-                return values.view(self.dtype) if self.dtype.kind == "V" else values
-
-            yield read
+        yield read
 
 
 @contextmanager

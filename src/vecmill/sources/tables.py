@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any, Protocol
 
 from vecmill.errors import DataError
-from vecmill.sources.base import Column, Files, names_text, rows_for
+from vecmill.sources.base import Column, Files, names_text, rows_for, total
 
 
 class Table(Protocol):
@@ -93,7 +93,7 @@ class TableSource:
         for table in tables:
             match_types(table.place, table.schema, wanted.values(), types, tables[0].place)
         self.columns = tuple(
-            Column(field, name, types[name], _sum(table.null_counts.get(name) for table in tables))
+            Column(field, name, types[name], total(table.null_counts.get(name) for table in tables))
             for field, name in wanted.items()
         )
         self.n_bytes = sum(table.n_bytes for table in tables)
@@ -102,7 +102,7 @@ class TableSource:
     @property
     def n_rows(self) -> int | None:
         """Return the rows of all tables; None before all of unknown length were read to their end."""
-        return _sum(self._n_rows)
+        return total(self._n_rows)
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
         """Return the table that holds ``row`` and the row in it; see `Source.locate`."""
@@ -137,12 +137,3 @@ class TableSource:
                 raise DataError(file=table.place, expected=f"{known} rows, as before", got=got)
             self._n_rows[i] = seen
             start_row = max(0, skip - seen)
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    total = 0
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total

@@ -14,13 +14,14 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, MappedArray, Read
+from vecmill.sources.arrays import Array, Layout, Read
 from vecmill.sources.base import names_text, one_line, reading
 from vecmill.sources.npz import member_offset
 
@@ -170,7 +171,8 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _array(path: Path, archive: zipfile.ZipFile, root: str, name: str, value: Any) -> Array:
     place = f"{path}:{name}"
     if not isinstance(value, _Tensor):
-        return _Listed(place, _values(place, value))
+        listed = _values(place, value)
+        return Array(place, listed.dtype, listed.shape, listed.nbytes, partial(_listed, listed))
     info = archive.getinfo(f"{root}data/{value.storage.key}")
     size = value.storage.size * value.storage.dtype.itemsize
     if info.compress_type != zipfile.ZIP_STORED or info.file_size < size:
@@ -181,46 +183,23 @@ def _array(path: Path, archive: zipfile.ZipFile, root: str, name: str, value: An
     if value.shape[0] > 1 and value.strides[0] == 0:
         raise DataError(file=place, expected="rows of their own", got="one row that was expanded")
     if len(value.shape) == 1:
-        return MappedArray(
-            path, "torch", value.storage.dtype, value.shape, offset, value.strides[0] * itemsize, member=name
-        )
+        stride = value.strides[0] * itemsize
+        return Layout(path, "torch", value.storage.dtype, value.shape, offset, stride, member=name).array()
     if len(value.shape) != 2:
         raise DataError(file=place, expected="a tensor of 1 or 2 dimensions", got=f"shape {value.shape}")
     (n_rows, dim), (row_step, step) = value.shape, value.strides
     by_column = row_step == 1 and step == n_rows and dim > 1 and n_rows > 1
     if step != 1 and dim > 1 and not by_column:
         raise DataError(file=place, expected="rows of adjacent values", got=f"strides {value.strides}")
-    return MappedArray(
-        path, "torch", value.storage.dtype, value.shape, offset, 0 if by_column else row_step * itemsize,
-        fortran=by_column, member=name,
-    )  # fmt: skip
+    stride = 0 if by_column else row_step * itemsize
+    dtype = value.storage.dtype
+    return Layout(path, "torch", dtype, value.shape, offset, stride, fortran=by_column, member=name).array()
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A list of text or numbers."""
-
-    place: str
-    values: np.ndarray[Any, Any]
-    chunk_rows: int = 1
-    is_mapped: bool = False
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self.values.dtype
-        return dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.values),)
-
-    @property
-    def n_bytes(self) -> int:
-        return self.values.nbytes
-
-    @contextmanager
-    def opened(self) -> Iterator[Read]:
-        yield lambda start, stop: self.values[start:stop]
+@contextmanager
+def _listed(values: np.ndarray[Any, Any]) -> Iterator[Read]:
+    """Open a list of text or numbers, which is in memory already."""
+    yield lambda start, stop: values[start:stop]
 
 
 @contextmanager

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import csv_read as delimited
-from vecmill._native import json_read as jsonrows
-from vecmill._native import number_read as numbers
+from vecmill._native import csv_read, json_read, number_read
 from vecmill.sources.text.stream import Bytes
 from vecmill.sources.text.types import is_json, is_sparse, numbers_of
 
@@ -35,12 +33,12 @@ class Unfit(Exception):  # noqa: N818 (raised and caught here, like a Misfit)
 def _others(kinds: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return for every kind whether it is neither null nor one of these."""
     table = np.ones(256, np.bool_)
-    table[[jsonrows.NULL_VALUE, *kinds]] = False
+    table[[json_read.NULL_VALUE, *kinds]] = False
     return table
 
 
 class Values:
-    """The spans of one column. ``style``: how escaped text is written, JSON or one of `delimited`."""
+    """The spans of one column. ``style``: how escaped text is written, JSON or one of `csv_read`."""
 
     __slots__ = ("data", "ends", "kinds", "starts", "style")
 
@@ -55,7 +53,7 @@ class Values:
     @property
     def is_json(self) -> bool:
         """Tell whether kinds are those of JSON: in other text everything is a string."""
-        return self.style == delimited.JSON
+        return self.style == csv_read.JSON
 
     def raw(self, row: int) -> str:
         """Return one value as it stands in the file, shortened."""
@@ -72,7 +70,7 @@ class Values:
             return None
         alone = slice(row, row + 1)
         value = Values(self.data, self.starts[alone], self.ends[alone], self.kinds[alone], self.style)
-        is_text = not self.is_json or self.kinds[row] in (jsonrows.STRING, jsonrows.ESCAPED)
+        is_text = not self.is_json or self.kinds[row] in (json_read.STRING, json_read.ESCAPED)
         try:
             found: str = (_strings(value, None) if is_text else _json_texts_plain(value))[0].as_py()
         except Unfit:  # it has no form in Unicode
@@ -89,7 +87,7 @@ class Values:
 
     def nulls(self) -> NDArray[np.bool_] | None:
         """Return which rows are null; None when none is."""
-        mask = self.kinds == jsonrows.NULL_VALUE
+        mask = self.kinds == json_read.NULL_VALUE
         return mask if mask.any() else None
 
 
@@ -117,7 +115,7 @@ def _nothing(values: Values, type_: Any) -> Any:
     import pyarrow as pa
 
     if values.kinds.any():
-        row = int(np.argmax(values.kinds != jsonrows.NULL_VALUE))
+        row = int(np.argmax(values.kinds != json_read.NULL_VALUE))
         raise Unfit(row, "null, as in the first rows (or give the column a type)", values.raw(row))
     return pa.nulls(len(values))
 
@@ -129,10 +127,12 @@ def _array(values: NDArray[Any], type_: Any, nulls: NDArray[np.bool_] | None) ->
 
 
 def _integers(values: Values, type_: Any) -> Any:
-    values.only("an integer", jsonrows.INT)
+    values.only("an integer", json_read.INT)
     out = np.empty(len(values), np.int64)
-    row, reason = numbers.int64s_into(values.data, values.starts, values.ends, values.kinds, out, not values.is_json)
-    expected = f"an integer that {type_} holds" if reason == numbers.RANGE else "an integer"
+    row, reason = number_read.int64s_into(
+        values.data, values.starts, values.ends, values.kinds, out, not values.is_json
+    )
+    expected = f"an integer that {type_} holds" if reason == number_read.RANGE else "an integer"
     if row < 0 and type_.bit_width < 64:
         info = np.iinfo(type_.to_pandas_dtype())
         wrong = (out < info.min) | (out > info.max)
@@ -144,9 +144,9 @@ def _integers(values: Values, type_: Any) -> Any:
 
 
 def _floats(values: Values, type_: Any) -> Any:
-    values.only("a number", jsonrows.INT, jsonrows.FLOAT)
+    values.only("a number", json_read.INT, json_read.FLOAT)
     out = np.empty(len(values), np.float64)
-    row, _ = numbers.float64s_into(values.data, values.starts, values.ends, values.kinds, out, not values.is_json)
+    row, _ = number_read.float64s_into(values.data, values.starts, values.ends, values.kinds, out, not values.is_json)
     if row >= 0:
         raise Unfit(row, "a number", values.raw(row))
     if type_.bit_width == 64:
@@ -158,9 +158,9 @@ def _floats(values: Values, type_: Any) -> Any:
 
 
 def _bools(values: Values, type_: Any) -> Any:
-    values.only("true or false", jsonrows.TRUE, jsonrows.FALSE)
+    values.only("true or false", json_read.TRUE, json_read.FALSE)
     if values.is_json:
-        return _array(values.kinds == jsonrows.TRUE, type_, values.nulls())
+        return _array(values.kinds == json_read.TRUE, type_, values.nulls())
     out = np.zeros(len(values), np.bool_)
     for row, text in enumerate(_strings(values, None).to_pylist()):
         word = None if text is None else text.lower()
@@ -171,7 +171,7 @@ def _bools(values: Values, type_: Any) -> Any:
 
 
 def _strings(values: Values, type_: Any) -> Any:
-    values.only("text", jsonrows.STRING, jsonrows.ESCAPED)
+    values.only("text", json_read.STRING, json_read.ESCAPED)
     return _gather(values, values.kinds, values.style)
 
 
@@ -179,12 +179,12 @@ def _gather(values: Values, kinds: NDArray[np.uint8], style: int) -> Any:
     import pyarrow as pa
 
     n = len(values)
-    present = kinds != jsonrows.NULL_VALUE
+    present = kinds != json_read.NULL_VALUE
     offsets = np.empty(n + 1, np.int32)
     out = np.empty(max(1, int((values.ends - values.starts)[present].sum())), np.uint8)
-    row, reason = delimited.strings_into(values.data, values.starts, values.ends, kinds, style, offsets, out)
+    row, reason = csv_read.strings_into(values.data, values.starts, values.ends, kinds, style, offsets, out)
     if row >= 0:
-        surrogate = reason == delimited.SURROGATE
+        surrogate = reason == csv_read.SURROGATE
         raise Unfit(
             row, "text in Unicode" if surrogate else "text in UTF-8",
             "the escape of a lone surrogate" if surrogate else "bytes that are not UTF-8",
@@ -199,8 +199,8 @@ def _json_texts(values: Values, type_: Any) -> Any:
     import pyarrow as pa
 
     if values.is_json:  # the value as it stands there
-        kinds = np.where(values.kinds == jsonrows.NULL_VALUE, 0, jsonrows.STRING).astype(np.uint8)
-        texts = _gather(values, kinds, delimited.BACKSLASH)
+        kinds = np.where(values.kinds == json_read.NULL_VALUE, 0, json_read.STRING).astype(np.uint8)
+        texts = _gather(values, kinds, csv_read.BACKSLASH)
     else:
         texts = _strings(values, None)
     return pa.ExtensionArray.from_storage(type_, texts)
@@ -218,12 +218,14 @@ def _vectors(values: Values, type_: Any) -> Any:
     element = type_.value_type
     as_int = t.is_integer(element)
     what = f"a list of {dim} {'integers' if as_int else 'numbers'}"
-    values.only(what, jsonrows.ARRAY)
+    values.only(what, json_read.ARRAY)
     out = np.empty((len(values), dim), np.int64 if as_int else np.float32)
-    into: Callable[..., tuple[int, int, int]] = numbers.int64_lists_into if as_int else numbers.float32_lists_into
+    into: Callable[..., tuple[int, int, int]] = (
+        number_read.int64_lists_into if as_int else number_read.float32_lists_into
+    )
     row, reason, found = into(values.data, values.starts, values.ends, values.kinds, out, not values.is_json)
     if row >= 0:
-        raise Unfit(row, what, f"{found} of them" if reason == numbers.LENGTH else values.raw(row))
+        raise Unfit(row, what, f"{found} of them" if reason == number_read.LENGTH else values.raw(row))
     matrix = out.astype(element.to_pandas_dtype(), copy=False)
     nulls = values.nulls()
     if nulls is None:
@@ -253,7 +255,7 @@ def _lists(values: Values, type_: Any) -> Any:
     import pyarrow.types as t
 
     what = f"a list of {type_.value_type} values"
-    values.only(what, jsonrows.ARRAY)
+    values.only(what, json_read.ARRAY)
     element = type_.value_type
     takes: tuple[type, ...] = (str,)
     if t.is_boolean(element):

@@ -1,4 +1,4 @@
-"""Delimited text into rows: CSV, TSV and COPY text, a splitter as those in `textrows`."""
+"""Delimited text into rows: CSV, TSV and COPY text, a splitter as those in `json_rows`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import csv_read as delimited
-from vecmill.sources.text.json_rows import MAX_ROWS, Problem, Room, Spans
+from vecmill._native import csv_read
+from vecmill.sources.text.json_rows import MAX_ROWS, RowProblem, SpanBuffers, Spans
 from vecmill.sources.text.stream import Bytes
 
 
@@ -31,7 +31,7 @@ class Delimited:
         self._skip = has_header
         self._ended = False
         self._passable = False
-        self._room = Room(len(wanted))
+        self._room = SpanBuffers(len(wanted))
 
     def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
         """See `Splitter.take`."""
@@ -44,24 +44,24 @@ class Delimited:
         if self._ended:
             return room.spans(data, 0, None), len(data), 0
         n = min(skip or max_rows, MAX_ROWS)
-        done, position, why, found = delimited.split_fields(
+        done, position, why, found = csv_read.split_fields(
             data, start, final, self._separator, self._quote, self._null, self._slots, n, room.rows,
             room.starts, room.ends, room.kinds,
         )  # fmt: skip
-        if skip and why in (delimited.FEW, delimited.MANY):  # where it ends is known, so it can be passed over
+        if skip and why in (csv_read.FEW, csv_read.MANY):  # where it ends is known, so it can be passed over
             end = self._record_end(data, position, final)
-            done, position, why = (done, position, delimited.OK) if end is None else (done + 1, end, delimited.OK)
+            done, position, why = (done, position, csv_read.OK) if end is None else (done + 1, end, csv_read.OK)
         problem = None
-        self._passable = why in (delimited.FEW, delimited.MANY)
-        if why == delimited.END:
+        self._passable = why in (csv_read.FEW, csv_read.MANY)
+        if why == csv_read.END:
             self._ended = True
             position = len(data)
-        elif why in (delimited.FEW, delimited.MANY):
-            problem = Problem(position, f"{len(self._header)} fields", f"{found}")
-        elif why == delimited.QUOTE:
+        elif why in (csv_read.FEW, csv_read.MANY):
+            problem = RowProblem(position, f"{len(self._header)} fields", f"{found}")
+        elif why == csv_read.QUOTE:
             field = self._header[found] if found < len(self._header) else None
             got = "a quote that is not closed before a separator or the end of the file"
-            problem = Problem(position, "a quoted field in RFC 4180's form", got, field)
+            problem = RowProblem(position, "a quoted field in RFC 4180's form", got, field)
         skipped = done if skip else 0
         return room.spans(data, done - skipped, problem), position, skipped
 
@@ -87,10 +87,10 @@ def first_record(
     if found is None:
         return None
     starts, ends, kinds, position = found
-    style = ord(quote) if quote else delimited.BACKSLASH
+    style = ord(quote) if quote else csv_read.BACKSLASH
     offsets = np.empty(len(kinds) + 1, np.int32)
     out = np.empty(max(1, int((ends - starts).sum())), np.uint8)
-    bad, _ = delimited.strings_into(data, starts, ends, kinds, style, offsets, out)
+    bad, _ = csv_read.strings_into(data, starts, ends, kinds, style, offsets, out)
     if bad >= 0:
         raise ValueError("bytes that are not UTF-8")
     texts = [out[a:b].tobytes().decode() for a, b in pairwise(offsets.tolist())]
@@ -107,13 +107,13 @@ def _fields(
     while True:
         starts, ends = np.empty((width, 1), np.int64), np.empty((width, 1), np.int64)
         kinds = np.empty((width, 1), np.uint8)
-        done, position, why, found = delimited.split_fields(
+        done, position, why, found = csv_read.split_fields(
             data, start, final, ord(separator), ord(quote) if quote else 0, nothing, np.arange(width, dtype=np.int32),
             1, row, starts, ends, kinds,
         )  # fmt: skip
-        if why == delimited.QUOTE:
+        if why == csv_read.QUOTE:
             raise ValueError("a quote that is not closed")
-        if why in (delimited.FEW, delimited.MANY):
+        if why in (csv_read.FEW, csv_read.MANY):
             width = max(found, 1)
             continue
         return (starts[:, 0], ends[:, 0], kinds[:, 0], position) if done else None

@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from vecmill._native import csv_read as delimited
-from vecmill._native import json_read as jsonrows
+from vecmill._native import csv_read, json_read
 from vecmill.errors import DataError
 from vecmill.sources.base import names_text
 from vecmill.sources.remote import AnyPath
 from vecmill.sources.text.columns import Unfit, Values, decode
 from vecmill.sources.text.csv_rows import Delimited, first_record
-from vecmill.sources.text.json_rows import JsonElements, JsonLines, Problem, Spans, Splitter
+from vecmill.sources.text.json_rows import JsonElements, JsonLines, RowProblem, Spans, Splitter
 from vecmill.sources.text.options import TextOptions
 from vecmill.sources.text.pgcopy import SIGNATURE, CopyBinary, type_of_binary
-from vecmill.sources.text.stream import MAX_ROW_BYTES, Blocks, Bytes, Input
+from vecmill.sources.text.stream import MAX_ROW_BYTES, Blocks, Bytes, TextInput
 from vecmill.sources.text.types import declared, hinted, is_uuid, is_vector, type_of_texts, type_of_values, vector_type
 
 SAMPLE_ROWS = 1000
@@ -30,7 +29,7 @@ _SEPARATORS = ";\t|,"
 NOTHING = np.empty(0, np.uint8)
 
 
-def kind_of_bytes(source: Input) -> str | None:
+def kind_of_bytes(source: TextInput) -> str | None:
     """Return the kind that the first bytes of a file tell; None if they tell none."""
     with Blocks(source, look=True, block_bytes=_LOOK_BYTES) as blocks:
         head = blocks.next(NOTHING)[0].tobytes()
@@ -59,7 +58,7 @@ class TextFiles:
 
     def __init__(self, paths: Sequence[str | AnyPath], options: TextOptions | None = None) -> None:
         self.options = options or TextOptions()
-        self.inputs = [Input(path, spool=self.options.spool) for path in paths]
+        self.inputs = [TextInput(path, spool=self.options.spool) for path in paths]
         self.kind = self._kind()
         self.types: dict[str, Any] = {}
         self.renamed: dict[str, str] = {}
@@ -106,8 +105,8 @@ class TextFiles:
     def style(self) -> int:
         """Return how escaped text is written."""
         if self.kind == "copy":
-            return delimited.BACKSLASH
-        return ord('"') if self._is_delimited else delimited.JSON
+            return csv_read.BACKSLASH
+        return ord('"') if self._is_delimited else csv_read.JSON
 
     def _dialect(self) -> dict[str, str]:
         options = self.options
@@ -125,7 +124,7 @@ class TextFiles:
     def _has_header(self) -> bool:
         return self._is_delimited and (self.kind != "copy" if self.options.header is None else self.options.header)
 
-    def splitter(self, source: Input, names: Sequence[str], *, strict: bool, first: tuple[Bytes, bool]) -> Splitter:
+    def splitter(self, source: TextInput, names: Sequence[str], *, strict: bool, first: tuple[Bytes, bool]) -> Splitter:
         """Return what finds the values of ``names`` in a file; ``first`` is its first block.
 
         ``strict``: a key of JSON that is none of them is an error.
@@ -143,7 +142,7 @@ class TextFiles:
             return CopyBinary(header, names)
         return Delimited(header, names, has_header=self._has_header, **self._dialect())
 
-    def header(self, source: Input, first: tuple[Bytes, bool]) -> tuple[str, ...]:
+    def header(self, source: TextInput, first: tuple[Bytes, bool]) -> tuple[str, ...]:
         """Return the names of all columns of one delimited file, in its order; none if it is empty."""
         data, final = first
         if self.kind == "copy-binary":
@@ -169,7 +168,7 @@ class TextFiles:
             raise DataError(file=source.name, expected="columns of different names", got=f"more than one {twice[0]!r}")
         return names
 
-    def _check_separator(self, source: Input, names: Sequence[str], separator: str) -> None:
+    def _check_separator(self, source: TextInput, names: Sequence[str], separator: str) -> None:
         """Raise DataError for a header of one name that another separator would cut, unless this one was asked for."""
         other = next((char for char in _SEPARATORS if char != separator and char in names[0]), None)
         if other is None or len(names) > 1 or self.options.separator is not None:
@@ -178,14 +177,14 @@ class TextFiles:
         got = f"one column {names[0][:60]!r}; --separator {word} (separator=) cuts it"
         raise DataError(file=source.name, expected=f"columns with {separator!r} between them", got=got)
 
-    def _given(self, source: Input, width: int) -> tuple[str, ...]:
+    def _given(self, source: TextInput, width: int) -> tuple[str, ...]:
         names = tuple(self.options.names) or tuple(f"column{i + 1}" for i in range(width))
         names = tuple(self.renamed.get(name, name) for name in names)
         if len(names) != width:
             raise DataError(file=source.name, row=0, expected=f"{len(names)} fields, one for each name", got=f"{width}")
         return names
 
-    def _discover(self, source: Input) -> None:
+    def _discover(self, source: TextInput) -> None:
         """Find columns and types in the first rows of a file."""
         with Blocks(source, look=True, block_bytes=_SAMPLE_BYTES) as blocks:
             tail = NOTHING
@@ -211,7 +210,7 @@ class TextFiles:
                     file=source.name, field=err.field, row=err.row, expected=err.expected, got=err.got
                 ) from None
 
-    def _first_rows(self, splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, Problem | None]:
+    def _first_rows(self, splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, RowProblem | None]:
         """Return rows to find types in, where to go on, and what is wrong with the first row that is refused.
 
         Rows that are refused are passed over as long as there are no others: they may be left out of a conversion.
@@ -227,7 +226,7 @@ class TextFiles:
                 spans, position, _ = splitter.take(data, position, final, SAMPLE_ROWS)
         return spans, position, problem
 
-    def _find_types(self, source: Input, spans: Spans, names: tuple[str, ...]) -> None:
+    def _find_types(self, source: TextInput, spans: Spans, names: tuple[str, ...]) -> None:
         """Take the types of the first rows; those that were declared are asked for nothing but a dim."""
         if self.kind in ("jsonl", "json"):
             found = _types_of_objects(spans, self._type_of)
@@ -285,7 +284,7 @@ def _texts(values: Values) -> list[str | None]:
             whole = Values(values.data, values.starts, values.ends, kinds, values.style)
             return list(decode(whole, pa.string()).to_pylist())
         except Unfit as unfit:
-            kinds[unfit.row] = jsonrows.NULL_VALUE
+            kinds[unfit.row] = json_read.NULL_VALUE
             if not kinds.any():
                 raise
 
@@ -317,7 +316,7 @@ def check_row_size(file: str, row: int, tail: Bytes) -> None:
         )
 
 
-def located(file: str, row: int, line: int | None, problem: Problem) -> DataError:
+def located(file: str, row: int, line: int | None, problem: RowProblem) -> DataError:
     """Return the error for a row; ``line`` is that of the problem, None where there are no lines."""
     where = "" if line is None else f" (line {line})"
     return DataError(
@@ -337,7 +336,7 @@ class Lines:
         """Return the number of the line at ``position``, None where there are no lines."""
         if self._line is not None:
             low, high = sorted((self._at, position))
-            n = jsonrows.count_lines(data[low:high])
+            n = json_read.count_lines(data[low:high])
             self._line += n if position == high else -n
             self._at = position
         return self._line

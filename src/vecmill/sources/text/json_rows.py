@@ -1,7 +1,7 @@
 """Text into rows: where each value of each row stands in a block of bytes. One class per kind of text.
 
 A splitter is made for one file and the columns that are wanted of it, and is given one block after another. It decodes
-nothing: `textcolumns` does.
+nothing: `columns` does.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import json_read as jsonrows
+from vecmill._native import json_read
 from vecmill.sources.base import names_text, one_line
 from vecmill.sources.text.stream import Bytes
 
 MAX_ROWS = 1 << 14
-"""Of one call: what `Room` has room for."""
+"""Of one call: what `SpanBuffers` has room for."""
 
 _WORDS = {
-    jsonrows.DEEP: ("values nested less than 512 deep", "deeper ones"),
-    jsonrows.SHORT: ("a whole JSON value", "an end in the middle of one"),
+    json_read.DEEP: ("values nested less than 512 deep", "deeper ones"),
+    json_read.SHORT: ("a whole JSON value", "an end in the middle of one"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RowProblem:
     """What is wrong with a row, and at which byte of the block. ``value``: the one to blame, as it stands there."""
 
     position: int
@@ -40,7 +40,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Some rows of a block: value i of column c is ``data[starts[c, i]:ends[c, i]]``, of a kind (see `jsonrows`).
+    """Some rows of a block: value i of column c is ``data[starts[c, i]:ends[c, i]]``, of a kind (see `json_read`).
 
     ``problem`` is about the row behind them. Valid until the splitter is asked again.
     """
@@ -51,7 +51,7 @@ class Spans:
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     kinds: NDArray[np.uint8]
-    problem: Problem | None = None
+    problem: RowProblem | None = None
 
     @property
     def n_rows(self) -> int:
@@ -89,7 +89,7 @@ class Splitter(Protocol):
         """
 
 
-class Room:
+class SpanBuffers:
     """Arrays for the spans of one call, used again and again."""
 
     def __init__(self, n_columns: int, n_rows: int = MAX_ROWS) -> None:
@@ -100,7 +100,7 @@ class Room:
         self.ends = np.empty((n_columns, n_rows), np.int64)
         self.kinds = np.empty((n_columns, n_rows), np.uint8)
 
-    def spans(self, data: Bytes, n: int, problem: Problem | None) -> Spans:
+    def spans(self, data: Bytes, n: int, problem: RowProblem | None) -> Spans:
         """Return the first ``n`` rows, and what is wrong with the one behind them."""
         return Spans(
             data, self.rows[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n], problem
@@ -111,19 +111,19 @@ class _Objects:
     """What JSON kinds share: rows are objects, and their keys are the columns."""
 
     def __init__(self, names: Sequence[str], *, strict: bool) -> None:
-        self._walker = jsonrows.ObjectWalker([name.encode() for name in names], strict)
+        self._walker = json_read.ObjectWalker([name.encode() for name in names], strict)
         self._names = names
-        self._room = Room(len(names))
+        self._room = SpanBuffers(len(names))
         # Rows of the block that are known but not walked yet, and what was wrong with the one behind them.
         self._left = range(0)
-        self._problem_behind: Problem | None = None
+        self._problem_behind: RowProblem | None = None
         self._passable = False
 
     def behind(self, data: Bytes, position: int, final: bool) -> tuple[Spans, int] | None:
         """See `Splitter.behind`."""
         return (self._walk_on(data), position) if self._passable else None
 
-    def _walk(self, data: Bytes, n: int, problem: Problem | None, skip: int) -> tuple[Spans, int]:
+    def _walk(self, data: Bytes, n: int, problem: RowProblem | None, skip: int) -> tuple[Spans, int]:
         room = self._room
         skip = min(skip, n)
         if skip:
@@ -139,26 +139,26 @@ class _Objects:
         starts, ends = room.rows[left.start : left.stop], room.row_ends[left.start : left.stop]
         done, why, position = self._walker.walk(data, starts, ends, room.starts, room.ends, room.kinds)
         problem = self._problem_behind
-        if why != jsonrows.OK:
+        if why != json_read.OK:
             problem = self._problem(data, int(starts[done]), int(ends[done]), why, position)
         self._left = left[done + 1 :]
-        self._passable = why != jsonrows.OK
+        self._passable = why != json_read.OK
         return Spans(
             data, starts[:done], ends[:done], room.starts[:, :done], room.ends[:, :done], room.kinds[:, :done], problem
         )
 
-    def _problem(self, data: Bytes, start: int, end: int, why: int, position: int) -> Problem:
-        if why in (jsonrows.TWICE, jsonrows.UNKNOWN):
-            key_end, _, _ = jsonrows.value_end(data, position)
+    def _problem(self, data: Bytes, start: int, end: int, why: int, position: int) -> RowProblem:
+        if why in (json_read.TWICE, json_read.UNKNOWN):
+            key_end, _, _ = json_read.value_end(data, position)
             key = json.loads(data[position:key_end].tobytes())
-            if why == jsonrows.TWICE:
-                return Problem(position, "a key once", "it twice", key)
+            if why == json_read.TWICE:
+                return RowProblem(position, "a key once", "it twice", key)
             got = "one that the rows at the beginning do not have; name the columns, or give their types"
-            return Problem(position, f"one of the keys {names_text(self._names)}", got, key)
-        if why == jsonrows.DEEP:
-            return Problem(position, *_WORDS[why])
+            return RowProblem(position, f"one of the keys {names_text(self._names)}", got, key)
+        if why == json_read.DEEP:
+            return RowProblem(position, *_WORDS[why])
         raw = data[start:end].tobytes()
-        return Problem(position, "a JSON object", _what_is_wrong(raw))
+        return RowProblem(position, "a JSON object", _what_is_wrong(raw))
 
 
 def _what_is_wrong(raw: bytes) -> str:
@@ -184,7 +184,7 @@ class JsonLines(_Objects):
         """See `Splitter.take`."""
         room = self._room
         n = min(max_rows, MAX_ROWS)
-        n, position = jsonrows.split_lines(data, start, final, room.rows[:n], room.row_ends[:n])
+        n, position = json_read.split_lines(data, start, final, room.rows[:n], room.row_ends[:n])
         spans, skipped = self._walk(data, n, None, skip)
         return spans, position, skipped
 
@@ -205,16 +205,16 @@ class JsonElements(_Objects):
                 return self._room.spans(data, 0, None), 0, 0
         room = self._room
         n = min(max_rows, MAX_ROWS)
-        n, position, self._state, why = jsonrows.split_elements(
+        n, position, self._state, why = json_read.split_elements(
             data, start, final, self._state, room.rows[:n], room.row_ends[:n]
         )
         problem = None
-        if why == jsonrows.SYNTAX:
-            expected = "',' or ']'" if self._state == jsonrows.SEPARATOR else "a JSON object"
-            problem = Problem(position, expected, _found(data, position))
-        elif why != jsonrows.OK:
-            problem = Problem(position, *_WORDS[why])
-        if n == 0 and problem is None and self._state == jsonrows.CLOSED:
+        if why == json_read.SYNTAX:
+            expected = "',' or ']'" if self._state == json_read.SEPARATOR else "a JSON object"
+            problem = RowProblem(position, expected, _found(data, position))
+        elif why != json_read.OK:
+            problem = RowProblem(position, *_WORDS[why])
+        if n == 0 and problem is None and self._state == json_read.CLOSED:
             position, problem = self._end(data, position, final)
         spans, skipped = self._walk(data, n, problem, skip)
         return spans, position, skipped
@@ -223,40 +223,40 @@ class JsonElements(_Objects):
         """Find the array of rows."""
         start = _skip_blank(data, 0)
         if start == len(data):
-            self._state = jsonrows.SEQUENCE if final else None
+            self._state = json_read.SEQUENCE if final else None
         elif data[start] == ord("["):
-            self._state = jsonrows.FIRST
+            self._state = json_read.FIRST
             return start + 1
         else:
             rows = find_rows(data, start, final)
             if rows is None:
-                self._state = jsonrows.SEQUENCE
+                self._state = json_read.SEQUENCE
                 return start
             if rows >= 0:
-                self._state, self._wrapped = jsonrows.FIRST, True
+                self._state, self._wrapped = json_read.FIRST, True
                 return rows
         return start
 
-    def _end(self, data: Bytes, position: int, final: bool) -> tuple[int, Problem | None]:
+    def _end(self, data: Bytes, position: int, final: bool) -> tuple[int, RowProblem | None]:
         """Read what stands behind the array: other keys of the object around it, and nothing more."""
         while True:
             position = _skip_blank(data, position)
             if not self._wrapped:
                 break
             if position == len(data):
-                return position, Problem(position, "'}'", "the end of the file") if final else None
+                return position, RowProblem(position, "'}'", "the end of the file") if final else None
             if data[position] == ord("}"):
                 self._wrapped = False
                 position += 1
                 continue
             if data[position] != ord(","):
-                return position, Problem(position, "',' or '}'", _found(data, position))
+                return position, RowProblem(position, "',' or '}'", _found(data, position))
             after = _member_end(data, position + 1)
             if after is None:
-                return position, Problem(position, "a key and its value", "none") if final else None
+                return position, RowProblem(position, "a key and its value", "none") if final else None
             position = after[1]
         if position < len(data):
-            return position, Problem(position, "nothing behind the rows", _found(data, position))
+            return position, RowProblem(position, "nothing behind the rows", _found(data, position))
         return position, None
 
 
@@ -275,12 +275,12 @@ def _found(data: Bytes, position: int) -> str:
 def _member_end(data: Bytes, start: int) -> tuple[int, int] | None:
     """Return where the value of the key at ``start`` begins and ends, None if this is no key or not whole."""
     start = _skip_blank(data, start)
-    key_end, kind, why = jsonrows.value_end(data, start)
+    key_end, kind, why = json_read.value_end(data, start)
     colon = _skip_blank(data, key_end)
-    if why or kind not in (jsonrows.STRING, jsonrows.ESCAPED) or colon >= len(data) or data[colon] != ord(":"):
+    if why or kind not in (json_read.STRING, json_read.ESCAPED) or colon >= len(data) or data[colon] != ord(":"):
         return None
     value = _skip_blank(data, colon + 1)
-    end, _, why = jsonrows.value_end(data, value)
+    end, _, why = json_read.value_end(data, value)
     return None if why else (value, end)
 
 
@@ -292,18 +292,20 @@ def find_rows(data: Bytes, start: int, final: bool) -> int | None:
     position = start + 1 if start < len(data) and data[start] == ord("{") else len(data)
     while position < len(data):
         position = _skip_blank(data, position)
-        key_end, kind, why = jsonrows.value_end(data, position)
+        key_end, kind, why = json_read.value_end(data, position)
         colon = _skip_blank(data, key_end)
-        if why not in (jsonrows.OK, jsonrows.SHORT) or (not why and kind not in (jsonrows.STRING, jsonrows.ESCAPED)):
+        if why not in (json_read.OK, json_read.SHORT) or (
+            not why and kind not in (json_read.STRING, json_read.ESCAPED)
+        ):
             return None
         if why or colon >= len(data):
             break
         value = _skip_blank(data, colon + 1)
         if data[position:key_end].tobytes() == b'"rows"' and value < len(data) and data[value] == ord("["):
             return value + 1
-        end, _, why = jsonrows.value_end(data, value)
+        end, _, why = json_read.value_end(data, value)
         comma = _skip_blank(data, end)
-        if why == jsonrows.SHORT:
+        if why == json_read.SHORT:
             break
         if why:
             return None

@@ -9,7 +9,7 @@ from typing import Any
 from vecmill.errors import DataError
 
 _DELIMITED = ("csv", "tsv", "copy")
-KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary")
+TEXT_KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class TextOptions:
 
     Attributes
     ----------
-    kind: one of `KINDS`, for standard input and files whose name and first bytes do not tell.
+    kind: one of `TEXT_KINDS`, for standard input and files whose name and first bytes do not tell.
     separator: between the fields of CSV; by default a comma, in TSV and COPY a tab.
     null: what stands for null where it is not quoted; by default nothing at all, in COPY ``\\N``.
     header: whether the first row of CSV, TSV or COPY holds names; by default not in COPY.
@@ -49,7 +49,7 @@ class TextOptions:
             "names (--names)": bool(self.names),
             "types (--type)": bool(self.types),
         }
-        read_by = {"names (--names)": (*_DELIMITED, "copy-binary"), "types (--type)": KINDS}
+        read_by = {"names (--names)": (*_DELIMITED, "copy-binary"), "types (--type)": TEXT_KINDS}
         return ", ".join(
             name
             for name, is_given in given.items()
@@ -57,7 +57,7 @@ class TextOptions:
         )
 
     def __post_init__(self) -> None:
-        if self.kind is not None and self.kind not in KINDS:
-            raise DataError(expected=f"a kind among {', '.join(KINDS)}", got=repr(self.kind))
+        if self.kind is not None and self.kind not in TEXT_KINDS:
+            raise DataError(expected=f"a kind among {', '.join(TEXT_KINDS)}", got=repr(self.kind))
         if self.separator is not None and (len(self.separator) != 1 or ord(self.separator) > 127):
             raise DataError(expected="a separator of one ASCII character", got=repr(self.separator))

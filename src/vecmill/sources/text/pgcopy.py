@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import csv_read as delimited
-from vecmill._native import pgcopy_read as pgcopy
+from vecmill._native import csv_read, pgcopy_read
 from vecmill.errors import DataError
 from vecmill.sources.text.columns import Unfit, Values, decode
-from vecmill.sources.text.json_rows import Problem, Room, Spans
+from vecmill.sources.text.json_rows import RowProblem, SpanBuffers, Spans
 from vecmill.sources.text.stream import Bytes
 from vecmill.sources.text.types import is_json, is_sparse, is_uuid, sparse_type, vector_type
 
@@ -34,12 +33,12 @@ def _header_end(data: Bytes) -> int | None:
 
 
 class CopyBinary:
-    """Rows of binary COPY; see `textrows.Splitter`."""
+    """Rows of binary COPY; see `json_rows.Splitter`."""
 
     def __init__(self, header: Sequence[str], wanted: Sequence[str]) -> None:
         places = {name: i for i, name in enumerate(wanted)}
         self._slots = np.array([places.get(name, -1) for name in header], np.int32)
-        self._room = Room(len(wanted))
+        self._room = SpanBuffers(len(wanted))
         self._begun = self._ended = False
 
     @staticmethod
@@ -51,31 +50,31 @@ class CopyBinary:
         return max(0, int.from_bytes(data[start : start + 2].tobytes(), "big", signed=True))
 
     def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
-        """See `textrows.Splitter.take`."""
+        """See `json_rows.Splitter.take`."""
         room = self._room
         if self._ended:
             return room.spans(data, 0, None), len(data), 0
         if not self._begun:
             start, self._begun = _header_end(data) or 0, True
         n = min(skip or max_rows, room.n_rows)
-        done, position, why, fields = pgcopy.split_rows(
+        done, position, why, fields = pgcopy_read.split_rows(
             data, start, self._slots, n, room.rows, room.starts, room.ends, room.kinds
         )
         problem = None
-        if why == pgcopy.END:
+        if why == pgcopy_read.END:
             self._ended = True
             position = len(data)
-        elif why == pgcopy.FIELDS:
-            problem = Problem(position, f"{len(self._slots)} fields", f"{fields}")
-        elif why == pgcopy.LENGTH:
-            problem = Problem(position, "the length of a field", "a negative one")
+        elif why == pgcopy_read.FIELDS:
+            problem = RowProblem(position, f"{len(self._slots)} fields", f"{fields}")
+        elif why == pgcopy_read.LENGTH:
+            problem = RowProblem(position, "the length of a field", "a negative one")
         elif final and done == 0:
-            problem = Problem(position, "the end mark of COPY", "the end of the file")
+            problem = RowProblem(position, "the end mark of COPY", "the end of the file")
         skipped = done if skip else 0
         return room.spans(data, done - skipped, problem), position, skipped
 
     def behind(self, data: Bytes, position: int, final: bool) -> None:
-        """See `textrows.Splitter.behind`: where a damaged row ends is not to be told."""
+        """See `json_rows.Splitter.behind`: where a damaged row ends is not to be told."""
 
 
 def type_of_binary(name: str, values: Values, *, needed: bool) -> Any:
@@ -105,7 +104,7 @@ def type_of_binary(name: str, values: Values, *, needed: bool) -> Any:
 
 
 def decode_binary(values: Values, type_: Any) -> Any:
-    """Return a column of binary values; see `textcolumns.decode`."""
+    """Return a column of binary values; see `columns.decode`."""
     import pyarrow as pa
     import pyarrow.types as t
 
@@ -119,7 +118,7 @@ def decode_binary(values: Values, type_: Any) -> Any:
     if is_uuid(type_):
         return _uuids(values)
     if t.is_string(type_):
-        return decode(Values(values.data, values.starts, values.ends, values.kinds, delimited.BACKSLASH), type_)
+        return decode(Values(values.data, values.starts, values.ends, values.kinds, csv_read.BACKSLASH), type_)
     width = 1 if t.is_boolean(type_) else type_.bit_width // 8
     raw = _gather(values, 0, width, width, str(type_))
     mask = None if present.all() else ~present
@@ -135,7 +134,7 @@ def _gather(values: Values, skip: int, size: int, width: int, what: str) -> NDAr
         row = int(np.argmax(wrong))
         raise Unfit(row, f"{what} in {skip + size} bytes", f"{int(lengths[row])} bytes")
     out = np.empty((len(values), size), np.uint8)
-    pgcopy.gather_into(values.data, values.starts, values.kinds, skip, width, out)
+    pgcopy_read.gather_into(values.data, values.starts, values.kinds, skip, width, out)
     return out
 
 
@@ -159,7 +158,7 @@ def _vectors(values: Values, type_: Any) -> Any:
 
 def _gather_head(values: Values, skip: int, width: int) -> NDArray[np.uint8]:
     out = np.empty((len(values), width), np.uint8)
-    pgcopy.gather_into(values.data, values.starts, values.kinds, skip, width, out)
+    pgcopy_read.gather_into(values.data, values.starts, values.kinds, skip, width, out)
     return out
 
 
@@ -187,7 +186,7 @@ def _json(values: Values, type_: Any) -> Any:
     filled = (values.kinds != 0) & (values.ends > values.starts)
     first[filled] = values.data[values.starts[filled]]
     starts = values.starts + (first == 1)
-    return decode(Values(values.data, starts, values.ends, values.kinds, delimited.BACKSLASH), type_)
+    return decode(Values(values.data, starts, values.ends, values.kinds, csv_read.BACKSLASH), type_)
 
 
 def _uuids(values: Values) -> Any:

@@ -11,9 +11,9 @@ from vecmill.errors import DataError
 from vecmill.sources.base import MAX_BATCH_ROWS, Column, names_text
 from vecmill.sources.text.columns import Unfit, Values, decode
 from vecmill.sources.text.files import NOTHING, Lines, TextFiles, as_column, check_row_size, located
-from vecmill.sources.text.json_rows import Problem, Spans, Splitter
+from vecmill.sources.text.json_rows import RowProblem, Spans, Splitter
 from vecmill.sources.text.pgcopy import decode_binary
-from vecmill.sources.text.stream import Blocks, Input
+from vecmill.sources.text.stream import Blocks, TextInput
 
 
 class TextSource:
@@ -93,7 +93,7 @@ class TextSource:
                 self._ends.append(before)
 
     def _read(
-        self, source: Input, columns: Sequence[Column], batch_rows: int, skip: int, strict: bool
+        self, source: TextInput, columns: Sequence[Column], batch_rows: int, skip: int, strict: bool
     ) -> Generator[Mapping[str, Any] | DataError, None, int]:
         """Yield the batches and errors of one file; return its rows."""
         wanted = list(dict.fromkeys(column.source for column in columns))
@@ -139,13 +139,13 @@ class TextSource:
 
     def _decoded(
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
-    ) -> tuple[dict[str, Any], Problem | None, int]:
+    ) -> tuple[dict[str, Any], RowProblem | None, int]:
         """Return the columns of the rows that are well, what is wrong with the next one, and how many they are."""
         function = decode_binary if self._files.kind == "copy-binary" else decode
         problem = spans.problem
         while True:
             made: dict[str, Any] = {}
-            worst: tuple[int, Problem] | None = None
+            worst: tuple[int, RowProblem] | None = None
             for column in columns:
                 c = wanted.index(column.source)
                 twin = next((name for name in made if self._source(name) == column.source), None)
@@ -162,7 +162,7 @@ class TextSource:
                     at = int(values.starts[unfit.row])
                     at = at if at >= 0 else int(spans.row_starts[unfit.row])
                     shown = None if function is decode_binary else values.text(unfit.row)
-                    worst = unfit.row, Problem(at, unfit.expected, unfit.got, column.name, shown)
+                    worst = unfit.row, RowProblem(at, unfit.expected, unfit.got, column.name, shown)
             if worst is None:
                 return made, problem, spans.n_rows
             spans, problem = spans.first(worst[0]), worst[1]

@@ -71,7 +71,7 @@ class _Replay:
         """Do nothing; pyarrow asks for it."""
 
 
-class Input:
+class TextInput:
     """One file, or standard input (``-``), from which bytes can be read, decompressed by what they begin with.
 
     ``spool``: copy standard input to a temporary file first, so that it can be read more than once. Without it, it can
@@ -144,12 +144,12 @@ class Input:
 
 
 class Blocks:
-    """The bytes of an `Input`, block by block; the next one is read and decompressed while this one is parsed.
+    """The bytes of an `TextInput`, block by block; the next one is read and decompressed while this one is parsed.
 
     Two buffers take turns. What is left of a block is handed back, and stands before the bytes of the next one.
     """
 
-    def __init__(self, source: Input, *, look: bool = False, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, source: TextInput, *, look: bool = False, block_bytes: int = BLOCK_BYTES) -> None:
         self._name = source.name
         self._stream = source.open(look=look)
         self._size = block_bytes

@@ -1,0 +1,248 @@
+"""Open what a caller names, files of any kind and tables in memory, as one `Source`."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vecmill.errors import DataError
+from vecmill.sources.arrays import Array, ArraySource
+from vecmill.sources.base import Source, SourceFile, field_columns, names_text
+from vecmill.sources.joined import Joined
+from vecmill.sources.kinds import Tables, kind_named
+from vecmill.sources.memory import is_object, open_object
+from vecmill.sources.places import expand, looks_like_arrays
+from vecmill.sources.remote import AnyPath
+from vecmill.sources.tables import Table, TableSource
+from vecmill.sources.text.options import TextOptions
+from vecmill.sources.text.stream import STDIN
+
+PathOrTable = str | os.PathLike[str] | Any
+"""A path, a pattern or a URL; or an object that holds columns."""
+
+EVERYTHING = "*"
+"""Among ``columns``: take all other columns too."""
+
+
+def open_source(
+    paths: PathOrTable | Sequence[PathOrTable] | None,
+    *,
+    columns: Mapping[str, str] | Iterable[str] | None = None,
+    also: Iterable[str] = (),
+    batch_rows: int | None = None,
+    kind: str | None = None,
+    text: TextOptions | None = None,
+) -> Source:
+    """Open files of any kind, and tables in memory, as one source of columns.
+
+    Parameters
+    ----------
+    paths: a file, a folder, a pattern, or several, on disk or in a bucket (``s3://``, ``gs://``, ``az://``);
+        ``file.h5:train`` is one part of a file. Tables of one kind
+        (Parquet) follow one another in the order given; those of a folder in the order of their names, where
+        ``part-2`` comes before ``part-10``. A file of one array (NPY, fvecs, fbin) is a column, named by its stem.
+        Files of several arrays (NPZ, HDF5, safetensors) bring columns of their names, and follow one another.
+        An object with Arrow's C interface (pyarrow, Polars, DuckDB, pandas), a dataset of Hugging Face's or Lance is
+        a table of its own, ``-`` is text on standard input. Different kinds are joined row by row. None when
+        ``columns`` names array files only.
+    columns: field name -> column of the source, or -> a file of one array or a part of a file (a path that ends like
+        one; a pattern such as ``folder/emb_*.npy`` joins shards in the order of their numbers). Entries that name
+        columns select: nothing else is taken, unless ``"*"`` stands among them. Entries that name files only add. A
+        list of names is taken as well.
+    also: further columns to take under their own names if the source has them (the fields of a schema).
+    batch_rows: most rows of a batch. None: as many as make 8 MiB.
+    kind: the kind of the files, where first bytes and ending do not tell; see `vecmill.sources.kinds`.
+    text: what files of text do not say about themselves.
+
+    Raises
+    ------
+    DataError: no such column, columns of different lengths, files that disagree, a damaged file, an unknown kind.
+    StoreError: a file that does not exist or cannot be read.
+    """
+    given = _listed(paths)
+    objects = [open_object(one) for one in given if is_object(one)]
+    files = _by_family([one for one in given if not is_object(one)], kind)
+    wanted = field_columns(columns)
+    shards = {field: _shards(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
+    takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
+    groups = [*_table_groups(objects, files.tables), *_text_groups(files.texts, text or TextOptions(), takes_all)]
+    arrays = _arrays(files.arrays)
+    available = _distinct([*(name for group in groups for name in group.names), *arrays])
+    chosen = _chosen(wanted, shards, available, None if takes_all else also)
+    _check_columns(chosen, available, [*(group.place for group in groups), *(a[0].place for a in arrays.values())])
+    parts = _opened(chosen, groups, batch_rows)
+    from_arrays = {field: (name, arrays[name]) for field, name in chosen.items() if name in arrays} | shards
+    if from_arrays:
+        parts.append(ArraySource(from_arrays, batch_rows=batch_rows))
+    if not parts:
+        raise DataError(expected="at least one column", got="none")
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Families:
+    """The files of a call: tables and text by kind, in the order in which the kinds first come; and array files."""
+
+    tables: Mapping[str, Sequence[SourceFile]]
+    texts: Mapping[str, Sequence[str | AnyPath]]
+    arrays: Sequence[SourceFile]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Tables that follow one another.
+
+    Attributes
+    ----------
+    place: the first table, for errors.
+    names: the columns of the tables.
+    open: (field name -> column, most rows of a batch) -> source of these columns.
+    """
+
+    place: str
+    names: Sequence[str]
+    open: Callable[[Mapping[str, str], int | None], Source]
+
+
+def _opened(chosen: Mapping[str, str], groups: Sequence[_Group], batch_rows: int | None) -> list[Source]:
+    """Return the columns ``chosen`` of each group that has some."""
+    parts = [(group, {field: name for field, name in chosen.items() if name in group.names}) for group in groups]
+    return [group.open(mine, batch_rows) for group, mine in parts if mine]
+
+
+def _listed(paths: PathOrTable | Sequence[PathOrTable] | None) -> list[Any]:
+    if paths is None:
+        return []
+    return [paths] if isinstance(paths, str | os.PathLike) or is_object(paths) else list(paths)
+
+
+def _by_family(paths: Sequence[Any], kind: str | None) -> _Families:
+    """Return the files that ``paths`` stand for. Raises DataError, StoreError."""
+    tables: dict[str, list[SourceFile]] = defaultdict(list)
+    texts: dict[str, list[str | AnyPath]] = defaultdict(list)
+    arrays: list[SourceFile] = []
+    if STDIN in paths:
+        texts[kind or ""].append(STDIN)
+    for file in (file for path in paths if path != STDIN for file in expand(path, kind)):
+        found = kind_named(file.kind)
+        if found.is_text:
+            texts[file.kind].append(file.path)
+        elif found.tables is not None:
+            tables[file.kind].append(file)
+        else:
+            arrays.append(file)
+    return _Families(tables, texts, arrays)
+
+
+def _table_groups(objects: Sequence[Table], files: Mapping[str, Sequence[SourceFile]]) -> list[_Group]:
+    """Return a group for every object in memory, and one for the files of each table kind."""
+    groups = [_Group(one.place, tuple(one.schema.names), _opens_object(one)) for one in objects]
+    for kind, places in files.items():
+        load = kind_named(kind).tables
+        assert load is not None
+        reader = load()
+        groups.append(_Group(str(places[0].path), reader.names(places[0]), _opens_files(reader, places)))
+    return groups
+
+
+def _opens_object(table: Table) -> Callable[[Mapping[str, str], int | None], Source]:
+    return lambda wanted, batch_rows: TableSource([table], wanted, batch_rows=batch_rows)
+
+
+def _opens_files(reader: Tables, places: Sequence[SourceFile]) -> Callable[[Mapping[str, str], int | None], Source]:
+    return lambda wanted, batch_rows: reader.table(places, wanted, batch_rows=batch_rows)
+
+
+def _text_groups(
+    files: Mapping[str, Sequence[str | AnyPath]], options: TextOptions, takes_all: bool
+) -> Iterable[_Group]:
+    """Yield a group for the files of each kind of text. ``takes_all``: a key that is no column is an error."""
+    for kind, paths in files.items():
+        yield _text_group(paths, replace(options, kind=kind or None), takes_all)
+
+
+def _text_group(paths: Sequence[str | AnyPath], options: TextOptions, takes_all: bool) -> _Group:
+    from vecmill.sources.text.files import TextFiles
+    from vecmill.sources.text.source import TextSource
+
+    files = TextFiles(paths, options)
+    return _Group(
+        files.inputs[0].name,
+        files.names,
+        lambda wanted, batch_rows: TextSource(files, wanted, strict=takes_all, batch_rows=batch_rows),
+    )
+
+
+def _arrays(files: Sequence[SourceFile]) -> dict[str, list[Array]]:
+    """Return the arrays of all files by name. Files of several arrays are shards of the columns they share."""
+    found: dict[str, list[Array]] = {}
+    shared: dict[str, dict[str, list[Array]]] = {}
+    for file in files:
+        inside, single = _arrays_in(file), kind_named(file.kind).single
+        before = shared.get(file.kind)
+        if before is not None and not single and before.keys() == inside.keys():
+            for name, array in inside.items():
+                before[name].append(array)
+            continue
+        for name, array in inside.items():
+            if name in found:
+                got = f"{name!r} in {found[name][0].place!r} before"
+                raise DataError(file=str(file.path), expected="one file per column", got=got)
+            found[name] = [array]
+        shared.setdefault(file.kind, {name: found[name] for name in inside})
+    return found
+
+
+def _arrays_in(file: SourceFile) -> dict[str, Array]:
+    """Return the arrays of one file by name; none of a file that is no file of arrays."""
+    load = kind_named(file.kind).arrays
+    return {} if load is None else load()(file.path, file.member)
+
+
+def _shards(field: str, path: str) -> tuple[str, list[Array]]:
+    """Return the name and the arrays of the one column that the files of ``path`` make."""
+    shards: list[Array] = []
+    name = ""
+    for file in expand(path):
+        inside = _arrays_in(file)
+        if len(inside) != 1:
+            got = f"arrays {names_text(list(inside))}; name one (file:name)" if inside else f"a {file.kind} file"
+            raise DataError(file=str(file.path), field=field, expected="one array", got=got)
+        name = name or next(iter(inside))
+        shards += inside.values()
+    return (Path(path).stem if kind_named(file.kind).single else name), shards
+
+
+def _chosen(
+    wanted: Mapping[str, str], shards: Mapping[str, Any], available: Sequence[str], also: Iterable[str] | None
+) -> dict[str, str]:
+    """Return field -> column of what is taken from ``available``.
+
+    ``wanted`` without the fields that come from ``shards``, and further columns under their own names: those in
+    ``also`` that are there; None: every column that is neither taken nor called like a field of ``wanted``.
+    """
+    chosen = {field: name for field, name in wanted.items() if field not in shards and field != EVERYTHING}
+    if also is not None:
+        return chosen | {name: name for name in also if name in available and name not in wanted}
+    given = {*chosen, *chosen.values(), *shards}
+    return chosen | {name: name for name in available if name not in given}
+
+
+def _distinct(names: Sequence[str]) -> Sequence[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(expected="columns of different names", got=f"more than one of {names_text(twice)}")
+    return names
+
+
+def _check_columns(chosen: Mapping[str, str], available: Sequence[str], places: Sequence[str]) -> None:
+    """Raise DataError for the first column that no source has; it names the first place."""
+    for field, name in chosen.items():
+        if name not in available:
+            where = places[0] if places else None
+            got = f"columns {names_text(available)}"
+            raise DataError(file=where, field=field, expected=f"a column {name!r}", got=got)
