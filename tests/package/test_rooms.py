@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+
 from paths import ROOT
 
 TESTS, PACKAGE = ROOT / "tests", ROOT / "src" / "vecmill"
