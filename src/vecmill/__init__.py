@@ -10,7 +10,7 @@ from vecmill.convert import convert
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
 from vecmill.filetype import BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema, create_schema
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 from vecmill.validate import validate
 from vecmill.version import __version__ as __version__
 

@@ -13,7 +13,7 @@ from conversions import read_npy, read_parquet, small_schema, vectors, visible_d
 from vecmill.convert import convert
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import create_schema
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 # -- vectors that are changed -----------------------------------------------------------------------------------------
 

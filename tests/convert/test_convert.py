@@ -16,11 +16,11 @@ import pytest
 from conversions import as_list, read_npy, read_parquet, small_schema, vectors, visible_data_files, write
 from paths import SAMPLE
 from vecmill.convert import convert
-from vecmill.convert.infer import infer_schema
+from vecmill.convert.infer import infer
 from vecmill.errors import DataError, SchemaError, StoreError
 from vecmill.schema.collection import create_schema
 from vecmill.sources import open_source
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 
 def test_the_public_name_is_the_function():
@@ -408,5 +408,5 @@ def test_a_source_that_ends_early_publishes_nothing(tmp_path):
             self.batches = lambda *args, **kwargs: itertools.islice(whole.batches(batch_rows=100), 5)
 
     with pytest.raises(DataError, match="expected 2000 rows in all, got 500"):
-        convert(Short(open_source(SAMPLE)), tmp_path / "out", schema=infer_schema(open_source(SAMPLE)))
+        convert(Short(open_source(SAMPLE)), tmp_path / "out", schema=infer(open_source(SAMPLE)).schema)
     assert visible_data_files(tmp_path / "out") == []

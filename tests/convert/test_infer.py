@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from paths import SAMPLE
-from vecmill.convert.infer import infer, infer_schema
+from vecmill.convert.infer import infer
 from vecmill.errors import SchemaError
 from vecmill.schema.reading import as_schema
 from vecmill.sources import TextOptions, open_source
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 VECTOR = pa.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], pa.list_(pa.float32()))
 
@@ -50,7 +50,7 @@ def test_the_real_sample():
 
 
 def test_the_schema_survives_json():
-    schema = infer_schema(open_source(SAMPLE))
+    schema = infer(open_source(SAMPLE)).schema
     assert as_schema(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
@@ -90,7 +90,7 @@ def test_every_type_of_parquet(tmp_path, values, dtype):
     got = field(inferred(tmp_path, x=values), "x")
     assert got.dtype is dtype
     assert not got.nullable
-    assert got.dim == (2 if got.spec.is_vector else None)
+    assert got.dim == (2 if got.kind.is_vector else None)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_every_type_of_parquet(tmp_path, values, dtype):
 )
 def test_matrices_of_numpy(tmp_path, array, dtype, dim):
     np.save(tmp_path / "vector.npy", array)
-    schema = infer_schema(open_source(tmp_path / "vector.npy"))
+    schema = infer(open_source(tmp_path / "vector.npy")).schema
     assert [(one.name, one.dtype, one.dim) for one in schema.fields] == [
         ("id", DataType.INT64, None),
         ("vector", dtype, dim),
@@ -119,7 +119,7 @@ def test_matrices_of_numpy(tmp_path, array, dtype, dim):
 def test_uint8_has_two_meanings(tmp_path):
     np.save(tmp_path / "vector.npy", np.arange(24, dtype=np.uint8).reshape(3, 8))
     with pytest.raises(SchemaError, match=r"packed bits .*--schema") as caught:
-        infer_schema(open_source(tmp_path / "vector.npy"))
+        infer(open_source(tmp_path / "vector.npy"))
     assert caught.value.field == "vector"
 
 
@@ -127,11 +127,11 @@ def test_dim_comes_from_the_first_row_that_has_one(tmp_path):
     path = tmp_path / "t.parquet"
     rows = [None] * 3000 + [[1.0, 2.0, 3.0]]
     pq.write_table(pa.table({"vector": pa.array(rows, pa.list_(pa.float32()))}), path)
-    schema = infer_schema(open_source(path))
+    schema = infer(open_source(path)).schema
     assert (schema.fields[-1].dim, schema.fields[-1].nullable) == (3, True)
     pq.write_table(pa.table({"vector": pa.array([None, []], pa.list_(pa.float32()))}), path)
     with pytest.raises(SchemaError, match="no row tells the dim"):
-        infer_schema(open_source(path))
+        infer(open_source(path))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_nullable_comes_from_the_data(tmp_path, statistics):
         "when": [dt.date(2024, 5, 1), None, None],
     }
     pq.write_table(pa.table(columns), path, write_statistics=statistics)
-    schema = infer_schema(open_source(path))
+    schema = infer(open_source(path)).schema
     assert [one.name for one in schema.fields if one.nullable] == ["text", "number", "struct", "when"]
 
 
@@ -234,25 +234,25 @@ def test_no_vector_no_schema(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"id": [1], "text": ["a"]}), path)
     with pytest.raises(SchemaError, match=r"no column becomes a vector field.*--map vector=emb\.npy") as caught:
-        infer_schema(open_source(path))
+        infer(open_source(path))
     assert "id (int64) -> INT64, text (string) -> VARCHAR;" in str(caught.value)
 
 
 def test_lists_of_whole_numbers_come_with_the_way_to_make_them_vectors(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": 1, "emb": [1, 2, 3]}\n')
     with pytest.raises(SchemaError) as caught:
-        infer_schema(open_source(tmp_path / "a.jsonl"))
+        infer(open_source(tmp_path / "a.jsonl"))
     (way_out,) = re.findall(r"--type '(.+?)'", str(caught.value))
     name, type_ = way_out.split("=")
-    made = infer_schema(open_source(tmp_path / "a.jsonl", text=TextOptions(types={name: type_})))
+    made = infer(open_source(tmp_path / "a.jsonl", text=TextOptions(types={name: type_}))).schema
     assert [(one.name, one.dtype) for one in made.fields][1:] == [("emb", DataType.FLOAT_VECTOR)]
     pq.write_table(pa.table({f"c{i}": [[i]] for i in range(20)}), tmp_path / "many.parquet")
     with pytest.raises(SchemaError, match=r"c11 \(list<.*> and 8 more|and 8 more; lists of whole numbers"):
-        infer_schema(open_source(tmp_path / "many.parquet"))
+        infer(open_source(tmp_path / "many.parquet"))
 
 
 def test_a_name_that_is_none_comes_with_a_way_out(tmp_path):
     np.save(tmp_path / "img-emb.npy", np.ones((3, 4), np.float32))
     with pytest.raises(SchemaError, match="img-emb") as caught:
-        infer_schema(open_source(tmp_path / "img-emb.npy"))
+        infer(open_source(tmp_path / "img-emb.npy"))
     assert caught.value.__notes__ == ["--map NAME=img-emb (columns=) gives it another name"]

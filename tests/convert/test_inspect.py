@@ -20,7 +20,7 @@ from vecmill.convert.outputs import Stacked, open_output, read_manifest
 from vecmill.errors import DataError, StoreError
 from vecmill.schema.collection import create_schema
 from vecmill.sources import open_source
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 
 def by_name(found) -> dict:

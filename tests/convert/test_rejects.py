@@ -20,7 +20,7 @@ from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import create_schema
 from vecmill.sources import TextOptions, open_source
 from vecmill.sources.base import Column
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 
 def rejects_of(report) -> list[dict]:

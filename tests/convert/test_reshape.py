@@ -21,7 +21,7 @@ from vecmill.convert.reshape import Keyed, Mapped, Sliced, row_hashes
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import create_schema
 from vecmill.sources import open_source
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 
 def rows_of(source, **kwargs) -> dict[str, list]:

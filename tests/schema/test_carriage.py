@@ -16,7 +16,7 @@ from vecmill.errors import SchemaError
 from vecmill.filetype import FORMATS
 from vecmill.schema import carriage as targets
 from vecmill.schema.carriage import FEATURE_TABLE, TARGETS, TYPE_TABLE, check_target
-from vecmill.types.datatypes import TYPES
+from vecmill.types.table import TYPES
 
 D = DataType
 HALF = {D.FLOAT16_VECTOR: np.float16, D.BFLOAT16_VECTOR: np.float32}
@@ -115,7 +115,7 @@ def test_every_type_has_a_row_and_values() -> None:
 def test_every_cell_is_written_and_read_back_or_refused(name: str, form: BulkFileType, tmp_path: Path) -> None:
     cell = TYPE_TABLE[name][form]
     schema, values = schema_with(name), VALUES[name][1]
-    if not cell.is_carried:
+    if cell.since is None:
         with pytest.raises(SchemaError) as caught:
             LocalBulkWriter(schema, tmp_path, file_type=form)
         assert (caught.value.field, caught.value.reason) == ("x", cell.how)

@@ -24,7 +24,9 @@ from paths import DATA
 from vecmill.errors import SchemaError, VecmillError
 from vecmill.schema.collection import CollectionSchema, FieldSchema, create_schema
 from vecmill.schema.reading import as_schema
-from vecmill.types.datatypes import TYPES, DataType, parse_datatype, value_problem
+from vecmill.types.defaults import default_problem
+from vecmill.types.kind import DataType
+from vecmill.types.table import TYPES, parse_datatype
 
 SCHEMAS = DATA / "schemas"
 D = DataType
@@ -269,7 +271,7 @@ def test_written_fields():
     assert schema.fields[3].is_function_output
     assert [f.name for f in schema.written_fields()] == ["id", "vec", "text", "$meta"]
     meta = schema.written_fields()[-1]
-    assert (meta.dtype, meta.is_dynamic, meta.nullable, meta.spec.group) == (D.JSON, True, False, "json")
+    assert (meta.dtype, meta.is_dynamic, meta.nullable, meta.kind.group) == (D.JSON, True, False, "json")
     schema.auto_id, schema.enable_dynamic_field = True, False
     assert [f.name for f in schema.written_fields()] == ["vec", "text"]
 
@@ -288,7 +290,7 @@ def test_struct_arrays():
     schema.add_field("parts", D.ARRAY, element_type=D.STRUCT, struct_schema=subs, max_capacity=9, nullable=True)
     schema.verify()
     parts = schema.fields[-1]
-    assert (parts.dtype, parts.element_type, parts.spec.group, parts.is_struct) == (D.ARRAY, D.STRUCT, "struct", True)
+    assert (parts.dtype, parts.element_type, parts.kind.group, parts.is_struct) == (D.ARRAY, D.STRUCT, "struct", True)
     assert [f.name for f in parts.struct_fields] == ["page", "emb"]
     assert schema.to_dict()["struct_fields"][0]["max_capacity"] == 9
     assert CollectionSchema.from_dict(schema.to_dict()) == schema
@@ -517,7 +519,7 @@ def test_limits_are_inclusive():
      "2024-01-01T00:00:00-12:01", "2024-01-01T00:00:00.", "2024-01-01T00:00", "", "x"],
 )  # fmt: skip
 def test_timestamptz_text_that_no_server_takes(text):
-    assert value_problem(D.TIMESTAMPTZ, text)
+    assert default_problem(TYPES[D.TIMESTAMPTZ], text)
 
 
 # -- other forms ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 
 from source_data import check_restarts, collect, refused, table, vectors
 from vecmill.convert import convert
-from vecmill.convert.infer import infer_schema
+from vecmill.convert.infer import infer
 from vecmill.errors import DataError
 from vecmill.sources import open_source
 
@@ -74,7 +74,7 @@ def test_streams_are_read_once_at_any_row(make):
 
 def test_a_look_at_a_stream_loses_no_row():
     source = open_source(table(100).to_reader(max_chunksize=9))
-    assert [f.name for f in infer_schema(source).fields] == ["id", "text", "vector"]
+    assert [f.name for f in infer(source).schema.fields] == ["id", "text", "vector"]
     assert collect(source, batch_rows=10) == EXPECTED
     assert collect(source, start_row=99) == {name: values[99:] for name, values in EXPECTED.items()}
 
@@ -98,7 +98,7 @@ def test_an_object_beside_a_file(tmp_path):
 def test_dicts_of_pandas_keep_their_keys():
     frame = pd.DataFrame({"id": [1, 2, 3], "meta": [{"a": 1}, None, {"b": "é"}], "v": list(vectors(3))})
     assert collect(open_source(frame))["meta"] == ['{"a": 1}', None, '{"b": "é"}']
-    assert str(infer_schema(open_source(frame)).fields[1].dtype.name) == "JSON"
+    assert str(infer(open_source(frame)).schema.fields[1].dtype.name) == "JSON"
 
 
 def test_objects_that_are_no_table_are_refused():

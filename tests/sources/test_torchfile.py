@@ -17,7 +17,7 @@ from source_data import check_restarts, collect, refused
 from vecmill import convert
 from vecmill.schema.collection import create_schema
 from vecmill.sources import open_source
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 DATA = TEST_DATA / "torch"
 NUMBERS = np.arange(20, dtype=np.float64).reshape(5, 4) / 8

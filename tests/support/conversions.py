@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecmill.schema.collection import create_schema
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
 
 
 def vectors(n: int, dim: int = 8, start: int = 0) -> np.ndarray:

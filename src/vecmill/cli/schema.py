@@ -75,13 +75,13 @@ def key_notes(source: Source, schema: CollectionSchema) -> list[str]:
     """Return a line for each column that could be the primary key: whether its values are unique."""
     from vecmill.convert.casts import plan_casts
     from vecmill.convert.duplicates import find_repeated
-    from vecmill.types.datatypes import DataType
+    from vecmill.types.kind import DataType
 
     casts = plan_casts(source, schema)
     notes = []
     with tempfile.TemporaryDirectory() as folder:
         for field in schema.written_fields():
-            if field.spec.dtype not in (DataType.INT64, DataType.VARCHAR) or field.nullable:
+            if field.kind.dtype not in (DataType.INT64, DataType.VARCHAR) or field.nullable:
                 continue
             found = find_repeated(source, field.name, Path(folder), cast=casts[field.name])
             words = "no value comes twice"
@@ -165,7 +165,7 @@ def schema_text(schema: CollectionSchema) -> str:
         words = [flag.removeprefix("is_").replace("_", " ") for flag in flags if getattr(field, flag, False)]
         if field.default_value is not None:
             words.append(f"default {field.default_value!r}")
-        rows.append((field.name, field.spec.dtype.name, " ".join(params), ", ".join(words)))
+        rows.append((field.name, field.kind.dtype.name, " ".join(params), ", ".join(words)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows

@@ -17,7 +17,6 @@ from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources.base import Column, Source, names_text
 from vecmill.sources.cast import Cast, JsonText, as_iso_text, cast_for
-from vecmill.types.datatypes import DataType
 
 
 def plan_casts(
@@ -36,7 +35,7 @@ def plan_casts(
     columns: dict[str, Column] = {column.name: column for column in source.columns}
     _match(source, schema, fields, columns)
     for name in (*normalize, *(scale or {})):
-        if name not in fields or fields[name].spec.group != "dense" or name not in columns:
+        if name not in fields or fields[name].kind.group != "dense" or name not in columns:
             raise SchemaError("only a dense vector with a column of its own can be normalized or scaled", field=name)
     return {
         name: _in_turn([step for _, step in _steps(column, fields.get(name), policy, normalize, scale or {})])
@@ -82,7 +81,7 @@ def _is_packed_bits(column: Column, field: FieldSchema | None) -> bool:
     """Whether a binary vector comes as dim / 8 integers, which no row of dim bits can be."""
     import pyarrow.types as t
 
-    if field is None or field.dtype is not DataType.BINARY_VECTOR or not t.is_fixed_size_list(column.type):
+    if field is None or not field.kind.is_bits or not t.is_fixed_size_list(column.type):
         return False
     element = column.type.value_type
     return t.is_integer(element) and not t.is_uint8(element) and column.type.list_size * 8 == field.dim
@@ -110,13 +109,12 @@ def _check_dims(file: str, column: Column, field: FieldSchema | None) -> None:
     """Raise DataError for vectors whose type tells another length than the field has: no row of them would fit."""
     import pyarrow.types as t
 
-    if field is None or field.spec.group != "dense" or not t.is_fixed_size_list(column.type) or not field.dim:
+    if field is None or field.kind.group != "dense" or not t.is_fixed_size_list(column.type) or not field.dim:
         return
     fits = {field.dim}
-    if field.dtype is DataType.BINARY_VECTOR and t.is_integer(column.type.value_type):
-        fits.add(field.dim // 8)  # packed
-    elif field.dtype in (DataType.FLOAT16_VECTOR, DataType.BFLOAT16_VECTOR) and t.is_uint8(column.type.value_type):
-        fits.add(2 * field.dim)  # their bytes
+    element = column.type.value_type
+    if (field.kind.is_bits and t.is_integer(element)) or (field.kind.is_half and t.is_uint8(element)):
+        fits.add(field.kind.n_elements(field.dim))  # their bytes
     if column.type.list_size not in fits:
         got = f"{column.type.list_size} in every row (a column of type {column.type})"
         raise DataError(file=file, field=field.name, expected=f"vectors of {field.dim} values", got=got)
@@ -147,44 +145,76 @@ def _unsafe(column: Column, field: FieldSchema | None) -> Cast | None:
     - to floats: text is read as a number, true is 1
     - to BOOL: a number is true unless it is 0; text is one of true, false, 1, 0
     - to VARCHAR: numbers and booleans in decimal, lists and structs as JSON
-    - to INT8_VECTOR: floats are rounded to the nearest of -128..127
-    - to BINARY_VECTOR: floats become the bit 1 where they are above 0
+    - to vectors of integers: floats are rounded to the nearest integer in range
+    - to vectors of bits: floats become the bit 1 where they are above 0
 
     What is out of range, or no number, is still refused with its row.
     """
-    import pyarrow as pa
     import pyarrow.types as t
 
     if field is None:
         return None
-    kind, group, name = column.type, field.spec.group, field.name
+    kind = column.type
     while hasattr(kind, "storage_type"):
         kind = kind.storage_type
+    if field.kind.group == "dense":
+        return _unsafe_vector(column, field, kind)
+    if field.kind.group == "text" and t.is_nested(kind):
+        return JsonText(field.name)
+    steps = _UNSAFE.get((field.kind.group, _class_of(kind)))
+    if steps is None:
+        return None
+    types, expected = steps
+    return _Scalars(field.name, types, expected)
+
+
+def _unsafe_vector(column: Column, field: FieldSchema, kind: Any) -> Cast | None:
+    import pyarrow.types as t
+
     is_list = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
-    if group == "dense":
-        if not is_list or not (t.is_floating(kind.value_type) or _is_bfloat16(column)):
-            return None
-        by_dtype = {DataType.INT8_VECTOR: vectors.rounded_to_int8, DataType.BINARY_VECTOR: vectors.signs}
-        return by_dtype[field.spec.dtype](name) if field.spec.dtype in by_dtype else None
-    is_text = t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind)
-    if group == "int" and (t.is_floating(kind) or is_text or t.is_boolean(kind)):
-        return _Scalars(name, (pa.float64(), pa.int64()) if t.is_floating(kind) else (pa.int64(),), "whole numbers")
-    if group == "float" and (is_text or t.is_boolean(kind)):
-        via = (pa.int8(), pa.float64()) if t.is_boolean(kind) else (pa.float64(),)
-        return _Scalars(name, via, "numbers")
-    if group == "bool" and (t.is_integer(kind) or t.is_floating(kind) or is_text):
-        return _Scalars(name, (pa.bool_(),), "true or false")
-    if group == "text" and (t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind)):
-        return _Scalars(name, (pa.string(),), "values with a text form")
-    if group == "text" and t.is_nested(kind):
-        return JsonText(name)
-    return None
+    if not is_list or not (t.is_floating(kind.value_type) or _is_bfloat16(column)):
+        return None
+    if field.kind.is_bits:
+        return vectors.signs(field.name)
+    if field.kind.limits is None or field.kind.descr is None:
+        return None
+    return vectors.rounded(field.name, field.kind.limits, field.kind.descr)
+
+
+def _class_of(kind: Any) -> str:
+    """Return what an Arrow type is for a scalar field: "float", "int", "bool", "text" or ""."""
+    import pyarrow.types as t
+
+    if t.is_floating(kind):
+        return "float"
+    if t.is_integer(kind):
+        return "int"
+    if t.is_boolean(kind):
+        return "bool"
+    return "text" if t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind) else ""
+
+
+_WHOLE, _NUMBERS, _TRUTH, _TEXTS = "whole numbers", "numbers", "true or false", "values with a text form"
+# (group of the field, class of the column): the Arrow types to cast to, in turn, and what is expected.
+_UNSAFE: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ("int", "float"): (("float64", "int64"), _WHOLE),
+    ("int", "text"): (("int64",), _WHOLE),
+    ("int", "bool"): (("int64",), _WHOLE),
+    ("float", "text"): (("float64",), _NUMBERS),
+    ("float", "bool"): (("int8", "float64"), _NUMBERS),
+    ("bool", "int"): (("bool",), _TRUTH),
+    ("bool", "float"): (("bool",), _TRUTH),
+    ("bool", "text"): (("bool",), _TRUTH),
+    ("text", "int"): (("string",), _TEXTS),
+    ("text", "float"): (("string",), _TEXTS),
+    ("text", "bool"): (("string",), _TEXTS),
+}
 
 
 class _Scalars:
     """Casts one column through Arrow types, one after another. Finds the row that does not go."""
 
-    def __init__(self, name: str, types: tuple[Any, ...], expected: str) -> None:
+    def __init__(self, name: str, types: tuple[str, ...], expected: str) -> None:
         self._name = name
         self._types = types
         self._expected = expected
@@ -205,7 +235,7 @@ class _Scalars:
         import pyarrow.compute as pc
         import pyarrow.types as t
 
-        for type_ in self._types:
+        for type_ in map(pa.type_for_alias, self._types):
             if t.is_floating(array.type) and t.is_integer(type_):
                 whole = pc.trunc(array)
                 # 2**63 is the first float64 that INT64 does not hold.

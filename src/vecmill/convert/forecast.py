@@ -107,4 +107,4 @@ def forecast(plan: Plan) -> Forecast:
 
 
 def _field_text(field: FieldSchema) -> str:
-    return " ".join([field.spec.dtype.name, *(f"{name} {value}" for name, value in field.params.items())])
+    return " ".join([field.kind.dtype.name, *(f"{name} {value}" for name, value in field.params.items())])

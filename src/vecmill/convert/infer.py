@@ -9,7 +9,8 @@ from typing import Any
 from vecmill.errors import SchemaError
 from vecmill.schema.collection import MAX_LENGTH_BYTES, CollectionSchema, create_schema
 from vecmill.sources.base import Column, Source, names_text
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import DataType
+from vecmill.types.table import TYPES
 
 MIN_MAX_LENGTH = 256
 """Least ``max_length`` (bytes) that is chosen, so that a collection made from a sample also takes what comes later."""
@@ -44,11 +45,6 @@ class _Choice:
     largest: int = 0
 
 
-def infer_schema(source: Source, *, primary: str | None = None) -> CollectionSchema:
-    """Return a schema that takes every column of ``source``; see `infer`."""
-    return infer(source, primary=primary).schema
-
-
 def infer(source: Source, *, primary: str | None = None) -> Inference:
     """Choose a field for every column of ``source``, and say what was chosen.
 
@@ -71,22 +67,8 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
         name = next(name for name in NEW_KEY_NAMES if name not in taken)
         schema.add_field(name, DataType.INT64, is_primary=True, auto_id=True)
         notes.append(f"{name}: primary key INT64 that the server assigns (auto_id), as no column can be it")
-    for choice in choices:
-        params: dict[str, Any] = dict(choice.params)
-        dtype = choice.dtype
-        if choice.dtype is DataType.VARCHAR:
-            params["max_length"] = _max_length(choice)
-        if choice is key:
-            params["is_primary"] = True
-            dtype = DataType.VARCHAR if dtype is DataType.VARCHAR else DataType.INT64
-        elif choice.nullable:
-            params["nullable"] = True
-        schema.add_field(choice.column.name, dtype, **params)
-        words = [dtype.name, *(f"{name} {value}" for name, value in params.items() if value is not True)]
-        words += [_FLAG_WORDS[name] for name, value in params.items() if value is True]
-        note = f" ({choice.note})" if choice.note else ""
-        notes.append(f"{choice.column.name}: {choice.column.type} -> {' '.join(words)}{note}")
-    if not any(one.spec.is_vector for one in schema.fields):
+    notes += [_add_field(schema, choice, is_key=choice is key) for choice in choices]
+    if not any(one.kind.is_vector for one in schema.fields):
         raise _no_vector(source, choices)
     try:
         schema.verify()
@@ -95,6 +77,24 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
             err.add_note(f"--map NAME={err.field} (columns=) gives it another name")
         raise
     return Inference(schema, tuple(notes))
+
+
+def _add_field(schema: CollectionSchema, choice: _Choice, *, is_key: bool) -> str:
+    """Add the field of a column; return what it became, in words."""
+    params: dict[str, Any] = dict(choice.params)
+    dtype = choice.dtype
+    if dtype is DataType.VARCHAR:
+        params["max_length"] = _max_length(choice)
+    if is_key:
+        params["is_primary"] = True
+        dtype = DataType.VARCHAR if dtype is DataType.VARCHAR else DataType.INT64
+    elif choice.nullable:
+        params["nullable"] = True
+    schema.add_field(choice.column.name, dtype, **params)
+    words = [dtype.name, *(f"{name} {value}" for name, value in params.items() if value is not True)]
+    words += [_FLAG_WORDS[name] for name, value in params.items() if value is True]
+    note = f" ({choice.note})" if choice.note else ""
+    return f"{choice.column.name}: {choice.column.type} -> {' '.join(words)}{note}"
 
 
 def _no_vector(source: Source, choices: list[_Choice]) -> SchemaError:
@@ -145,24 +145,11 @@ def _choose(column: Column, source: Source) -> _Choice:
 def _scalar_type(kind: Any) -> DataType | None:
     import pyarrow.types as t
 
-    rules = (
-        (t.is_boolean, DataType.BOOL),
-        (t.is_float64, DataType.DOUBLE),
-        (t.is_floating, DataType.FLOAT),
-        (t.is_string, DataType.VARCHAR),
-        (t.is_large_string, DataType.VARCHAR),
-        (t.is_string_view, DataType.VARCHAR),
-        (t.is_timestamp, DataType.VARCHAR),
-        (t.is_date, DataType.VARCHAR),
-        (t.is_time, DataType.VARCHAR),
-        (t.is_struct, DataType.JSON),
-        (t.is_map, DataType.JSON),
-    )
-    if t.is_integer(kind):
-        # An unsigned type needs the next wider signed one; uint64 has none, and is looked at.
-        bits = kind.bit_width if t.is_signed_integer(kind) else min(64, 2 * kind.bit_width)
-        return DataType[f"INT{bits}"]
-    return next((dtype for is_kind, dtype in rules if is_kind(kind)), None)
+    if t.is_timestamp(kind) or t.is_date(kind) or t.is_time(kind):
+        return DataType.VARCHAR
+    if t.is_struct(kind) or t.is_map(kind):
+        return DataType.JSON
+    return next((dtype for dtype, row in TYPES.items() if not row.is_vector and str(kind) in row.inferred_from), None)
 
 
 def _checked(column: Column, dtype: DataType, note: str = "") -> _Choice:
@@ -178,26 +165,18 @@ def _checked(column: Column, dtype: DataType, note: str = "") -> _Choice:
 def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
     import pyarrow.types as t
 
-    element = kind.value_type
-    if t.is_fixed_size_binary(element) and element.byte_width == 2:
-        return _Choice(column, DataType.BFLOAT16_VECTOR, {"dim": kind.list_size}, note="NumPy's form of bfloat16")
-    fixed = t.is_fixed_size_list(kind)
-    if t.is_floating(element):
-        dtype = DataType.FLOAT16_VECTOR if t.is_float16(element) else DataType.FLOAT_VECTOR
-        note = "narrowed to float32" if t.is_float64(element) else ""
-    elif t.is_int8(element):
-        dtype, note = DataType.INT8_VECTOR, ""
-    elif fixed and (t.is_uint8(element) or t.is_boolean(element)):
-        if t.is_uint8(element) and not _zeros_and_ones(column, source):
-            raise SchemaError(
-                f"{kind.list_size} uint8 a row may be packed bits of a binary vector or numbers; {_NEEDS_SCHEMA}",
-                field=column.name,
-            )
-        dtype, note = DataType.BINARY_VECTOR, "one dimension per 0 or 1"
-    else:
+    element, fixed = str(kind.value_type), t.is_fixed_size_list(kind)
+    row = next((one for one in TYPES.values() if one.group == "dense" and element in one.inferred_from), None)
+    # A list whose length no type tells is no vector of bits.
+    if row is None or (row.is_bits and not fixed):
         return _checked(column, DataType.JSON, note="a list, as JSON text; a schema may make it an ARRAY")
+    if row.is_bits and element == "uint8" and not _zeros_and_ones(column, source):
+        raise SchemaError(
+            f"{kind.list_size} uint8 a row may be packed bits of a binary vector or numbers; {_NEEDS_SCHEMA}",
+            field=column.name,
+        )
     dim = kind.list_size if fixed else _first_length(column, source)
-    choice = _checked(column, dtype, note=note)
+    choice = _checked(column, row.dtype, note=row.inferred_from[element])
     # A pass over all vectors only if the footer counts nulls among them.
     return replace(choice, params={"dim": dim}, scan=bool(column.null_count))
 

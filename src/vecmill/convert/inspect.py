@@ -18,7 +18,7 @@ from vecmill.manifest import Manifest
 from vecmill.schema.reading import as_schema
 from vecmill.sources import TextOptions
 from vecmill.sources.base import Column, Source
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +32,6 @@ SAMPLE_ROWS = 100_000
 
 _BINS = 16
 _KEPT = 1 << 16
-_PACKED = {
-    DataType.FLOAT16_VECTOR: "float16",
-    DataType.BFLOAT16_VECTOR: "bfloat16",
-    DataType.BINARY_VECTOR: "bits",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +130,10 @@ def inspect(
     )  # fmt: skip
 
 
-def _field_types(manifest: Manifest | None) -> dict[str, DataType]:
+def _field_types(manifest: Manifest | None) -> dict[str, Kind]:
     if manifest is None:
         return {}
-    return {field.name: field.spec.dtype for field in as_schema(manifest.schema).written_fields()}
+    return {field.name: field.kind for field in as_schema(manifest.schema).written_fields()}
 
 
 def _read(
@@ -170,9 +165,9 @@ def _read(
 class _Gathered:
     """What is known of one column so far."""
 
-    def __init__(self, column: Column, dtype: DataType | None) -> None:
+    def __init__(self, column: Column, kind: Kind | None) -> None:
         self.column = column
-        self._dtype = dtype
+        self._kind = kind
         self._measure = ""
         self._nulls = self._odd = self._count = 0
         self._sum = 0.0
@@ -187,7 +182,7 @@ class _Gathered:
         import numpy as np
 
         self._nulls += getattr(values, "null_count", 0)
-        measure, measured, dims = measured_values(values, self._dtype)
+        measure, measured, dims = measured_values(values, self._kind)
         self._measure = measure or self._measure
         if dims is not None:
             self._dims = dims if self._dims is None else (min(self._dims[0], dims[0]), max(self._dims[1], dims[1]))
@@ -218,7 +213,7 @@ class _Gathered:
             histogram = tuple(counts.tolist())
         return ColumnFacts(
             name=self.column.name,
-            type=self._dtype.name if self._dtype is not None else str(self.column.type),
+            type=self._kind.dtype.name if self._kind is not None else str(self.column.type),
             nulls=self._nulls,
             measure=self._measure,
             least=self._least,
@@ -230,39 +225,40 @@ class _Gathered:
         )
 
 
-def measured_values(values: Any, dtype: DataType | None = None) -> tuple[str, Array | None, tuple[int, int] | None]:
+def measured_values(values: Any, kind: Kind | None = None) -> tuple[str, Array | None, tuple[int, int] | None]:
     """Return what is measured of a column's values (see `ColumnFacts`), float64 a row, and the range of dims.
 
-    ``dtype`` is that of the field, which tells what packed bytes are.
+    ``kind``: that of the field, which tells what packed bytes are; None if no schema is known.
     """
     import numpy as np
     import pyarrow.compute as pc
     import pyarrow.types as t
 
     from vecmill.encode.arrow import plain_storage
+    from vecmill.encode.dense import numbers_of_bytes
 
     if not isinstance(values, np.ndarray):
         values = plain_storage(values).drop_null()
-        kind = values.type
-        if t.is_boolean(kind):
+        arrow = values.type
+        if t.is_boolean(arrow):
             return "value", values.cast("uint8").to_numpy().astype(np.float64), None
-        if t.is_integer(kind) or t.is_floating(kind):
+        if t.is_integer(arrow) or t.is_floating(arrow):
             return "value", values.to_numpy(zero_copy_only=False).astype(np.float64), None
-        if t.is_string(kind) or t.is_large_string(kind):
+        if t.is_string(arrow) or t.is_large_string(arrow):
             return "bytes", pc.binary_length(values).to_numpy(zero_copy_only=False).astype(np.float64), None
-        packed = _packed(values, dtype)
+        packed = _packed(values, kind)
         if packed is None:
-            if not (t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)):
+            if not (t.is_list(arrow) or t.is_large_list(arrow) or t.is_fixed_size_list(arrow)):
                 return "", None, None
             lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
             dims = (int(lengths.min()), int(lengths.max())) if len(lengths) else None
-            is_numbers = t.is_integer(kind.value_type) or t.is_floating(kind.value_type)
+            is_numbers = t.is_integer(arrow.value_type) or t.is_floating(arrow.value_type)
             if not is_numbers or dims is None or dims[0] != dims[1] or not dims[0]:
                 return "items", lengths.astype(np.float64), dims
             packed = rows_as_matrix(values)
         values = packed
-    elif dtype in _PACKED and values.dtype == np.uint8:
-        values = _unpacked(values, dtype)
+    elif kind is not None and kind.is_bytes and values.dtype == np.uint8:
+        values = numbers_of_bytes(kind, values)
     if values.ndim == 1:
         is_number = values.dtype.kind in "biuf"
         return ("value", values.astype(np.float64), None) if is_number else ("", None, None)
@@ -271,27 +267,18 @@ def measured_values(values: Any, dtype: DataType | None = None) -> tuple[str, Ar
     return "norm", np.sqrt(np.einsum("ij,ij->i", wide, wide)), dims
 
 
-def _packed(values: Any, dtype: DataType | None) -> Array | None:
+def _packed(values: Any, kind: Kind | None) -> Array | None:
     """Return the vectors of a column of packed bytes as a matrix of numbers, None for any other column."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.types as t
 
+    from vecmill.encode.dense import numbers_of_bytes
+
     is_bytes = t.is_binary(values.type) or t.is_large_binary(values.type) or t.is_fixed_size_binary(values.type)
-    if dtype not in _PACKED or not is_bytes or not len(values):
+    if kind is None or not kind.is_bytes or not is_bytes or not len(values):
         return None
     rows = values.cast(pa.large_binary()).to_pylist()
     if len({len(row) for row in rows}) != 1:
         raise DataError(expected="vectors of one length", got="several")
-    return _unpacked(np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1), dtype)
-
-
-def _unpacked(raw: Array, dtype: DataType | None) -> Array:
-    import numpy as np
-
-    raw = np.ascontiguousarray(raw)
-    if dtype is DataType.FLOAT16_VECTOR:
-        return raw.view(np.float16)
-    if dtype is DataType.BFLOAT16_VECTOR:
-        return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return np.unpackbits(raw, axis=1)
+    return numbers_of_bytes(kind, np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1))

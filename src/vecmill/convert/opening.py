@@ -22,7 +22,8 @@ from vecmill.sources.kinds import by_ending
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path
 from vecmill.sources.text.stream import STDIN
-from vecmill.types.datatypes import TYPES, DataType
+from vecmill.types.kind import DataType
+from vecmill.types.table import TYPES
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | Any | None
@@ -61,11 +62,11 @@ def _type_of(field: FieldSchema) -> Any:
     """Return the Arrow type that text is read as for a field; None where the text decides."""
     import pyarrow as pa
 
-    if field.dtype in (DataType.FLOAT_VECTOR, DataType.FLOAT16_VECTOR, DataType.BFLOAT16_VECTOR):
+    if field.kind.group == "dense" and field.kind.floats is not None:
         return pa.list_(pa.float32(), field.dim)
     by_group = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "json": pa.json_(pa.string())}
     by_group |= dict.fromkeys(("text", "geometry", "timestamptz"), pa.string())
-    return None if field.is_dynamic else by_group.get(field.spec.group)
+    return None if field.is_dynamic else by_group.get(field.kind.group)
 
 
 def open_inputs(

@@ -109,9 +109,9 @@ def packed_bits(name: str) -> Change:
 
 def from_bfloat16(values: Any) -> Any:
     """Return bfloat16 values, (n, 2 * dim) bytes, as float32 (n, dim); exact."""
-    import numpy as np
+    from vecmill.encode.dense import float32_of_bfloat16
 
-    return (np.ascontiguousarray(values).view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return float32_of_bfloat16(values)
 
 
 def normalized(name: str) -> Change:
@@ -144,10 +144,10 @@ def scaled(name: str, factor: float) -> Change:
     return on_matrix(name, change)
 
 
-def rounded_to_int8(name: str) -> Change:
-    """Return a function that rounds to the nearest of -128..127 (half to even, what is beyond to the end of the range).
+def rounded(name: str, limits: tuple[int, int], dtype: str) -> Change:
+    """Return a function that rounds to the nearest integer within ``limits``, half to even, as NumPy ``dtype``.
 
-    Raises DataError for NaN.
+    It raises DataError for NaN.
     """
 
     def change(matrix: Any) -> Any:
@@ -157,7 +157,7 @@ def rounded_to_int8(name: str) -> Change:
             nan = np.isnan(matrix).any(axis=1)
             if nan.any():
                 raise DataError(field=name, row=int(np.argmax(nan)), expected="numbers to round", got="nan")
-        return np.clip(np.rint(matrix), -128, 127).astype(np.int8)
+        return np.clip(np.rint(matrix), *limits).astype(dtype)
 
     return on_matrix(name, change)
 

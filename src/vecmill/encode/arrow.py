@@ -145,7 +145,7 @@ def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:
     import pyarrow.types as pt
 
     kind = child.type
-    if pt.is_boolean(kind) and plan.kind == "binary_vector":
+    if pt.is_boolean(kind) and plan.kind.is_bits:
         filled = child.fill_null(False) if child.null_count else child
         return np.asarray(filled.to_numpy(zero_copy_only=False))
     if pt.is_integer(kind) or pt.is_floating(kind):

@@ -67,7 +67,7 @@ def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
     if column is None or isinstance(column, list):
         return _PythonValues(plan, column) if plan.is_variable else _ListFixed(plan, column)
     if isinstance(column, SparseRows):
-        if plan.kind != "sparse":
+        if plan.kind.group != "sparse":
             raise Misfit(plan.expected, "a sparse matrix")
         return SparseMatrix(plan, column)
     return _open_arrow(plan, column)
@@ -78,13 +78,13 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
         return open_column(plan, array.tolist(), len(array))
     if not plan.is_variable:
         return _NumpyFixed(plan, array)
-    if plan.kind == "array" and array.ndim == 2:
+    if plan.kind.group == "array" and array.ndim == 2:
         return MatrixArrays(plan, array)
-    if plan.kind == "timestamptz" and array.dtype.kind == "M" and array.ndim == 1:
+    if plan.kind.group == "timestamptz" and array.dtype.kind == "M" and array.ndim == 1:
         return _PythonValues(plan, array)
     if array.ndim != 1 or array.dtype.kind not in "US":
         raise Misfit(plan.expected, describe(array))
-    if plan.kind != "text":
+    if plan.kind.group != "text":
         return _PythonValues(plan, array if array.dtype.kind == "U" else _decoded(array))
     return _NumpyText(plan, array)
 
@@ -93,8 +93,8 @@ def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
     array = plain_storage(array)
     if plan.items and is_list(array.type):
         _refuse_null_row(plan, array)
-        return ArrowArrays(plan, array) if plan.kind == "array" else ArrowStructs(plan, array)
-    if plan.is_variable and plan.kind != "text":
+        return ArrowArrays(plan, array) if plan.kind.group == "array" else ArrowStructs(plan, array)
+    if plan.is_variable and plan.kind.group != "text":
         return _PythonValues(plan, array)
     if plan.default is not None and array.null_count:
         return open_column(plan, array.to_pylist(), len(array))

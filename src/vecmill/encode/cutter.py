@@ -12,6 +12,7 @@ from vecmill.encode.columns import FixedSource, MetaText, Source, VariableSource
 from vecmill.encode.misfit import Misfit, unknown_field
 from vecmill.encode.plan import ColumnPlan
 from vecmill.schema.collection import DYNAMIC_FIELD, CollectionSchema
+from vecmill.types.text import META
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class BatchCutter:
         """Return the columns of a batch in the order of the plans. Raises DataError."""
         names = {plan.name for plan in self._plans}
         extras = {name: column for name, column in batch.columns.items() if name not in names}
-        has_meta = self._plans[-1].kind == "meta"
+        has_meta = self._plans[-1].kind is META
         for name in extras:
             if not has_meta or name in self._fields:
                 raise unknown_field(name, self._fields, None)
@@ -70,7 +71,7 @@ class BatchCutter:
         sources: list[Source] = []
         for plan in self._plans:
             try:
-                if plan.kind == "meta" and extras:
+                if plan.kind is META and extras:
                     sources.append(MetaText(plan, extras))
                 else:
                     sources.append(open_column(plan, batch.columns.get(plan.name), batch.n_rows))

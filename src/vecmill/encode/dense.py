@@ -1,12 +1,14 @@
 """NumPy arrays -> the bytes of fixed width columns, checked. A view where the bytes are right already.
 
-Every function takes an array whose first axis is rows and returns (n, width) uint8, C-contiguous, either a view of the
-input or ``out[:n]`` (the caller's scratch, uint8, at least n rows). It raises Misfit with the first bad row.
+Each encoder takes an array whose first axis is rows, and returns (n, width) uint8, C-contiguous: a view of the input or
+``out[:n]`` (the caller's scratch, uint8, at least n rows). It raises Misfit with the first bad row. The row of the type
+says which encoder it is (``Kind.encoding``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from vecmill._native import bits, half
 from vecmill.encode.blocks import Bytes
 from vecmill.encode.misfit import Misfit
 from vecmill.encode.plan import ColumnPlan
+from vecmill.types.kind import BFLOAT16, FLOAT16, FloatFormat, Kind
 
 Array = NDArray[Any]
 # From 2**53 on a float may stand for its neighbour, so that an ID would change without a trace.
@@ -33,10 +36,9 @@ def encode_fixed(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
             closed = out[: len(array)].view(plan.element)
             np.copyto(closed, array)
             array = closed
-        return _VECTORS[plan.kind](plan, array, out)
-    if array.ndim != 1:
+    elif array.ndim != 1:
         raise Misfit(f"one value a row ({plan.expected})", f"an array of shape {array.shape}")
-    return _SCALARS[plan.kind](plan, array, out)
+    return _ENCODERS[plan.kind.encoding](plan, array, out)
 
 
 def native(array: Array) -> Array:
@@ -66,7 +68,7 @@ def _bad_float(plan: ColumnPlan, source: Array, index: int, dim: int) -> Misfit:
     where = f" at position {index % dim}" if plan.is_vector else ""
     text = repr(float(value))
     if np.isfinite(np.float64(value)):
-        text += f", beyond the range of {plan.kind.removesuffix('_vector')}"
+        text += f", beyond the range of {plan.kind.name.removesuffix('_vector')}"
     return Misfit(plan.expected if not plan.is_vector else f"{plan.expected}, all finite", text + where, index // dim)
 
 
@@ -74,8 +76,7 @@ def _real(plan: ColumnPlan, array: Array) -> Array:
     """Return floats or integers as native contiguous float32 or float64, whichever holds them without loss."""
     kind = array.dtype.kind
     if is_bfloat16(array.dtype):
-        bits16 = np.ascontiguousarray(array).view(np.uint16)
-        return (bits16.astype(np.uint32) << 16).view(np.float32)
+        return float32_of_bfloat16(array)
     if kind == "f" and array.dtype.itemsize <= 8:
         return native(array) if array.dtype.itemsize > 2 else native(array).astype(np.float32)
     if kind in "iu":
@@ -84,7 +85,7 @@ def _real(plan: ColumnPlan, array: Array) -> Array:
 
 
 def _float32(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """FLOAT and FLOAT_VECTOR: float32, finite."""
+    """Float32, scalars and vectors: finite."""
     dim = max(plan.dim, 1)
     if plan.is_vector and array.shape[1] != dim:
         raise _wrong_dim(plan, array)
@@ -108,32 +109,44 @@ def _double(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
     return _as_bytes(real.astype(np.float64, copy=False))
 
 
-_HALF: dict[str, tuple[Callable[..., int], Callable[..., int], Callable[..., int]]] = {
-    "float16_vector": (half.float16_finite, half.float32_to_float16_into, half.float64_to_float16_into),
-    "bfloat16_vector": (half.bfloat16_finite, half.float32_to_bfloat16_into, half.float64_to_bfloat16_into),
+@dataclass(frozen=True, slots=True)
+class HalfKernels:
+    """Kernels of a 16-bit float format: each returns the index of the first bad value, or -1.
+
+    ``finite`` takes its bits (uint16); ``from_float32`` and ``from_float64`` round to nearest even into such bits.
+    """
+
+    finite: Callable[[NDArray[np.uint16]], int]
+    from_float32: Callable[[Array, NDArray[np.uint16]], int]
+    from_float64: Callable[[Array, NDArray[np.uint16]], int]
+
+
+HALF_KERNELS: Mapping[FloatFormat | None, HalfKernels] = {
+    FLOAT16: HalfKernels(half.float16_finite, half.float32_to_float16_into, half.float64_to_float16_into),
+    BFLOAT16: HalfKernels(half.bfloat16_finite, half.float32_to_bfloat16_into, half.float64_to_bfloat16_into),
 }
 
 
 def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """FLOAT16_VECTOR and BFLOAT16_VECTOR: their own bits, their bytes (n, 2 * dim), or rounded to nearest even."""
-    finite, from_float32, from_float64 = _HALF[plan.kind]
-    dim = plan.dim
+    """Vectors of 16-bit floats: their own bits, their bytes (n, 2 * dim), or other numbers rounded to nearest even."""
+    kernels = HALF_KERNELS[plan.kind.floats]
+    dim, is_float16 = plan.dim, plan.kind.floats is FLOAT16
     raw = array.dtype == np.uint8 and array.shape[1] == 2 * dim
     if not raw and array.shape[1] != dim:
         raise _wrong_dim(plan, array)
-    own = array.dtype.type is np.float16 if plan.kind == "float16_vector" else is_bfloat16(array.dtype)
+    own = array.dtype.type is np.float16 if is_float16 else is_bfloat16(array.dtype)
     if raw or own:
-        result = _as_bytes(np.ascontiguousarray(array) if raw or plan.kind == "bfloat16_vector" else native(array))
+        result = _as_bytes(np.ascontiguousarray(array) if raw or not is_float16 else native(array))
         if result.ctypes.data % 2:  # the kernel reads uint16
             out[: len(result)] = result
             result = out[: len(result)]
-        bad = finite(result.view(np.uint16).reshape(-1))
+        bad = kernels.finite(result.view(np.uint16).reshape(-1))
         if bad >= 0:
             raise Misfit(f"{plan.expected}, all finite", f"NaN or Inf at position {bad % dim}", bad // dim)
         return result
     real = _real(plan, array)
     result = out[: len(real)]
-    kernel = from_float32 if real.dtype == np.float32 else from_float64
+    kernel = kernels.from_float32 if real.dtype == np.float32 else kernels.from_float64
     bad = kernel(real.reshape(-1), result.view(np.uint16).reshape(-1))
     if bad >= 0:
         raise _bad_float(plan, real, bad, dim)
@@ -141,7 +154,7 @@ def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
 
 
 def _integers(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """INT8..INT64 and INT8_VECTOR: in range; a float only where it is a whole number that float64 holds exactly."""
+    """Integers, scalars and vectors: in range; a float only where it is a whole number that float64 holds exactly."""
     if plan.is_vector and array.shape[1] != plan.dim:
         raise _wrong_dim(plan, array)
     target = plan.element
@@ -180,7 +193,7 @@ def _bool(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
 
 
 def _binary(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """BINARY_VECTOR: packed bytes (n, dim / 8) as they are, or 0/1 (n, dim), the first dim into the highest bit."""
+    """Vectors of bits: packed bytes (n, dim / 8) as they are, or 0/1 (n, dim), the first dim into the highest bit."""
     n, m = array.shape
     if array.dtype == np.uint8 and m == plan.width:
         return _as_bytes(np.ascontiguousarray(array))
@@ -198,19 +211,24 @@ def _binary(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
     return out[:n]
 
 
-_SCALARS: dict[str, Callable[[ColumnPlan, Array, Bytes], Bytes]] = {
+_ENCODERS: Mapping[str | None, Callable[[ColumnPlan, Array, Bytes], Bytes]] = {
     "bool": _bool,
-    "int8": _integers,
-    "int16": _integers,
-    "int32": _integers,
-    "int64": _integers,
-    "float": _float32,
-    "double": _double,
+    "integers": _integers,
+    "float32": _float32,
+    "float64": _double,
+    "half": _half,
+    "bits": _binary,
 }
-_VECTORS: dict[str, Callable[[ColumnPlan, Array, Bytes], Bytes]] = {
-    "float_vector": _float32,
-    "float16_vector": _half,
-    "bfloat16_vector": _half,
-    "int8_vector": _integers,
-    "binary_vector": _binary,
-}
+
+
+def numbers_of_bytes(kind: Kind, raw: Bytes) -> Array:
+    """Return the numbers (n, dim) of vectors that are stored as bytes (n, width): float16, float32, or 0 and 1."""
+    raw = np.ascontiguousarray(raw)
+    if kind.floats is FLOAT16:
+        return raw.view(np.float16)
+    return float32_of_bfloat16(raw) if kind.floats is BFLOAT16 else np.unpackbits(raw, axis=1)
+
+
+def float32_of_bfloat16(array: Array) -> Array:
+    """Return bfloat16 values as float32, exactly; from their bytes (n, 2 * dim) as (n, dim)."""
+    return (np.ascontiguousarray(array).view(np.uint16).astype(np.uint32) << 16).view(np.float32)

@@ -11,41 +11,12 @@ import numpy as np
 from vecmill.encode.meta import meta_encoder
 from vecmill.filetype import FormatRules
 from vecmill.schema.collection import CollectionSchema, FieldSchema
-from vecmill.types.datatypes import DataType
 from vecmill.types.geometry import encode_wkt
 from vecmill.types.json import encode_json, encode_json_once
+from vecmill.types.kind import MAX_VALUE_BYTES, DataType, Kind
 from vecmill.types.sparse import encode_sparse
+from vecmill.types.text import META
 from vecmill.types.timestamptz import encode_timestamptz
-
-# Milvus refuses larger JSON on insert and upsert; no import reader checks it (milvus-docs, use-json-fields).
-JSON_MAX_BYTES = 65_536
-
-KINDS: Mapping[DataType, str] = {
-    DataType.BOOL: "bool",
-    DataType.INT8: "int8",
-    DataType.INT16: "int16",
-    DataType.INT32: "int32",
-    DataType.INT64: "int64",
-    DataType.FLOAT: "float",
-    DataType.DOUBLE: "double",
-    DataType.VARCHAR: "text",
-    DataType.TEXT: "text",
-    DataType.GEOMETRY: "geometry",
-    DataType.TIMESTAMPTZ: "timestamptz",
-    DataType.JSON: "json",
-    DataType.ARRAY: "array",
-    DataType.STRUCT: "struct",
-    DataType.SPARSE_FLOAT_VECTOR: "sparse",
-    DataType.FLOAT_VECTOR: "float_vector",
-    DataType.FLOAT16_VECTOR: "float16_vector",
-    DataType.BFLOAT16_VECTOR: "bfloat16_vector",
-    DataType.INT8_VECTOR: "int8_vector",
-    DataType.BINARY_VECTOR: "binary_vector",
-}
-
-
-# A value without a limit of its own. Its room is address space only, until somebody brings such a value.
-MAX_VALUE_BYTES = 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +34,7 @@ class ColumnPlan:
     """
 
     field: FieldSchema
-    kind: str
+    kind: Kind
     width: int
     dim: int
     nullable: bool
@@ -96,37 +67,20 @@ class ColumnPlan:
     @property
     def element(self) -> np.dtype[Any]:
         """The NumPy type of one element in the column buffer (uint8 for binary and half vectors)."""
-        return np.dtype(self.field.spec.descr)
+        return np.dtype(self.kind.descr)
 
     @property
     def expected(self) -> str:
         """What a value must be, in the words of an error message."""
-        if self.kind in ("int8", "int16", "int32", "int64"):
-            limits = np.iinfo(self.kind)
-            return f"an integer from {limits.min} to {limits.max}"
-        words = {
-            "bool": "a bool",
-            "float": "a finite float32 value",
-            "double": "a finite float64 value",
-            "text": f"text of at most {self.max_bytes} UTF-8 bytes",
-            "geometry": "WKT text of a geometry",
-            "timestamptz": "a time as RFC 3339 text, naive text, or a datetime",
-            "sparse": "a sparse vector: index to value, indices from 0 to 4294967294, values finite and not negative",
-            "array": f"a list of {'1 to' if self.refuse_empty else 'at most'} {self.capacity} elements",
-            "struct": f"a list of {'1 to' if self.refuse_empty else 'at most'} {self.capacity} dicts",
-            "json": f"a JSON value or JSON text of at most {self.max_bytes} bytes",
-            "meta": f"dynamic values that make a JSON object of at most {self.max_bytes} bytes",
-            "float_vector": f"{self.dim} float32 values",
-            "float16_vector": f"{self.dim} float16 values",
-            "bfloat16_vector": f"{self.dim} bfloat16 values",
-            "int8_vector": f"{self.dim} integers from -128 to 127",
-            "binary_vector": f"{self.dim} values of 0 or 1, or {self.dim // 8} bytes",
-        }
-        if not self.items:
-            return words[self.kind]
-        if self.kind == "array":
-            return f"{words['array']}, each {self.items[0].expected}"
-        return f"{words['struct']} of {', '.join(item.name for item in self.items)}"
+        items = ", ".join(item.name for item in self.items)
+        return self.kind.expected_value(
+            dim=self.dim,
+            n_bytes=self.width,
+            max_bytes=self.max_bytes,
+            least="1 to" if self.refuse_empty else "at most",
+            capacity=self.capacity,
+            items=self.items[0].expected if self.kind.group == "array" else items,
+        )
 
     @property
     def expected_not_null(self) -> str:
@@ -136,13 +90,7 @@ class ColumnPlan:
         return f"{self.expected} (the field is not nullable)"
 
 
-_MAX_BYTES: Mapping[str, int] = {
-    "text": MAX_VALUE_BYTES,
-    "geometry": MAX_VALUE_BYTES,
-    "timestamptz": 64,
-    "sparse": MAX_VALUE_BYTES,
-    "json": JSON_MAX_BYTES,
-}
+# By group. Rows of types hold facts only, so that a schema needs no NumPy.
 _ENCODERS: Mapping[str, Callable[[Any], str]] = {
     "geometry": encode_wkt,
     "timestamptz": encode_timestamptz,
@@ -158,11 +106,11 @@ def plan_columns(schema: CollectionSchema, rules: FormatRules) -> tuple[ColumnPl
 
 
 def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> ColumnPlan:
-    kind = KINDS[field.spec.dtype]
-    max_bytes, encode, items = _MAX_BYTES.get(kind, -1), _ENCODERS.get(kind), _items(schema, field, rules)
-    if field.is_dynamic:
-        kind, encode = "meta", meta_encoder(schema, as_float=rules.meta_as_float)
-    elif kind == "json" and rules.decodes_json:
+    kind = META if field.is_dynamic else field.kind
+    max_bytes, encode, items = kind.max_bytes, _ENCODERS.get(kind.group), _items(schema, field, rules)
+    if kind is META:
+        encode = meta_encoder(schema, as_float=rules.meta_as_float)
+    elif kind.group == "json" and rules.decodes_json:
         encode = encode_json_once
     elif field.dtype is DataType.VARCHAR:
         max_bytes = field.max_length or 0
@@ -177,10 +125,10 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
         nullable=field.nullable and rules.carries_null,
         max_bytes=max_bytes,
         refuse_nul=not rules.carries_nul,
-        refuse_crlf=not rules.carries_crlf and kind in ("text", "geometry", "timestamptz"),
+        refuse_crlf=not rules.carries_crlf and kind.is_plain_text,
         null_text=_null_text(field, rules),
         # A row without dynamic values has the empty object, never a null.
-        default={} if kind == "meta" else field.default_value,
+        default={} if kind is META else field.default_value,
         encode=encode,
         format_name=rules.name,
         capacity=field.max_capacity or 0,

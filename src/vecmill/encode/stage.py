@@ -19,6 +19,7 @@ from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Sp
 from vecmill.encode.columns import BLOCK_BYTES
 from vecmill.encode.plan import ColumnPlan
 from vecmill.encode.values import column_buffer
+from vecmill.types.text import META
 
 _ALIGN = 64
 # A stage of more rows than this gains nothing.
@@ -71,7 +72,7 @@ class Stage:
         cuts = np.concatenate([[0], np.cumsum(sizes)])
         parts = [memory[start:stop] for start, stop in pairwise(cuts)]
         self._slots = [_slot(plan, self.capacity, parts[3 * i : 3 * i + 3]) for i, plan in enumerate(plans)]
-        self.scatter = RowScatter([_buffer(slot, self.capacity) for slot in self._slots], plans[-1].kind == "meta")
+        self.scatter = RowScatter([_buffer(slot, self.capacity) for slot in self._slots], plans[-1].kind is META)
 
     @property
     def n_rows(self) -> int:

@@ -72,12 +72,11 @@ def normalise(plan: ColumnPlan, value: Any) -> Any:
 
 def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
     if isinstance(value, bytes | bytearray):
-        if plan.kind == "float_vector":
+        if plan.kind.itemsize > 1:
             raise Misfit(plan.expected, describe(value))
         if len(value) != plan.width:
             raise Misfit(f"{plan.width} bytes", f"{len(value)} bytes")
-        dtype = np.int8 if plan.kind == "int8_vector" else np.uint8
-        row = np.frombuffer(value, dtype=dtype)
+        row = np.frombuffer(value, dtype=plan.element)
     else:
         array = as_ndarray(value)
         row = _array_of_list(plan, value) if array is None else array
@@ -90,7 +89,7 @@ def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
         raise Misfit(plan.expected, f"{len(row)} values")
     encoded = encode_fixed(plan, row[None, :], _slot(plan))
     raw = encoded[0].tobytes()  # copied: the kernel takes aligned arrays only
-    return np.frombuffer(raw, np.float32) if plan.kind == "float_vector" else raw
+    return np.frombuffer(raw, plan.element) if plan.kind.itemsize > 1 else raw
 
 
 def _slot(plan: ColumnPlan) -> Bytes:
@@ -102,12 +101,12 @@ def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
         raise Misfit(plan.expected, describe(value))
     if len(value) != plan.dim:
         raise Misfit(plan.expected, f"{len(value)} values")
-    binary = plan.kind == "binary_vector"
+    is_bits = plan.kind.is_bits
     for position, item in enumerate(value):
         is_bool = isinstance(item, bool | np.bool_)
-        if not (binary if is_bool else _is_real(item)):
+        if not (is_bits if is_bool else _is_real(item)):
             raise Misfit(plan.expected, f"{describe(item)} at position {position}")
-    if binary:
+    if is_bits:
         return np.array([item if item in (0, 1) else 2 for item in value], dtype=np.uint8)
     try:
         array = np.asarray(value)
@@ -126,7 +125,7 @@ def _elements(plan: ColumnPlan, value: Any) -> list[Any]:
     """Return the elements of an array as a list of what the kernel takes: plain values, or dicts of them."""
     array = as_ndarray(value)
     if array is not None:
-        if array.ndim != 1 and plan.kind == "array":
+        if array.ndim != 1 and plan.kind.group == "array":
             raise Misfit(f"{plan.expected}, in one dimension", describe(array))
         value = list(array)
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
@@ -134,7 +133,7 @@ def _elements(plan: ColumnPlan, value: Any) -> list[Any]:
     if len(value) > plan.capacity or (plan.refuse_empty and not value):
         why = " (the server reads an empty list of a nullable field as null)" if not value else ""
         raise Misfit(plan.expected, f"{len(value)} elements{why}")
-    if plan.kind == "array":
+    if plan.kind.group == "array":
         plain = [_element(plan.items[0], one, f"at position {i}") for i, one in enumerate(value)]
     else:
         plain = [_struct(plan, one, i) for i, one in enumerate(value)]
@@ -193,7 +192,7 @@ def _text(plan: ColumnPlan, value: Any) -> str:
 
 
 def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
-    if plan.kind == "bool" and isinstance(value, bool):  # the kernel takes it, but not beside what is wrong
+    if plan.kind.group == "bool" and isinstance(value, bool):  # the kernel takes it, but not beside what is wrong
         return value
     found = np.asarray(value) if isinstance(value, np.generic) else as_ndarray(value)
     if found is None:
@@ -215,7 +214,7 @@ def _array_of_number(plan: ColumnPlan, value: Any) -> NDArray[Any]:
         raise Misfit(plan.expected, describe(value))
     number = value if isinstance(value, float) else operator.index(value)
     try:
-        is_float = isinstance(number, float) or plan.kind in ("float", "double")
+        is_float = isinstance(number, float) or plan.kind.group == "float"
         return np.asarray(number, dtype=np.float64 if is_float else np.int64)
     except OverflowError:
         raise Misfit(plan.expected, describe(value)) from None
@@ -231,7 +230,7 @@ def column_buffer(
 ) -> kernel.ColumnBuffer:
     """Return the buffer of a column over memory of the caller's; see ColumnBuffer for what that must be."""
     return kernel.ColumnBuffer(
-        name=plan.name, kind=plan.kind, capacity=capacity, values=values, width=plan.width,
+        name=plan.name, kind=plan.kind.name, capacity=capacity, values=values, width=plan.width,
         dim=plan.dim or plan.capacity, offsets=offsets, validity=validity, max_bytes=plan.max_bytes,
         refuse_nul=plan.refuse_nul, refuse_crlf=plan.refuse_crlf, null_text=plan.null_text, room=room,
         refuse_empty=plan.refuse_empty, default=plan.default,

@@ -33,15 +33,6 @@ _CHUNK_BYTES = _PAGE_BYTES * 7 // 8
 # Chunks that the second thread may be ahead.
 _AHEAD = 3
 
-# Kinds whose cells are plain text.
-_TEXTS = ("text", "geometry", "timestamptz")
-# Bytes of a number and the comma behind it: the most there can be, and what embeddings take.
-_MOST = {
-    "bool": 6, "int8": 5, "int16": 7, "int32": 12, "int64": 21, "float": 16, "double": 25, "float_vector": 16,
-    "float16_vector": 16, "bfloat16_vector": 16, "int8_vector": 5, "binary_vector": 4,
-}  # fmt: skip
-_USUAL = {**_MOST, "float": 12, "float_vector": 12, "float16_vector": 8, "bfloat16_vector": 12, "double": 20}
-
 
 # As RowText takes them. A column: kind, dim, lead, items. Its values: (n, width), or bytes with offsets; validity.
 _Cell = tuple[str, int, bytes, tuple[Any, ...]]
@@ -84,7 +75,7 @@ class TextFormat:
         """Return the bytes of a row of embeddings whose texts are short."""
         layout = self.layout_of(plans)
         frame = len(layout.row_head) + sum(map(len, layout.leads)) + len(layout.row_tail)
-        return frame + sum(2 + TEXT_GUESS if plan.is_variable else _fixed_nbytes(plan, _USUAL) for plan in plans)
+        return frame + sum(2 + TEXT_GUESS if plan.is_variable else _usual_nbytes(plan) for plan in plans)
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> TextSegment:
         """Start a file."""
@@ -102,7 +93,7 @@ class TextSegment(SingleFileSegment):
         self._helper = helper
         self._renderer = _Renderer(plans, layout)
         self._most = len(layout.row_head) + sum(map(len, layout.leads)) + len(layout.row_tail)
-        self._most += sum(max(_fixed_nbytes(plan, _MOST), len(layout.null)) for plan in plans)
+        self._most += sum(max(_most_nbytes(plan), len(layout.null)) for plan in plans)
         super().__init__(folder, layout.suffix, layout.head)
 
     @property
@@ -300,8 +291,12 @@ def _view(block: FixedBlock | VariableBlock, start: int, stop: int) -> _View:
 
 
 def _cell(plan: ColumnPlan, lead: bytes, layout: Layout) -> _Cell:
-    kind = "text" if plan.kind in _TEXTS else plan.kind
-    leads = [b""] if kind == "array" else member_leads([item.name for item in plan.items], layout.separator is not None)
+    kind = "text" if plan.kind.is_plain_text else plan.kind.name
+    leads = (
+        [b""]
+        if plan.kind.group == "array"
+        else member_leads([item.name for item in plan.items], layout.separator is not None)
+    )
     items = tuple(_cell(item, one, layout) for item, one in zip(plan.items, leads, strict=True))
     return kind, plan.dim, lead, items
 
@@ -312,19 +307,25 @@ def member_leads(names: Sequence[str], is_csv: bool) -> list[bytes]:
     return [(lead.replace('"', '""') if is_csv else lead).encode() for lead in leads]
 
 
-def _fixed_nbytes(plan: ColumnPlan, number: Mapping[str, int]) -> int:
-    """Return the bytes of a fixed width value with two quotes, 0 for one of variable width."""
-    if plan.is_variable:
-        return 0
-    n = plan.dim // 8 if plan.kind == "binary_vector" else max(1, plan.dim)
-    return number[plan.kind] * n + 4
+def _most_nbytes(plan: ColumnPlan) -> int:
+    """Return the most bytes of a fixed width value with two quotes, 0 for variable width."""
+    return 0 if plan.is_variable else _nbytes(plan, plan.kind.text_most)
+
+
+def _usual_nbytes(plan: ColumnPlan) -> int:
+    """Return the bytes that a fixed width value takes in embeddings, with two quotes."""
+    return _nbytes(plan, plan.kind.text_usual or plan.kind.text_most)
+
+
+def _nbytes(plan: ColumnPlan, number: int) -> int:
+    return number * (plan.kind.n_numbers(plan.dim) if plan.is_vector else 1) + 4
 
 
 def _most_variable(plan: ColumnPlan, block: VariableBlock) -> int:
     """Return the most bytes that the values of a block can take."""
     n, n_bytes = block.n_rows, block.n_bytes
-    if plan.kind == "array" and plan.items[0].width:
-        return 4 * n + n_bytes // plan.items[0].width * _MOST[plan.items[0].kind]
+    if plan.kind.group == "array" and plan.items[0].width:
+        return 4 * n + n_bytes // plan.items[0].width * plan.items[0].kind.text_most
     if plan.items:
         return (8 + sum(len(item.name) + 8 for item in plan.items)) * n_bytes + 4 * n
     data = block.data[block.offsets[0] : block.offsets[-1]]

@@ -9,16 +9,9 @@ from typing import Any
 from vecmill.importer.request import Request
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
-from vecmill.types.datatypes import TYPES, DataType
+from vecmill.types.table import TYPES
 
 COLLECTIONS = "/v2/vectordb/collections/"
-
-# AUTOINDEX takes what the server thinks best; versions before 2.4 know it for float vectors alone.
-_INDEXES = {
-    DataType.BINARY_VECTOR: ("BIN_FLAT", "HAMMING"),
-    DataType.SPARSE_FLOAT_VECTOR: ("SPARSE_INVERTED_INDEX", "IP"),
-}
-_OTHER_INDEX = ("AUTOINDEX", "COSINE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +27,8 @@ def indexes_of(schema: CollectionSchema, *, index_type: str = "", metric: str = 
     """Return an index for every vector field; ``index_type`` and ``metric`` replace what fits the type by default."""
     found = []
     for field in schema.fields:
-        if field.spec.is_vector:
-            known_type, known_metric = _INDEXES.get(field.dtype, _OTHER_INDEX)
+        if field.kind.is_vector:
+            known_type, known_metric = field.kind.index
             found.append(Index(field.name, index_type or known_type, metric or known_metric))
     return found
 

@@ -18,27 +18,8 @@ from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import DYNAMIC_FIELD, FieldSchema
 from vecmill.schema.reading import as_schema
 from vecmill.sources import open_source
-from vecmill.types.datatypes import DataType
 
 BATCH_ROWS = 1_000
-
-# What Milvus Lite 3.2 says itself when it is given another one.
-_TYPES = {
-    DataType.BOOL,
-    DataType.INT8,
-    DataType.INT16,
-    DataType.INT32,
-    DataType.INT64,
-    DataType.FLOAT,
-    DataType.DOUBLE,
-    DataType.VARCHAR,
-    DataType.JSON,
-    DataType.ARRAY,
-    DataType.GEOMETRY,
-    DataType.TIMESTAMPTZ,
-    DataType.FLOAT_VECTOR,
-    DataType.SPARSE_FLOAT_VECTOR,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +93,7 @@ def insert(
 def check_types(schema: CollectionSchema) -> None:
     """Raise SchemaError for the first field whose type Milvus Lite does not have."""
     for field in schema.fields:
-        if field.dtype not in _TYPES or field.is_struct:
+        if not field.kind.in_lite:
             raise SchemaError(f"Milvus Lite has no {field.dtype.name}", field=field.name)
 
 
@@ -129,14 +110,14 @@ def batches(output: Output, schema: CollectionSchema) -> Iterator[list[dict[str,
 
 def _values(field: FieldSchema, column: Any) -> Sequence[Any]:
     """Return a column of a file as the values that pymilvus' insert takes."""
-    if field.dtype == DataType.FLOAT_VECTOR:
+    if field.kind.group == "dense":
         if not isinstance(column, np.ndarray):
             column = np.asarray(column.flatten(), "f4").reshape(len(column), -1)
         return list(column.astype("f4", copy=False))
     values: list[Any] = column.tolist() if isinstance(column, np.ndarray) else column.to_pylist()
-    if field.dtype == DataType.JSON:
+    if field.kind.group == "json":
         return [None if text is None else json.loads(text) for text in values]
-    if field.dtype == DataType.SPARSE_FLOAT_VECTOR:
+    if field.kind.group == "sparse":
         return [None if value is None else _sparse(value) for value in values]
     return values
 

@@ -1,6 +1,6 @@
-"""What each format can carry, type by type, and which server reads it: the one table.
+"""What each format can carry, and which server reads it: the rows of types, and what a schema asks beside them.
 
-docs/formats.md is printed from it (``python -m vecmill.schema.carriage``). A release line of the server means its
+docs/formats.md is printed from here (``python -m vecmill.schema.carriage``). A release line of the server means its
 latest patch release. Sources: milvus source internal/util/importutilv2, the release notes of 2.2 to 3.0, and trials
 with 2.3.5.
 """
@@ -8,16 +8,14 @@ with 2.3.5.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from vecmill.errors import SchemaError
 from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema
-from vecmill.types.datatypes import DataType
+from vecmill.types.kind import NO_STRUCT_IN_NPY, Carriage, Carried, DataType, Version, not_carried
+from vecmill.types.table import TYPES
 
 F = BulkFileType
-D = DataType
-Version = tuple[int, int, int]
 
 TARGETS: Mapping[str, tuple[int, int]] = {
     "2.3": (2, 3),
@@ -30,123 +28,64 @@ TARGETS: Mapping[str, tuple[int, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Carriage:
-    """How a format carries something, and since which release of the server; ``since`` is None where it never does.
-
-    ``how`` then says why not, and what to do about it.
-    """
-
-    how: str
-    since: Version | None = (2, 2, 0)
-
-    @property
-    def is_carried(self) -> bool:
-        """Whether any server reads it."""
-        return self.since is not None
-
-
-def _no(why: str) -> Carriage:
-    return Carriage(why, None)
-
-
-def _row(
-    parquet: Carriage | str,
-    npy: Carriage | str,
-    json: Carriage | str,
-    csv: Carriage | str | None = None,
-    since: Version = (2, 2, 0),
-) -> Mapping[BulkFileType, Carriage]:
-    """Make a row of a table: ``json`` stands for CSV unless that is given. Dialects carry what their format does."""
-    cells = {F.PARQUET: parquet, F.NUMPY: npy, F.JSON: json, F.CSV: json if csv is None else csv}
+def _row(carried: Carried) -> Mapping[BulkFileType, Carriage]:
+    """Return the cells of a row by format. Dialects carry what their format does, from their own first release on."""
+    cells = {
+        F.PARQUET: carried.parquet,
+        F.NUMPY: carried.npy,
+        F.JSON: carried.json,
+        F.CSV: carried.json if carried.csv is None else carried.csv,
+    }
     row = {}
     for form, known in FORMATS.items():
         cell = cells[known.dialect_of or form]
-        one = Carriage(cell, since) if isinstance(cell, str) else cell
+        one = Carriage(cell, carried.since) if isinstance(cell, str) else cell
         row[form] = one if one.since is None else Carriage(one.how, max(one.since, known.since))
     return row
 
 
-_USE_PARQUET = "use PARQUET or JSON"
-_NO_STRUCT = _no(f"NPY cannot carry struct arrays; {_USE_PARQUET}")
 _NO_NULLS = "as the type, and every row must have a value: NPY cannot carry a null"
 
 TYPE_TABLE: Mapping[str, Mapping[BulkFileType, Carriage]] = {
-    "BOOL": _row("boolean", "|b1", "true, false"),
-    "INT8": _row("int8", "|i1", "number"),
-    "INT16": _row("int16", "<i2", "number"),
-    "INT32": _row("int32", "<i4", "number"),
-    "INT64": _row("int64", "<i8", "number"),
-    "FLOAT": _row("float", "<f4", "number, shortest digits of the float32"),
-    "DOUBLE": _row("double", "<f8", "number, shortest digits"),
-    "VARCHAR": _row("string", "<U, as wide as the longest value", "string"),
-    "TEXT": _row(
-        Carriage("string", (3, 0, 0)),
-        _no("the server does not read TEXT from NPY; use PARQUET"),
-        Carriage("string", (3, 0, 0)),
-        _no("no server is known to read TEXT from CSV; use PARQUET"),
-    ),
-    "JSON": _row("string, JSON text", "<U, JSON text", "object, or a string with JSON text", "JSON text"),
-    "GEOMETRY": _row("string, WKT", Carriage("<U, WKT", (3, 0, 0)), "string, WKT", "WKT", (2, 6, 6)),
-    "TIMESTAMPTZ": _row(
-        "string", _no(f"the server does not read TIMESTAMPTZ from NPY; {_USE_PARQUET}"), "string", "text", (2, 6, 6)
-    ),
-    "ARRAY": _row("list<element>", _no(f"NPY cannot carry an ARRAY; {_USE_PARQUET}"), "list", "JSON list"),
-    "STRUCT": _row(
-        "list<struct>",
-        _NO_STRUCT,
-        "list of objects",
-        "JSON list of objects",
-        (2, 6, 4),
-    ),
-    "FLOAT_VECTOR": _row("list<float>", "<f4 (n, dim)", "list of numbers"),
-    "BINARY_VECTOR": _row("binary, dim / 8 bytes", "|u1 (n, dim / 8)", "list of dim / 8 bytes"),
-    "FLOAT16_VECTOR": _row(
-        "binary, 2 * dim bytes", Carriage("|u1 (n, 2 * dim)", (2, 4, 5)), "list of numbers", since=(2, 4, 1)
-    ),
-    "BFLOAT16_VECTOR": _row(
-        "binary, 2 * dim bytes", Carriage("|u1 (n, 2 * dim)", (2, 4, 5)), "list of numbers", since=(2, 4, 1)
-    ),
-    "INT8_VECTOR": _row("list<int8>", "|i1 (n, dim)", "list of numbers", since=(2, 6, 0)),
-    "SPARSE_FLOAT_VECTOR": _row(
-        "string, JSON object",
-        _no(f"NPY cannot carry a sparse vector; {_USE_PARQUET}"),
-        "object",
-        "JSON object",
-        (2, 4, 3),
-    ),
+    dtype.name: _row(kind.carried) for dtype, kind in TYPES.items() if kind.carried is not None
 }
 """A row for every type that a field can have."""
 
-FEATURE_TABLE: Mapping[str, Mapping[BulkFileType, Carriage]] = {
-    "nullable scalar": _row("null", Carriage(_NO_NULLS, (2, 6, 0)), "null", "a cell that equals nullkey", (2, 5, 0)),
-    "nullable ARRAY": _row(
+
+def _vectors_in_structs() -> dict[str, Carried]:
+    """Return the rows of vectors inside of struct arrays: those that were read first, then the widest."""
+    found = [(kind.in_struct, kind) for kind in TYPES.values() if kind.in_struct is not None]
+    found.sort(key=lambda one: (_row(one[0])[F.PARQUET].since or (), -one[1].bits_per_dim))
+    return {kind.in_struct_row: carried for carried, kind in found}
+
+
+_FEATURES = {
+    "nullable scalar": Carried("null", Carriage(_NO_NULLS, (2, 6, 0)), "null", "a cell that equals nullkey", (2, 5, 0)),
+    "nullable ARRAY": Carried(
         "null; an empty list is refused, for the server reads it as null",
-        _no("NPY cannot carry an ARRAY"),
+        not_carried("NPY cannot carry an ARRAY"),
         "null",
         "a cell that equals nullkey",
         (2, 5, 0),
     ),
-    "nullable vector": _row("null", _NO_NULLS, "null", "a cell that equals nullkey", (2, 6, 18)),
-    "nullable STRUCT": _row("null", _NO_STRUCT, "null", "a cell that equals nullkey", (3, 0, 0)),
-    "dynamic field": _row("$meta, string", "$meta.npy", "$meta, object", "$meta, JSON object"),
-    "output of a function": _row("left out", "left out", "left out", since=(2, 5, 0)),
-    "several vector fields": _row("yes", "yes", "yes", since=(2, 4, 0)),
-    "auto-id key with supplied values": _row(
+    "nullable vector": Carried("null", _NO_NULLS, "null", "a cell that equals nullkey", (2, 6, 18)),
+    "nullable STRUCT": Carried("null", NO_STRUCT_IN_NPY, "null", "a cell that equals nullkey", (3, 0, 0)),
+    "dynamic field": Carried("$meta, string", "$meta.npy", "$meta, object", "$meta, JSON object"),
+    "output of a function": Carried("left out", "left out", "left out", since=(2, 5, 0)),
+    "several vector fields": Carried("yes", "yes", "yes", since=(2, 4, 0)),
+    "auto-id key with supplied values": Carried(
         "as the type",
-        _no("the server refuses a file for an auto-id key in NPY; use PARQUET or JSON"),
+        not_carried("the server refuses a file for an auto-id key in NPY; use PARQUET or JSON"),
         "as the type",
         "as the type, but not beside a dynamic field: the server would put the key there",
         (2, 6, 0),
     ),
-    "FLOAT_VECTOR in STRUCT": _row("list<float>", _NO_STRUCT, "list of numbers", since=(2, 6, 4)),
-    "INT8_VECTOR in STRUCT": _row(Carriage("list<int8>", (2, 6, 4)), _NO_STRUCT, "list of numbers", since=(3, 0, 0)),
-    "BINARY_VECTOR in STRUCT": _row(Carriage("list<uint8>", (2, 6, 4)), _NO_STRUCT, "list of bytes", since=(3, 0, 0)),
-    "half vector in STRUCT": _row("list<uint8>", _NO_STRUCT, "list of numbers", since=(3, 0, 0)),
+}
+
+FEATURE_TABLE: Mapping[str, Mapping[BulkFileType, Carriage]] = {
+    name: _row(carried) for name, carried in (_FEATURES | _vectors_in_structs()).items()
 }
 """What a schema can ask for beside plain types."""
-
-_STRUCT_VECTORS = {D.FLOAT16_VECTOR: "half vector in STRUCT", D.BFLOAT16_VECTOR: "half vector in STRUCT"}
 
 
 def _asked(schema: CollectionSchema) -> Iterator[tuple[str | None, str]]:
@@ -159,10 +98,9 @@ def _asked(schema: CollectionSchema) -> Iterator[tuple[str | None, str]]:
         if field.is_primary and field.auto_id:
             yield field.name, "auto-id key with supplied values"
         for sub in field.struct_fields:
-            if sub.spec.group == "dense":
-                row = _STRUCT_VECTORS.get(sub.dtype, f"{sub.dtype.name} in STRUCT")
-                yield f"{field.name}[{sub.name}]", row
-    if sum(field.spec.is_vector for field in fields) > 1:
+            if sub.kind.in_struct is not None:
+                yield f"{field.name}[{sub.name}]", sub.kind.in_struct_row
+    if sum(field.kind.is_vector for field in fields) > 1:
         yield None, "several vector fields"
     if schema.enable_dynamic_field:
         yield None, "dynamic field"
@@ -174,9 +112,9 @@ def _asked(schema: CollectionSchema) -> Iterator[tuple[str | None, str]]:
 def _nullable_kind(field: FieldSchema) -> str:
     if field.is_struct:
         return "STRUCT"
-    if field.spec.is_vector:
+    if field.kind.is_vector:
         return "vector"
-    return "ARRAY" if field.dtype is D.ARRAY else "scalar"
+    return "ARRAY" if field.dtype is DataType.ARRAY else "scalar"
 
 
 def check_target(schema: CollectionSchema, form: BulkFileType, target: str | None) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from vecmill.errors import SchemaError
 from vecmill.schema.fields import DYNAMIC_FIELD, MAX_LENGTH_BYTES, FieldSchema, as_field, as_integer
-from vecmill.types.datatypes import DataType, fold_name
+from vecmill.types.kind import DataType
+from vecmill.types.table import fold_name
 
 __all__ = ["DYNAMIC_FIELD", "MAX_LENGTH_BYTES", "CollectionSchema", "FieldSchema", "Function", "create_schema"]
 
@@ -261,7 +262,7 @@ class CollectionSchema:
         leaves = [leaf for one in self.fields for leaf in (one.struct_fields or (one,))]
         if len(leaves) > MAX_FIELDS:
             raise SchemaError(f"a schema has at most {MAX_FIELDS} fields, this one has {len(leaves)}")
-        vectors = [leaf for leaf in leaves if leaf.spec.is_vector]
+        vectors = [leaf for leaf in leaves if leaf.kind.is_vector]
         if not vectors:
             raise SchemaError("the schema has no vector field, the server asks for at least one")
         if len(vectors) > MAX_VECTOR_FIELDS:

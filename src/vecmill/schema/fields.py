@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from vecmill.errors import SchemaError
-from vecmill.types.datatypes import ELEMENT_TYPES, TYPES, DataType, TypeSpec, parse_datatype, plain_value, value_problem
+from vecmill.types.defaults import default_problem
+from vecmill.types.kind import DataType, Kind
+from vecmill.types.table import TYPES, parse_datatype, plain_value
 
 DYNAMIC_FIELD = "$meta"
 MAX_NAME_CHARS = 255
@@ -30,9 +32,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Columns that the server adds to every collection.
 _SYSTEM_NAMES = frozenset({"RowID", "Timestamp"})
 _KEY_TYPES = frozenset({DataType.INT64, DataType.VARCHAR})
-_CLUSTERING_TYPES = frozenset(
-    t for t, s in TYPES.items() if s.group in ("int", "float") or t in (DataType.VARCHAR, DataType.FLOAT_VECTOR)
-)
 _INT_PARAMS = ("dim", "max_length", "max_capacity")
 _NOT_PARAMS = ("name", "dtype", "description", "default_value", "element_type", "struct_schema")
 _JSON_PARAMS = ("analyzer_params", "multi_analyzer_params")
@@ -129,7 +128,7 @@ class FieldSchema:
         return kind, element
 
     @property
-    def spec(self) -> TypeSpec:
+    def kind(self) -> Kind:
         """Return the row of the type table; for a struct array (ARRAY of STRUCT) the row of STRUCT."""
         return TYPES[DataType.STRUCT if self.is_struct else self.dtype]
 
@@ -156,9 +155,9 @@ class FieldSchema:
     @property
     def row_nbytes(self) -> int | None:
         """Return the bytes of one value in a column buffer, or None for variable width (or a vector without dim)."""
-        if self.spec.group == "dense":
-            return self.spec.vector_nbytes(self.dim) if self.dim is not None else None
-        return self.spec.itemsize or None
+        if self.kind.group == "dense":
+            return self.kind.vector_nbytes(self.dim) if self.dim is not None else None
+        return self.kind.itemsize or None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the field as pymilvus' ``to_dict`` shapes it; the default is a plain value, fit for JSON."""
@@ -236,7 +235,7 @@ class FieldSchema:
         self._verify_name()
         if self.dtype is DataType.STRING:
             self._refuse("STRING is not supported by any server, use VARCHAR")
-        if self.spec.is_vector:
+        if self.kind.is_vector:
             self._verify_dim()
         elif self.dtype is DataType.ARRAY:
             self._verify_array()
@@ -264,17 +263,17 @@ class FieldSchema:
             )
 
     def _verify_dim(self) -> None:
-        if self.spec.group == "sparse":
+        if self.kind.group == "sparse":
             if self.dim is not None:
                 self._refuse("a sparse vector has no dim")
             return
-        binary = self.dtype is DataType.BINARY_VECTOR
-        low, top = (8, MAX_BINARY_DIM) if binary else (MIN_DIM, MAX_DIM)
+        is_bits = self.kind.is_bits
+        low, top = (8, MAX_BINARY_DIM) if is_bits else (MIN_DIM, MAX_DIM)
         if self.dim is None:
             self._refuse(f"{self.dtype.name} needs a dim")
         if not low <= self.dim <= top:
             self._refuse(f"dim must be from {low} to {top}, got {self.dim}")
-        if binary and self.dim % 8:
+        if is_bits and self.dim % 8:
             self._refuse(f"dim of a binary vector must be a multiple of 8, got {self.dim}")
 
     def _verify_max_length(self) -> None:
@@ -292,7 +291,7 @@ class FieldSchema:
             self._verify_struct()
         elif self.element_type is None:
             self._refuse("ARRAY needs an element_type")
-        elif self.element_type not in ELEMENT_TYPES:
+        elif not TYPES[self.element_type].in_array:
             self._refuse(f"element_type must be a number, BOOL or VARCHAR, got {self.element_type.name}")
         elif self.element_type is DataType.VARCHAR:
             self._verify_max_length()
@@ -309,7 +308,7 @@ class FieldSchema:
             banned = [flag for flag in (*_USER_FLAGS, "is_dynamic") if getattr(sub, flag)]
             if banned or sub.default_value is not None:
                 raise SchemaError(f"a sub-field cannot have {(banned or ['default_value'])[0]}", field=where)
-            if sub.dtype not in ELEMENT_TYPES and sub.spec.group != "dense":
+            if not sub.kind.in_array and sub.kind.in_struct is None:
                 raise SchemaError(f"a sub-field cannot be of type {sub.dtype.name}", field=where)
             try:
                 sub.verify()
@@ -333,13 +332,13 @@ class FieldSchema:
                 self._refuse(f"a partition key must be INT64 or VARCHAR, got {self.dtype.name}")
             if self.nullable:
                 self._refuse("a partition key cannot be nullable")
-        if self.is_clustering_key and self.dtype not in _CLUSTERING_TYPES:
+        if self.is_clustering_key and not self.kind.can_cluster:
             self._refuse(f"a clustering key must be a number, VARCHAR or FLOAT_VECTOR, got {self.dtype.name}")
 
     def _verify_default(self) -> None:
-        if self.spec.group in ("dense", "sparse", "json", "array", "struct") or self.dtype is DataType.TEXT:
+        if not self.kind.can_default:
             self._refuse(f"{self.dtype.name} cannot have a default value")
-        problem = value_problem(self.dtype, self.default_value, max_length=self.max_length)
+        problem = default_problem(self.kind, self.default_value, max_length=self.max_length)
         if problem is not None:
             self._refuse(f"default value: {problem}")
 

@@ -15,7 +15,8 @@ from typing import Any
 from vecmill.errors import SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FLAGS, FieldSchema, as_flag
-from vecmill.types.datatypes import DataType, fold_name, parse_datatype
+from vecmill.types.kind import DataType
+from vecmill.types.table import fold_name, parse_datatype
 
 
 def as_schema(obj: object) -> CollectionSchema:

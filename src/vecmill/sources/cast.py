@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.types.datatypes import TYPES, DataType
+from vecmill.types.kind import DataType
+from vecmill.types.table import TYPES
 
 Cast = Callable[[Any], Any]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecmill._native.sparse import ENTRY_BYTES, SLACK_BYTES, dict_text, rows_text_into
-from vecmill.types.datatypes import FLOAT32_MAX
+from vecmill.types.kind import FLOAT32_MAX
 
 MAX_INDEX = 2**32 - 2
 

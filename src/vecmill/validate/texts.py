@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from vecmill._native import row_check as finerows
 from vecmill._native import scan_check as scan
 from vecmill._native import text as text_kernel
-from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.encode.plan import ColumnPlan
 from vecmill.types.geometry import encode_wkt
+from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.types.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings
 from vecmill.validate.text.json_values import KeysTwice, keys_of
 from vecmill.validate.text.sparse import sparse_problem
 
 Array = NDArray[Any]
-_VALUE_KINDS = ("geometry", "timestamptz", "sparse")
+_READ = ("geometry", "timestamptz", "sparse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class TextChecks:
     @property
     def reads_text(self) -> bool:
         """Whether more is looked at than how long a text is."""
-        return self.plan.kind != "text"
+        return self.plan.kind.group != "text"
 
     def add(self, rule: str, rows: Array, got: Callable[[int], str], expected: str) -> None:
         """Add findings, one a row."""
@@ -55,7 +56,7 @@ class TextChecks:
 
     def lengths(self, n_bytes: Array, rows: Array) -> None:
         """Check the bytes of values; ``rows`` are the numbers of their rows."""
-        kind = self.plan.kind
+        kind = self.plan.kind.group
         limit = {"text": self.plan.max_bytes, "json": JSON_MAX_BYTES, "meta": JSON_MAX_BYTES}.get(kind)
         if limit is None or n_bytes.max(initial=0) <= limit:
             return
@@ -66,7 +67,7 @@ class TextChecks:
 
 def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) -> None:
     """Check values: ``data`` from ``offsets[i]`` to ``offsets[i + 1]`` (int32) is that of ``rows[i]``."""
-    kind = checks.plan.kind
+    kind = checks.plan.kind.group
     checks.lengths(np.diff(offsets), rows)
 
     def add(rule: str, wrong: Array, expected: str) -> None:
@@ -84,12 +85,12 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
             add(rule, found, "JSON text" if rule == "value-json" else "a JSON object")
         if kind == "meta":
             add("value-meta-field", _with_keys(offsets, data, checks.taken), "no key that is a field of the schema")
-    elif kind in _VALUE_KINDS:
+    elif kind in _READ:
         skipped = set(wrong.tolist())
         for i in _not_surely_sparse(offsets, data) if kind == "sparse" else range(len(offsets) - 1):
             if i in skipped:
                 continue
-            problem = value_problem(kind, data[offsets[i] : offsets[i + 1]].tobytes().decode())
+            problem = form_problem(kind, data[offsets[i] : offsets[i + 1]].tobytes().decode())
             if problem is not None:
                 checks.add(problem[0], rows[i : i + 1], lambda _i, got=problem[2]: got, problem[1])  # type: ignore[misc]
 
@@ -132,7 +133,7 @@ def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
     return np.array([i for i in rows if not keys.isdisjoint(keys_of(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
 
 
-def value_problem(kind: str, text: str) -> tuple[str, str, str] | None:
+def form_problem(kind: str, text: str) -> tuple[str, str, str] | None:
     """Return (rule, expected, got) of text, by kind "geometry", "timestamptz" or "sparse"; None where it is fine."""
     if kind == "geometry":
         try:

@@ -11,6 +11,7 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.encode.values import normalise
 from vecmill.errors import DataError
 from vecmill.schema.collection import CollectionSchema
+from vecmill.types.text import META
 from vecmill.writer.pipeline import Pipeline
 
 _STATUS = 0xFF
@@ -71,7 +72,7 @@ class RowTaker:
         if status == kernel.MISSING:
             absent = plan.name not in row
             raise Misfit(plan.expected_not_null, "no value" if absent else "None")
-        if plan.kind == "meta":
+        if plan.kind is META:
             self._refuse_filled(row, number)
             plain = normalise(plan, row)  # raises, or the row is fine and there was no room
             extras = [key for key in row if key not in self._fields]

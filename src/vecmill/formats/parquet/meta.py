@@ -10,86 +10,52 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from vecmill.encode.plan import ColumnPlan
 from vecmill.formats.parquet.thrift import Value, binary, boolean, i8, i16, i32, i64, sequence, struct
+from vecmill.types.kind import ParquetForm
 from vecmill.version import __version__
 
 MAGIC = b"PAR1"
 # As readers take it apart: APPLICATION version NUMBER (build HASH).
 CREATED_BY = f"vecmill version {__version__}"
 
-_BOOLEAN, _INT32, _INT64, _FLOAT, _DOUBLE, _BYTE_ARRAY = 0, 1, 2, 4, 5, 6
 _OPTIONAL, _REPEATED = 1, 2
-_UTF8, _LIST, _UINT_8, _INT_8, _INT_16 = 0, 3, 11, 15, 16
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
 CODECS: Mapping[str, int] = {"none": 0, "snappy": 1, "zstd": 6}
 
-_PHYSICAL: Mapping[str, int] = {
-    "bool": _BOOLEAN,
-    "int8": _INT32,
-    "int16": _INT32,
-    "int32": _INT32,
-    "int64": _INT64,
-    "float": _FLOAT,
-    "double": _DOUBLE,
-    "text": _BYTE_ARRAY,
-    "json": _BYTE_ARRAY,
-    "meta": _BYTE_ARRAY,
-    "geometry": _BYTE_ARRAY,
-    "timestamptz": _BYTE_ARRAY,
-    "sparse": _BYTE_ARRAY,
-    "float_vector": _FLOAT,
-    "int8_vector": _INT32,
-    # Bytes as they are: a list<uint8> takes 4 bytes a byte on disk.
-    "binary_vector": _BYTE_ARRAY,
-    "float16_vector": _BYTE_ARRAY,
-    "bfloat16_vector": _BYTE_ARRAY,
-    # But within a struct array the server reads lists only.
-    "bytes": _INT32,
-}
-_TEXTS = frozenset({"text", "json", "meta", "geometry", "timestamptz", "sparse"})
-LISTS = frozenset({"float_vector", "int8_vector"})
+_PHYSICAL = {"BOOLEAN": 0, "INT32": 1, "INT64": 2, "FLOAT": 4, "DOUBLE": 5, "BYTE_ARRAY": 6}
+_CONVERTED = {"STRING": 0, "LIST": 3, "UINT_8": 11, "INT_8": 15, "INT_16": 16}
 _LIST_STEPS = ("list", "element")
-# Parquet knows no 8-bit values, but 8-bit indexes into a dictionary: of all values in the order of their bytes, a
-# vector is its own indexes. PLAIN would take 4 bytes a value.
-_BYTES = np.arange(256, dtype="u1")
-DICTIONARIES: Mapping[str, bytes] = {
-    "int8_vector": _BYTES.view("i1").astype("<i4").tobytes(),
-    "bytes": _BYTES.astype("<i4").tobytes(),
-}
 
 
-def _string_type() -> list[tuple[int, Value]]:
-    return [(6, i32(_UTF8)), (10, struct([(1, struct())]))]
-
-
-def _integer_type(bits: int, signed: bool = True) -> list[tuple[int, Value]]:
-    converted = (_INT_8 if bits == 8 else _INT_16) if signed else _UINT_8
-    width = struct([(1, i8(bits)), (2, boolean(signed))])
-    return [(6, i32(converted)), (10, struct([(10, width)]))]
+def _annotation(form: ParquetForm) -> list[tuple[int, Value]]:
+    """Return the logical type of a leaf: as ConvertedType for old readers, then as LogicalType."""
+    if not form.annotation:
+        return []
+    if form.annotation == "STRING":
+        logical = struct([(1, struct())])
+    else:
+        bits = 16 if form.annotation == "INT_16" else 8
+        logical = struct([(10, struct([(1, i8(bits)), (2, boolean(form.annotation != "UINT_8"))]))])
+    return [(6, i32(_CONVERTED[form.annotation])), (10, logical)]
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A column of the file as Parquet counts them: ``kind`` of its values, and where it stands in the schema."""
+    """A column of the file as Parquet counts them: the form of its values, and where it stands in the schema."""
 
-    kind: str
+    form: ParquetForm
     path: tuple[str, ...]
 
 
 def leaves(plan: ColumnPlan) -> tuple[Leaf, ...]:
     """Return the leaves of one of our columns: one, but for a struct array one a sub-field."""
-    if plan.kind == "array":
-        return (Leaf(plan.items[0].kind, (plan.name, *_LIST_STEPS)),)
-    if plan.kind == "struct":
-        within = (plan.name, *_LIST_STEPS)
-        return tuple(
-            Leaf("bytes" if item.is_vector and item.kind not in LISTS else item.kind, (*within, *_path(item)))
-            for item in plan.items
-        )
-    return (Leaf(plan.kind, (plan.name, *_LIST_STEPS) if plan.kind in LISTS else (plan.name,)),)
+    within = (plan.name, *_LIST_STEPS)
+    if plan.kind.group == "struct":
+        return tuple(Leaf(item.kind.parquet_nested, (*within, *_path(item))) for item in plan.items)
+    if plan.kind.group == "array":
+        return (Leaf(plan.items[0].kind.parquet_nested, within),)
+    return (Leaf(plan.kind.parquet, within if plan.kind.parquet.is_list else (plan.name,)),)
 
 
 def _path(item: ColumnPlan) -> tuple[str, ...]:
@@ -97,24 +63,14 @@ def _path(item: ColumnPlan) -> tuple[str, ...]:
     return (item.name, *_LIST_STEPS) if item.is_vector else (item.name,)
 
 
-def _annotation(kind: str) -> list[tuple[int, Value]]:
-    if kind in _TEXTS:
-        return _string_type()
-    if kind in ("int8", "int8_vector"):
-        return _integer_type(8)
-    if kind == "bytes":
-        return _integer_type(8, signed=False)
-    return _integer_type(16) if kind == "int16" else []
-
-
-def _leaf(kind: str, name: str) -> Value:
-    head = [(1, i32(_PHYSICAL[kind])), (3, i32(_OPTIONAL)), (4, binary(name))]
-    return struct([*head, *_annotation(kind)])
+def _leaf(leaf: Leaf) -> Value:
+    head = [(1, i32(_PHYSICAL[leaf.form.physical])), (3, i32(_OPTIONAL)), (4, binary(leaf.path[-1]))]
+    return struct([*head, *_annotation(leaf.form)])
 
 
 def _list_of(name: str, element: Sequence[Value]) -> list[Value]:
     """Return an optional list in three levels, around the tree of its optional element."""
-    is_list = [(6, i32(_LIST)), (10, struct([(3, struct())]))]
+    is_list = [(6, i32(_CONVERTED["LIST"])), (10, struct([(3, struct())]))]
     return [
         struct([(3, i32(_OPTIONAL)), (4, binary(name)), (5, i32(1)), *is_list]),
         struct([(3, i32(_REPEATED)), (4, binary("list")), (5, i32(1))]),
@@ -124,12 +80,12 @@ def _list_of(name: str, element: Sequence[Value]) -> list[Value]:
 
 def _tree(plan: ColumnPlan) -> list[Value]:
     own = leaves(plan)
-    if plan.kind != "struct":
-        only = [_leaf(own[0].kind, own[0].path[-1])]
+    if plan.kind.group != "struct":
+        only = [_leaf(own[0])]
         return only if len(own[0].path) == 1 else _list_of(plan.name, only)
     element = [struct([(3, i32(_OPTIONAL)), (4, binary("element")), (5, i32(len(own)))])]
     for item, leaf in zip(plan.items, own, strict=True):
-        part = [_leaf(leaf.kind, leaf.path[-1])]
+        part = [_leaf(leaf)]
         element += _list_of(item.name, part) if item.is_vector else part
     return _list_of(plan.name, element)
 
@@ -140,9 +96,9 @@ def schema_elements(plans: Sequence[ColumnPlan]) -> list[Value]:
     return [root, *(value for plan in plans for value in _tree(plan))]
 
 
-def page_header(kind: str, n_values: int, raw_bytes: int, stored_bytes: int) -> bytes:
-    """Return the header of a v1 data page of a kind of column; the levels are RLE."""
-    encoding = _RLE_DICTIONARY if kind in DICTIONARIES else _PLAIN
+def page_header(form: ParquetForm, n_values: int, raw_bytes: int, stored_bytes: int) -> bytes:
+    """Return the header of a v1 data page; the levels are RLE."""
+    encoding = _RLE_DICTIONARY if form.dictionary else _PLAIN
     page = struct([(1, i32(n_values)), (2, i32(encoding)), (3, i32(_RLE)), (4, i32(_RLE))])
     return struct([(1, i32(0)), (2, i32(raw_bytes)), (3, i32(stored_bytes)), (5, page)]).data
 
@@ -172,11 +128,11 @@ class ColumnChunk:
 
     def encode(self, codec: int) -> Value:
         """Return the ColumnChunk struct."""
-        in_dictionary = self.leaf.kind in DICTIONARIES
+        in_dictionary = bool(self.leaf.form.dictionary)
         encodings = [_PLAIN, _RLE, _RLE_DICTIONARY] if in_dictionary else [_PLAIN, _RLE]
         meta = struct(
             [
-                (1, i32(_PHYSICAL[self.leaf.kind])),
+                (1, i32(_PHYSICAL[self.leaf.form.physical])),
                 (2, sequence([i32(encoding) for encoding in encodings])),
                 (3, sequence([binary(part) for part in self.leaf.path])),
                 (4, i32(codec)),
@@ -194,7 +150,7 @@ class ColumnChunk:
         counts = [(3, i64(self.n_nulls))]
         if self.low is None or self.high is None:
             return struct(counts)
-        size = 8 if self.leaf.kind == "int64" else 4
+        size = 8 if self.leaf.form.physical == "INT64" else 4
         low, high = (binary(limit.to_bytes(size, "little", signed=True)) for limit in (self.low, self.high))
         return struct([*counts, (5, high), (6, low)])
 

@@ -25,7 +25,7 @@ def nested_nbytes(plan: ColumnPlan, n_bytes: int) -> int:
 
 def nested_page(plan: ColumnPlan, leaf: int, block: VariableBlock) -> Page:
     """Return the page of one leaf (a sub-field of a struct array; 0 of an array) for the rows of a block."""
-    if plan.kind == "array":
+    if plan.kind.group == "array":
         item = plan.items[0]
         counts, packed = _array_part(item, block)
         return _page(item, 3, counts, block.validity, packed, 0)
@@ -54,7 +54,7 @@ def _page(
     levels = list_levels(counts, validity, dim, max_def)
     without = int(np.count_nonzero(counts == 0))
     n_values = int(counts.sum()) * max(1, dim) + without
-    if item.is_vector and item.kind != "float_vector":
+    if item.kind.parquet_nested.dictionary:
         return n_values, without, [levels, *as_indexes(packed)]
     if item.is_variable or item.is_vector:
         return n_values, without, [levels, packed]

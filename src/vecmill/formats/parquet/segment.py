@@ -92,7 +92,7 @@ class ParquetSegment(SingleFileSegment):
         for plan, column in zip(self._plans, span.columns, strict=True):
             if isinstance(column, VariableBlock):
                 values += nested_nbytes(plan, column.n_bytes) if plan.items else column.n_bytes
-            values += sum(len(meta.DICTIONARIES.get(leaf.kind, b"")) + 64 for leaf in meta.leaves(plan))
+            values += sum(len(leaf.form.dictionary) + 64 for leaf in meta.leaves(plan))
         pages = len(self._plans) + values // _PAGE_BYTES
         return self._file.n_bytes + self._footer_nbytes + len(self._groups) * self._group_nbytes + values + pages * 64
 
@@ -107,11 +107,11 @@ class ParquetSegment(SingleFileSegment):
             for i, leaf in enumerate(meta.leaves(plan)):
                 start = self._file.n_bytes
                 chunk = meta.ColumnChunk(leaf, offset=start, data_offset=start)
-                if leaf.kind in meta.DICTIONARIES:
-                    self._write_page(chunk, meta.dictionary_header, [meta.DICTIONARIES[leaf.kind]])
+                if leaf.form.dictionary:
+                    self._write_page(chunk, meta.dictionary_header, [leaf.form.dictionary])
                     chunk.data_offset = self._file.n_bytes
                 for n_values, n_nulls, parts in _pages(plan, i, column, chunk):
-                    self._write_page(chunk, partial(meta.page_header, leaf.kind, n_values), parts)
+                    self._write_page(chunk, partial(meta.page_header, leaf.form, n_values), parts)
                     chunk.n_values += n_values
                     chunk.n_nulls += n_nulls
                 group.chunks.append(chunk)
@@ -160,7 +160,7 @@ def _value_nbytes(plan: ColumnPlan) -> int:
         return 24 * len(plan.items)  # levels, if every row begins new runs
     if plan.is_variable:
         return 4 + 1
-    if plan.kind in meta.LISTS:
+    if plan.kind.parquet.is_list:
         return plan.width + (14 if plan.nullable else 8)
     if plan.is_vector:
         return 4 + plan.width + 1
@@ -208,13 +208,14 @@ def _text_page(part: VariableBlock) -> Page:
 
 
 def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk) -> Iterator[Page]:
+    form = chunk.leaf.form
     for block in column.blocks():
         n, validity = block.n_rows, block.validity
         n_nulls = count_nulls(validity)
         values = plain_values(plan, block if n_nulls else FixedBlock(block.values))
-        if plan.kind in meta.LISTS:
+        if form.is_list:
             levels = vector_levels(n, plan.dim, validity) if n_nulls else _full_vector_levels(n, plan.dim)
-            parts = as_indexes(values) if plan.kind in meta.DICTIONARIES else [values]
+            parts = as_indexes(values) if form.dictionary else [values]
             yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, [levels, *parts]
         else:
             _note_limits(plan, block, chunk)
@@ -223,7 +224,7 @@ def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk)
 
 def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -> None:
     """Keep the smallest and largest integer for the statistics: readers skip row groups by them."""
-    if plan.kind not in ("int8", "int16", "int32", "int64"):
+    if plan.kind.group != "int":
         return
     values = valid_rows(block).view(plan.element)
     if values.size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,16 +27,17 @@ def valid_rows(block: FixedBlock) -> Bytes:
 
 def plain_values(plan: ColumnPlan, block: FixedBlock) -> Bytes:
     """Return the values as they stand in a page: where they are that already, as views."""
-    return _PLAIN_VALUES.get(plan.kind, _as_is)(plan, block)
-
-
-def _as_is(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
+    form = plan.kind.parquet
+    if form.physical == "BOOLEAN":
+        return np.packbits(valid_rows(block).reshape(-1), bitorder="little")
+    if form.physical == "BYTE_ARRAY":
+        n, width = block.values.shape
+        out = np.empty(n * (4 + width), np.uint8)
+        return out[: kernel.fixed_byte_array_into(block.values, block.validity, out)]
+    if form.physical == "INT32" and not form.dictionary and plan.width < 4:
+        # Narrow integers have no physical type of their own.
+        return valid_rows(block).view(plan.element).astype("<i4").view(np.uint8).reshape(-1)
     return valid_rows(block).reshape(-1)
-
-
-def _as_int32(plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    """INT8 and INT16 have no physical type of their own in Parquet."""
-    return valid_rows(block).view(plan.element).astype("<i4").view(np.uint8).reshape(-1)
 
 
 def as_indexes(values: Bytes) -> list[bytes | Bytes]:
@@ -44,23 +45,3 @@ def as_indexes(values: Bytes) -> list[bytes | Bytes]:
     n_groups = -(-len(values) // 8)
     run = varint(n_groups << 1 | 1) if n_groups else b""
     return [b"\x08" + run, values, bytes(8 * n_groups - len(values))]
-
-
-def _as_bits(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    return np.packbits(valid_rows(block).reshape(-1), bitorder="little")
-
-
-def _as_byte_arrays(_plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    n, width = block.values.shape
-    out = np.empty(n * (4 + width), np.uint8)
-    return out[: kernel.fixed_byte_array_into(block.values, block.validity, out)]
-
-
-_PLAIN_VALUES: Mapping[str, Callable[[ColumnPlan, FixedBlock], Bytes]] = {
-    "bool": _as_bits,
-    "int8": _as_int32,
-    "int16": _as_int32,
-    "binary_vector": _as_byte_arrays,
-    "float16_vector": _as_byte_arrays,
-    "bfloat16_vector": _as_byte_arrays,
-}

@@ -17,26 +17,6 @@ from vecmill.validate.npy.values import scan_values
 # Wider than any value that a field may have, in code points; what is wider cannot be looked at in bounded memory.
 MAX_TEXT_WIDTH = 4_194_304
 
-_KINDS = {
-    "bool": ("b1",),
-    "int8": ("i1",),
-    "int16": ("i2",),
-    "int32": ("i4",),
-    "int64": ("i8",),
-    "float": ("f4",),
-    "double": ("f8",),
-    "text": ("U", "S"),
-    "json": ("U", "S"),
-    "meta": ("U", "S"),
-    "geometry": ("U", "S"),
-    "float_vector": ("f4", "f8"),
-    "binary_vector": ("u1",),
-    "float16_vector": ("u1",),
-    "bfloat16_vector": ("u1",),
-    "int8_vector": ("i1",),
-}
-_BYTES_A_DIM = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
-
 
 @dataclass(frozen=True, slots=True)
 class _Told:
@@ -159,14 +139,14 @@ def _column(entry: Entry, plan: ColumnPlan, findings: Findings) -> tuple[_Told |
 
 def _wanted(plan: ColumnPlan) -> str:
     order = {"b1": "|", "i1": "|", "u1": "|"}
-    kinds = _KINDS.get(plan.kind, ())
+    kinds = plan.kind.npy
     names = [f"{kind}<n>" if kind in ("U", "S") else f"{order.get(kind, '<')}{kind}" for kind in kinds]
     return " or ".join(repr(name) for name in names) or "of another format"
 
 
 def _is_type_of(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
-    half_floats = plan.kind in ("float16_vector", "bfloat16_vector") and descr.kind in ("f4", "f8")
-    if descr.kind not in _KINDS.get(plan.kind, ()):
+    half_floats = plan.kind.is_half and descr.kind in ("f4", "f8")
+    if descr.kind not in plan.kind.npy:
         # Servers of 3.0 narrow floats themselves.
         older = [line for line in findings.lines if line < (3, 0) or not half_floats]
         before = findings.counts["npy-dtype"]
@@ -205,7 +185,7 @@ def _is_shape_of(plan: ColumnPlan, descr: Descr | None, header: NpyHeader, entry
         return True
     fits = True
     # How many bytes of what a dimension would be is not known of another type.
-    if header.shape[1] != _width(plan, descr) and (descr is not None or plan.kind not in _BYTES_A_DIM):
+    if header.shape[1] != _width(plan, descr) and (descr is not None or not plan.kind.is_bytes):
         findings.add(
             "value-dim",
             file=entry.name,
@@ -223,7 +203,7 @@ def _is_shape_of(plan: ColumnPlan, descr: Descr | None, header: NpyHeader, entry
 
 
 def _width(plan: ColumnPlan, descr: Descr | None) -> int:
-    return int(plan.dim * (_BYTES_A_DIM.get(plan.kind, 1) if descr is None or descr.kind == "u1" else 1))
+    return plan.kind.n_elements(plan.dim) if descr is None or descr.kind in plan.kind.npy else plan.dim
 
 
 def _measured(entry: Entry, plan: ColumnPlan, descr: Descr, header: NpyHeader, findings: Findings) -> NpyColumn:

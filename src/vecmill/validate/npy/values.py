@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from vecmill._native import half, text
 from vecmill._native import scan_check as scan
+from vecmill.encode.dense import HALF_KERNELS
 from vecmill.store.blob import BLOCK_BYTES, walk
+from vecmill.types.kind import FLOAT64
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
-from vecmill.validate.limits import NARROWED
 from vecmill.validate.texts import TextChecks, check_texts
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None
 
 
 def _check_for(column: NpyColumn, context: Context, findings: Findings) -> Any:
-    kind, descr = column.plan.kind, column.descr
+    descr = column.descr
     if descr.is_text:
         return _Texts(column, context, findings)
     if descr.kind in ("f4", "f8") and column.row_bytes:
         return _Floats(column, findings)
-    if kind in ("float16_vector", "bfloat16_vector"):
+    if column.plan.kind.is_half:
         return _Halves(column, findings)
     return None
 
@@ -92,9 +93,8 @@ class _Floats(_Values):
         if column.descr.big:
             values = values.astype(dtype.newbyteorder("="))
         finite = half.float32_finite if dtype.itemsize == 4 else half.float64_finite
-        narrow, limit = NARROWED.get(column.plan.kind, ("", np.inf))
-        if narrow == f"float{8 * dtype.itemsize}":
-            limit = np.inf
+        floats = column.plan.kind.floats or FLOAT64
+        limit = np.inf if floats.name == f"float{8 * dtype.itemsize}" else floats.overflow
         if finite(values) < 0 and (limit == np.inf or np.abs(values).max(initial=0) < limit):
             return
         matrix = values.reshape(-1, column.row_bytes // dtype.itemsize)
@@ -104,20 +104,19 @@ class _Floats(_Values):
         self._add(rule, np.flatnonzero(wrong.any(axis=1)), first, words, matrix, wrong)
         wrong = np.isfinite(matrix) & (np.abs(matrix) >= limit)
         rows = np.flatnonzero(wrong.any(axis=1))
-        self._add("value-vector-overflow", rows, first, f"values within {narrow}", matrix, wrong)
+        self._add("value-vector-overflow", rows, first, f"values within {floats.name}", matrix, wrong)
 
 
 class _Halves(_Values):
-    """float16 and bfloat16 vectors as bytes: finite."""
+    """Vectors of 16-bit floats as bytes: finite."""
 
     def __call__(self, block: Array, first: int) -> None:
         bits = block[: len(block) // 2 * 2].view(np.uint16)
-        is_float16 = self._column.plan.kind == "float16_vector"
-        if (half.float16_finite if is_float16 else half.bfloat16_finite)(bits) < 0:
+        floats = self._column.plan.kind.floats
+        if floats is None or HALF_KERNELS[floats].finite(bits) < 0:
             return
         matrix = bits.reshape(-1, self._column.plan.dim)
-        top = 0x7C00 if is_float16 else 0x7F80
-        wrong = (matrix & top) == top
+        wrong = (matrix & floats.exponent) == floats.exponent
         rows = np.flatnonzero(wrong.any(axis=1))
         self._add("value-nan-half", rows, first, "finite values", matrix, wrong)
 

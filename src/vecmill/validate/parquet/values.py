@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from vecmill._native import half
 from vecmill.encode.arrow import list_layout, text_from_arrow
+from vecmill.encode.dense import HALF_KERNELS
 from vecmill.encode.plan import ColumnPlan
+from vecmill.types.kind import FLOAT32
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
-from vecmill.validate.limits import FLOAT32_LIMIT, NARROWED
 from vecmill.validate.text.sparse import sparse_problem
 from vecmill.validate.texts import TextChecks, check_texts
 
@@ -22,7 +23,6 @@ PaArray = Any
 _BATCH_BYTES = 2 * 1024 * 1024
 _MAX_BATCH_ROWS = 65_536
 _MOST_BATCH_BYTES = 16 * 1024 * 1024  # of what files hold beside what their fields say
-_BYTE_WIDTH = {"binary_vector": 1 / 8, "float16_vector": 2, "bfloat16_vector": 2}
 
 
 def scan_columns(
@@ -122,9 +122,9 @@ class ColumnCheck:
         plan, kind = self._plan, array.type
         if pt.is_struct(kind):
             self._sparse_struct(array, rows)
-        elif plan.kind == "struct":
+        elif plan.kind.group == "struct":
             self._struct(array, rows)
-        elif plan.kind == "array":
+        elif plan.kind.group == "array":
             self._array(array, rows)
         elif plan.is_vector:
             self._vector(array, rows)
@@ -154,8 +154,8 @@ class ColumnCheck:
 
     def _floats(self, values: Array, rows: Array) -> None:
         self._finite(values, rows, "value-nan", "a finite value")
-        if values.dtype == np.float64 and self._plan.kind == "float":
-            wrong = np.flatnonzero(np.isfinite(values) & (np.abs(values) >= FLOAT32_LIMIT))
+        if values.dtype == np.float64 and self._plan.kind.floats is FLOAT32:
+            wrong = np.flatnonzero(np.isfinite(values) & (np.abs(values) >= FLOAT32.overflow))
             self._add("value-range", rows[wrong], lambda i: str(values[wrong[i]]), "a value within float32")
 
     def _finite(self, values: Array, rows: Array, rule: str, expected: str) -> None:
@@ -174,12 +174,12 @@ class ColumnCheck:
         import pyarrow.types as pt
 
         plan = self._plan
-        width = int(plan.dim * _BYTE_WIDTH.get(plan.kind, 1))
+        width, floats = plan.kind.n_elements(plan.dim), plan.kind.floats
         if pt.is_binary(array.type):
             self._byte_vectors(array, rows, width)
             return
         element = str(array.type.value_type)
-        if plan.kind in _BYTE_WIDTH and element != "uint8":
+        if plan.kind.is_bytes and element != "uint8":
             width = plan.dim
         starts, lengths, values = list_layout(array)
         wrong = np.flatnonzero(lengths != width)
@@ -192,14 +192,14 @@ class ColumnCheck:
         if len(wrong):  # the others lie evenly
             even = np.repeat(lengths == width, lengths)
             numbers, of, rows = numbers[even], of[even], rows[lengths == width]
-        if plan.kind in ("float16_vector", "bfloat16_vector") and element == "uint8":
+        if plan.kind.is_half and element == "uint8":
             self._halves(numbers, rows)
-        elif element in ("float", "double"):
+        elif element in ("float", "double") and floats is not None:
             self._finite(numbers, rows, "value-nan-vector", "finite values")
-            target, limit = NARROWED[plan.kind]
-            if target != "float32" or element == "double":
-                over = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) >= limit))
-                self._add("value-vector-overflow", of[over], lambda i: str(numbers[over[i]]), f"values within {target}")
+            if floats is not FLOAT32 or element == "double":
+                over = np.flatnonzero(np.isfinite(numbers) & (np.abs(numbers) >= floats.overflow))
+                expected = f"values within {floats.name}"
+                self._add("value-vector-overflow", of[over], lambda i: str(numbers[over[i]]), expected)
 
     def _byte_vectors(self, array: PaArray, rows: Array, width: int) -> None:
         buffers = array.buffers()
@@ -208,7 +208,7 @@ class ColumnCheck:
         wrong = np.flatnonzero(lengths != width)
         rule = "value-dim" if self._plan.nullable else "value-bytes-dim"
         self._add(rule, rows[wrong], lambda i: f"{lengths[wrong[i]]}", f"{width} bytes")
-        if self._plan.kind == "binary_vector" or buffers[2] is None:
+        if self._plan.kind.is_bits or buffers[2] is None:
             return
         data = np.frombuffer(buffers[2], np.uint8)[offsets[0] : offsets[-1]]
         if len(wrong):
@@ -217,11 +217,10 @@ class ColumnCheck:
 
     def _halves(self, data: Array, rows: Array) -> None:
         bits = np.ascontiguousarray(data).view(np.uint16)
-        is_float16 = self._plan.kind == "float16_vector"
-        if (half.float16_finite if is_float16 else half.bfloat16_finite)(bits) < 0:
+        floats = self._plan.kind.floats
+        if floats is None or HALF_KERNELS[floats].finite(bits) < 0:
             return
-        top = 0x7C00 if is_float16 else 0x7F80
-        wrong = np.flatnonzero((bits & top) == top)
+        wrong = np.flatnonzero((bits & floats.exponent) == floats.exponent)
         self._add(
             "value-nan-half", rows[wrong // self._plan.dim], lambda i: f"bits {bits[wrong[i]]:04x}", "finite values"
         )

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from vecmill._native import scan_check as scan
 from vecmill.encode.misfit import describe
-from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
-from vecmill.validate.limits import FLOAT32_LIMIT
+from vecmill.encode.plan import ColumnPlan
+from vecmill.types.kind import Kind
+from vecmill.types.numbers import INT32
+from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.validate.text.json_values import large_number, meta_problem
 from vecmill.validate.text.sparse import Problem, sparse_problem
-from vecmill.validate.texts import value_problem
+from vecmill.validate.texts import form_problem
 
-_INT_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
-# The largest numbers that do not become infinite.
-_FLOAT_LIMITS = {
-    "float": math.nextafter(FLOAT32_LIMIT, 0),
-    "double": 1.7976931348623157e308,
-    "float_vector": math.nextafter(FLOAT32_LIMIT, 0),
-    # Read as float32 first: what is halfway to 65520 becomes that, and then infinite.
-    "float16_vector": math.nextafter(65520 - 2**-9, 0),
-    "bfloat16_vector": math.nextafter(255.5 * 2.0**120, 0),
-}
-_BYTE_LIMITS = {"binary_vector": (0, 255), "int8_vector": (-128, 127)}
 _NUMBERS = {int, float}
 
 
@@ -37,19 +27,19 @@ def is_json_text(text: bytes) -> bool:
 
 def cell_problems(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
     """Yield (rule, expected, got) for what is wrong with a value that is not null."""
-    kind = plan.kind
-    if kind in _INT_BITS:
-        problem = _integer(plan, value, _INT_BITS[kind], "value-range")
+    kind = plan.kind.group
+    if kind == "int":
+        problem = _integer(plan, value, plan.kind, "value-range")
     elif kind == "bool":
         problem = None if isinstance(value, bool) else _type("true or false", value)
-    elif kind in ("float", "double"):
+    elif kind == "float":
         problem = _number(plan, value)
     elif kind == "text":
         problem = text_problem(plan, value) if isinstance(value, str) else _type("a string", value)
     elif kind in ("json", "meta"):
         problem = _json(kind, value)
     elif kind in ("geometry", "timestamptz"):
-        problem = value_problem(kind, value) if isinstance(value, str) else _type("a string", value)
+        problem = form_problem(kind, value) if isinstance(value, str) else _type("a string", value)
     elif kind == "sparse":
         problem = sparse_problem(value)
     elif kind == "array":
@@ -68,10 +58,12 @@ def _type(expected: str, value: Any) -> Problem:
     return "value-type", expected, describe(value)
 
 
-def _integer(plan: ColumnPlan, value: Any, bits: int, rule: str) -> Problem | None:
+def _integer(plan: ColumnPlan, value: Any, kind: Kind, rule: str) -> Problem | None:
+    """Look at an integer that has to be within the limits of ``kind``."""
     if type(value) is not int:
         return _type("an integer without a point or exponent", value)
-    if -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+    low, high = kind.text_range
+    if low <= value <= high:
         return None
     return rule, plan.expected, describe(value)
 
@@ -79,7 +71,7 @@ def _integer(plan: ColumnPlan, value: Any, bits: int, rule: str) -> Problem | No
 def _number(plan: ColumnPlan, value: Any) -> Problem | None:
     if type(value) not in _NUMBERS:
         return _type("a number", value)
-    return None if abs(value) <= _FLOAT_LIMITS[plan.kind] else ("value-range", plan.expected, describe(value))
+    return None if abs(value) <= plan.kind.text_range[1] else ("value-range", plan.expected, describe(value))
 
 
 def text_problem(plan: ColumnPlan, text: str) -> Problem | None:
@@ -123,26 +115,23 @@ def size_problem(n_bytes: int) -> Problem | None:
 
 
 def _vector(plan: ColumnPlan, value: Any) -> Problem | None:
-    width = plan.dim // 8 if plan.kind == "binary_vector" else plan.dim
+    width = plan.kind.n_numbers(plan.dim)
     if not isinstance(value, list):
         return _type(f"a list of {width} numbers", value)
     if len(value) != width:
         return "value-dim", f"{width} values", f"{len(value)}"
-    low, top = _BYTE_LIMITS.get(plan.kind, (0, 0))
+    low, high = plan.kind.text_range
     types = set(map(type, value))
     if type(None) in types:
         return "value-null-element", "no null in it", f"one at position {value.index(None)}"
-    if plan.kind in _BYTE_LIMITS:
+    if plan.kind.floats is None:
         if types != {int}:
             return _type("a list of integers", next(x for x in value if type(x) is not int))
-    else:
-        top = _FLOAT_LIMITS[plan.kind]  # type: ignore[assignment]
-        low = -top
-        if not types <= _NUMBERS:
-            return _type("a list of numbers", next(x for x in value if type(x) not in _NUMBERS))
-    if low <= min(value) and max(value) <= top:
+    elif not types <= _NUMBERS:
+        return _type("a list of numbers", next(x for x in value if type(x) not in _NUMBERS))
+    if low <= min(value) and max(value) <= high:
         return None
-    return "value-range", plan.expected, describe(next(x for x in value if not low <= x <= top))
+    return "value-range", plan.expected, describe(next(x for x in value if not low <= x <= high))
 
 
 def _array(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
@@ -152,14 +141,14 @@ def _array(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
     if len(value) > plan.capacity:
         yield "value-capacity", f"at most {plan.capacity} elements", f"{len(value)}"
     item = plan.items[0]
-    narrow = item.kind in ("int8", "int16")
+    is_narrow = item.kind.group == "int" and item.width < 4
     for position, element in enumerate(value):
         if element is None:
             found: Problem | None = ("value-null-element", "no null in it", f"one at position {position}")
-        elif narrow:
+        elif is_narrow:
             # The server looks at these elements as int32 only.
-            found = _integer(item, element, 32, "value-range") or _integer(
-                item, element, _INT_BITS[item.kind], "value-array-range"
+            found = _integer(item, element, INT32, "value-range") or _integer(
+                item, element, item.kind, "value-array-range"
             )
         else:
             found = next(cell_problems(item, element), None)

@@ -13,6 +13,8 @@ from typing import Any
 from vecmill.encode.plan import ColumnPlan
 from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.store.blob import closing
+from vecmill.types.kind import Kind
+from vecmill.types.text import META
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
@@ -20,7 +22,7 @@ from vecmill.validate.text.cells import cell_problems, json_text_problem, text_p
 from vecmill.validate.text.fast_path import FineRows
 from vecmill.validate.text.json_values import KeysTwice, keys_of
 from vecmill.validate.text.sparse import Problem
-from vecmill.validate.texts import value_problem
+from vecmill.validate.texts import form_problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -33,17 +35,9 @@ _DIGITS, _HEX_DIGITS = rb"[0-9]+(?:_[0-9]+)*", rb"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*
 _DECIMAL = re.compile(rb"[+-]?(?:%b(?:\.(?:%b)?)?|\.%b)(?:[eE][+-]?%b)?" % ((_DIGITS,) * 4))
 _HEX = re.compile(rb"[+-]?0[xX](?:_?%b(?:\.(?:%b)?)?|\.%b)[pP][+-]?%b" % ((_HEX_DIGITS,) * 3 + (_DIGITS,)))
 _NOT_FINITE = re.compile(rb"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
-_NOT_FINITE_RULES = {
-    "float_vector": "value-nan-vector",
-    "float16_vector": "value-nan-half",
-    "bfloat16_vector": "value-nan-half",
-    "array": "value-nan",
-    "sparse": "value-sparse",
-}
+_NOT_FINITE_RULES = {"array": "value-nan", "sparse": "value-sparse"}
 _NO_LINE_ENDS = {ord("\r"): None, ord("\n"): None}
 _BLANK_LINES = re.compile(rb"(?:\r?\n){1,1000}")
-_AS_TEXT = ("geometry", "timestamptz")
-_OWN_EMPTY = (*_AS_TEXT, "text", "json", "meta")
 
 
 class WrongFile(Exception):  # noqa: N818  a signal to the caller, which words a finding
@@ -267,25 +261,25 @@ class _Check:
         for plan, cell in zip(self._columns, cells, strict=True):
             if plan is None:
                 continue
-            if b"\r\n" in cell and plan.kind == "text":
+            if b"\r\n" in cell and plan.kind.group == "text":
                 self._add("csv-crlf", plan.name, row, "LF alone", "CR LF")
             if cell == self._null and (plan.field.nullable or plan.field.default_value is not None):
                 continue
             for rule, expected, got in self._problems(plan, cell):
                 self._add(rule, plan.name, row, expected, got)
-            if plan.kind == "meta" and self._dynamic:
+            if plan.kind is META and self._dynamic:
                 for key in sorted(keys_of(cell).intersection(self._dynamic)):
                     self._add("value-meta", plan.name, row, "each key once", f"a column {key!r} too")
 
     def _problems(self, plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
         """Say what is wrong with a cell; of the null of the file, that it is one."""
         found = list(self._found(plan, cell))
-        if found and cell == self._null and plan.kind not in _OWN_EMPTY:
+        if found and cell == self._null and not (plan.kind.is_plain_text or plan.kind.group in ("json", "meta")):
             found = [("value-null", "a value: the field is not nullable", "the null of this file")]
         yield from found
 
     def _found(self, plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
-        kind = plan.kind
+        kind = plan.kind.group
         try:
             text = cell.decode()
         except UnicodeDecodeError as error:
@@ -296,11 +290,11 @@ class _Check:
             problem = text_problem(plan, text)
         elif kind in ("json", "meta"):
             problem = json_text_problem(kind, cell)
-        elif kind in _AS_TEXT:
-            problem = value_problem(kind, text)
+        elif plan.kind.is_plain_text:
+            problem = form_problem(kind, text)
         elif kind == "bool":
             problem = None if cell in _BOOLS else ("value-type", "true or false", repr(text[:40]))
-        elif kind in ("int8", "int16", "int32", "int64", "float", "double"):
+        elif kind in ("int", "float"):
             yield from _number(plan, cell)
             return
         else:
@@ -315,7 +309,7 @@ class _Check:
 
 def _number(plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
     shown = repr(cell[:40])[1:]
-    if plan.kind.startswith("int"):
+    if plan.kind.group == "int":
         if not _INTEGER.fullmatch(cell):
             yield "value-type", "a decimal integer", shown
         elif len(cell) > _MAX_DIGITS:
@@ -348,6 +342,13 @@ def _byte_list(value: str) -> Any:
         return value
 
 
+def _not_finite_rule(kind: Kind) -> str:
+    """Return the rule that NaN and Inf break in a value that is JSON."""
+    if kind.group == "dense" and kind.floats is not None:
+        return "value-nan-half" if kind.is_half else "value-nan-vector"
+    return _NOT_FINITE_RULES.get(kind.group, "value-type")
+
+
 def _nested(plan: ColumnPlan, text: str) -> Iterator[Problem]:
     twice = KeysTwice()
     constants: list[str] = []
@@ -357,9 +358,9 @@ def _nested(plan: ColumnPlan, text: str) -> Iterator[Problem]:
         yield "value-type", "JSON text", repr(text[:40])
         return
     if constants:
-        yield _NOT_FINITE_RULES.get(plan.kind, "value-type"), "finite values", repr(text[:40])
+        yield _not_finite_rule(plan.kind), "finite values", repr(text[:40])
         return
-    if plan.kind == "binary_vector" and isinstance(value, str):
+    if plan.kind.is_bits and isinstance(value, str):
         value = _byte_list(value)
     yield from cell_problems(plan, value)
     problem = twice.problem()

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from vecmill._native import row_check as kernel
-from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.encode.plan import ColumnPlan
 from vecmill.filetype import is_in_numbers
+from vecmill.types.text import JSON_MAX_BYTES, META
 from vecmill.validate.context import Context
 from vecmill.validate.window import Window
 
@@ -18,18 +19,9 @@ Later = Iterator[tuple[int, ColumnPlan, bytes]]
 """Values that are still to be looked at: (row, its field, its text)."""
 
 _MAX_LATER = 4096
-_INTEGERS = {
-    "int8": (-(2**7), 2**7 - 1),
-    "int16": (-(2**15), 2**15 - 1),
-    "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1),
-    "int8_vector": (-128, 127),
-    "binary_vector": (0, 255),
-}
-# A number of so many digits before its point is within the range, whatever they are.
-_FLOATS = {"float": 38, "double": 300, "float_vector": 38, "float16_vector": 4, "bfloat16_vector": 38}
 _MAX_DIGITS, _EXACT_DIGITS = 300, 15
-_KINDS = {"bool": kernel.BOOL, "text": kernel.TEXT, "json": kernel.JSON, "meta": kernel.META, "sparse": kernel.SPARSE}
+# By group of types: what the kernel checks.
+_CHECKS = {"bool": kernel.BOOL, "text": kernel.TEXT, "json": kernel.JSON, "meta": kernel.META, "sparse": kernel.SPARSE}
 _ITEMS = (kernel.BOOL, kernel.INT, kernel.FLOAT, kernel.TEXT)
 # Compact JSON that Python writes of an object may be so much longer than its text (1e15 becomes 1000000000000000.0).
 _GROWTH = 5
@@ -52,7 +44,7 @@ class FineRows:
         self._kernel = kernel.FineRows(
             [_field(plan, context, form) for plan in self._plans],
             [name.encode() for name in forbidden],
-            any(plan is not None and plan.kind == "meta" for plan in self._plans),
+            any(plan is not None and plan.kind is META for plan in self._plans),
             self._later,
         )
 
@@ -90,24 +82,26 @@ def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, .
     own, kind, item, exact, count = plan, _kind(plan), 0, False, 0
     if plan.is_vector:
         kind, item, exact = kernel.LIST, kind, True
-        count = plan.dim // 8 if plan.kind == "binary_vector" else plan.dim
-    elif plan.kind == "array":
+        count = plan.kind.n_numbers(plan.dim)
+    elif plan.kind.group == "array":
         own, count = plan.items[0], plan.capacity
         item = _kind(own)
         kind = kernel.LIST if item in _ITEMS else kernel.LATER
-    low, top = _INTEGERS.get(own.kind, (0, 0))
-    digits = _EXACT_DIGITS if form == "csv" and plan.kind == "meta" else _FLOATS.get(own.kind, _MAX_DIGITS)
+    low, high = own.kind.limits or (0, 0)
+    digits = own.kind.floats.safe_digits if own.kind.floats is not None else _MAX_DIGITS
+    if form == "csv" and plan.kind is META:
+        digits = _EXACT_DIGITS
     max_bytes = own.max_bytes
-    if plan.kind in ("json", "meta"):
+    if plan.kind.group in ("json", "meta"):
         max_bytes = JSON_MAX_BYTES if form == "csv" else JSON_MAX_BYTES // _GROWTH
     field = plan.field
     # A key that the server makes is in all rows or in none: Python looks at rows without one.
     optional = not (context.is_required(plan.name) or field.auto_id)
     nullable = field.nullable or field.default_value is not None
-    return plan.name.encode(), kind, item, exact, optional, nullable, digits, low, top, count, max_bytes
+    return plan.name.encode(), kind, item, exact, optional, nullable, digits, low, high, count, max_bytes
 
 
 def _kind(plan: ColumnPlan) -> int:
-    if plan.kind in _INTEGERS:
+    if plan.kind.limits is not None:
         return kernel.INT
-    return kernel.FLOAT if plan.kind in _FLOATS else _KINDS.get(plan.kind, kernel.LATER)
+    return kernel.FLOAT if plan.kind.floats is not None else _CHECKS.get(plan.kind.group, kernel.LATER)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from vecmill._native import scan_check as scan
-from vecmill.encode.plan import JSON_MAX_BYTES, ColumnPlan
+from vecmill.encode.plan import ColumnPlan
 from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.store.blob import closing
+from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
@@ -289,7 +290,7 @@ class RowCheck:
     def _value(self, plan: ColumnPlan, value: Any, row: int, *, may_be_long: bool) -> None:
         for rule, expected, got in cell_problems(plan, value):
             self._add(rule, plan.name, row, expected, got)
-        if may_be_long and plan.kind in ("json", "meta") and isinstance(value, dict):
+        if may_be_long and plan.kind.group in ("json", "meta") and isinstance(value, dict):
             problem = size_problem(json_nbytes(value))
             if problem is not None:
                 self._add(problem[0], plan.name, row, problem[1], problem[2])
@@ -305,7 +306,7 @@ class RowCheck:
         """Look into values of JSON and their keys; those of other fields say themselves what is wrong."""
         for name, one in value.items():
             plan = self._context.plans.get(name)
-            if self._is_taken(name) and (plan is None or plan.kind in ("json", "meta")):
+            if self._is_taken(name) and (plan is None or plan.kind.group in ("json", "meta")):
                 problem = look([name, one])
                 if problem is not None:
                     self._add(problem[0], name, row, problem[1], problem[2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from vecmill.types.datatypes import FLOAT32_MAX
+from vecmill.types.kind import FLOAT32_MAX
 from vecmill.types.sparse import MAX_INDEX
 
 _DECIMAL = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
