@@ -103,7 +103,7 @@ def rows_of_text(path: str | Path, options: Any = None) -> list[dict[str, Any]]:
 
 def text_columns(writer: LocalBulkWriter, path: str) -> dict[str, list[Any]]:
     """Return the columns of a text file, each value as its field has it."""
-    schema, options = writer._schema, writer.manifest.import_options
+    schema, options = writer.schema, writer.manifest.import_options
     fields = {field.name: field for field in schema.written_fields()}
     rows = rows_of_text(path, options)
     for row in rows:

@@ -113,9 +113,19 @@ def run(folder: Path, file_type: str, scenario: Scenario, faults: Faults) -> Fau
     return faults
 
 
+def is_closed(writer: LocalBulkWriter) -> bool:
+    try:
+        writer.append_rows([])
+    except ValueError as error:
+        return str(error) == "the writer is closed"
+    except StoreError:
+        pass
+    return False
+
+
 def check_failed(writer: LocalBulkWriter, error: StoreError) -> None:
     """A writer that failed says so again, with the same facts, and can be closed."""
-    if not writer._closed:
+    if not is_closed(writer):
         for call in (lambda: writer.append_row(row_of(9)), lambda: writer.append_batch(columns_of([9])), writer.commit):
             with pytest.raises(StoreError) as again:
                 call()

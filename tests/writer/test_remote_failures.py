@@ -137,7 +137,6 @@ def test_a_file_has_a_budget(
     )
     writer.append_batch(wide(0, 2_000))
     writer.commit()
-    writer._publisher.pause()
     proxy.set(act, 1, stays=True)
     began = time.monotonic()
     with pytest.raises(StoreError, match=r"2000 rows in . files are published and safe") as error, writer:

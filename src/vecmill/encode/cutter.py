@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,39 +51,60 @@ class FieldMisfit(Exception):  # noqa: N818  a signal between layers
         self.misfit = misfit
 
 
+@contextlib.contextmanager
+def refusing_from(first_row: int) -> Iterator[None]:
+    """Raise a FieldMisfit of the body as DataError, for a batch whose first row has the number ``first_row``."""
+    try:
+        yield
+    except FieldMisfit as error:
+        raise error.misfit.at(error.plan.name, first_row) from error.misfit.__cause__
+
+
 class BatchCutter:
-    """Makes spans of the batches of one writer. ``text_bytes``: text of one column that is encoded at once."""
+    """Makes spans of the batches of one writer. ``text_bytes``: most text of a column that is encoded at once."""
 
     def __init__(self, schema: CollectionSchema, plans: Sequence[ColumnPlan], text_bytes: int) -> None:
         self._fields = {one.name for one in schema.fields}
-        self._plans = plans
+        self.plans = plans
         self._text_bytes = text_bytes
 
-    def sources(self, batch: Batch, first_row: int) -> list[Source]:
-        """Return the columns of a batch in the order of the plans. Raises DataError."""
-        names = {plan.name for plan in self._plans}
+    def sources(self, batch: Batch) -> list[Source]:
+        """Return the columns of a batch, one per plan. Raises FieldMisfit; DataError for unknown columns."""
+        names = {plan.name for plan in self.plans}
         extras = {name: column for name, column in batch.columns.items() if name not in names}
-        has_meta = self._plans[-1].kind is META
+        has_meta = self.plans[-1].kind is META
         for name in extras:
             if not has_meta or name in self._fields:
                 raise unknown_field(name, self._fields, None)
         if has_meta and DYNAMIC_FIELD in batch.columns:
             extras[DYNAMIC_FIELD] = batch.columns[DYNAMIC_FIELD]
         sources: list[Source] = []
-        for plan in self._plans:
+        for plan in self.plans:
             try:
                 if plan.kind is META and extras:
                     sources.append(MetaText(plan, extras))
                 else:
                     sources.append(open_column(plan, batch.columns.get(plan.name), batch.n_rows))
             except Misfit as misfit:
-                raise misfit.at(plan.name, first_row) from misfit.__cause__
+                raise FieldMisfit(plan, misfit) from misfit.__cause__
         return sources
 
+    def spans(self, batch: Batch, start: int, stop: int, step: int) -> Iterator[Span]:
+        """Yield rows of a batch in spans of ``step`` rows, or fewer where their text is long. Raises as `sources`.
+
+        The columns of fixed width are encoded when the spans are read, which raises FieldMisfit too.
+        """
+        sources = self.sources(batch)
+        while start < stop:
+            end = min(start + step, stop)
+            span = self.span(self.texts(sources, start, end), start, end)
+            yield span
+            start += span.n_rows
+
     def texts(self, sources: Sequence[Source], start: int, stop: int) -> list[Source | VariableBlock]:
-        """Encode the text columns of some rows, or of as many as there is room for. Raises FieldMisfit."""
+        """Encode the text columns of rows [start, stop), or of as many as there is room for. Raises FieldMisfit."""
         ready: list[Any] = []
-        for plan, source in zip(self._plans, sources, strict=True):
+        for plan, source in zip(self.plans, sources, strict=True):
             if not plan.is_variable:
                 ready.append(source)
                 continue
@@ -97,7 +119,7 @@ class BatchCutter:
         """Return rows from ``start`` on as a span: to ``stop``, or as far as their texts are encoded."""
         n = min([stop - start, *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
         columns: list[SpanColumn] = []
-        for plan, one in zip(self._plans, ready, strict=True):
+        for plan, one in zip(self.plans, ready, strict=True):
             if isinstance(one, VariableBlock):
                 columns.append(one.rows(0, n))
             else:

@@ -72,12 +72,18 @@ class Stage:
         cuts = np.concatenate([[0], np.cumsum(sizes)])
         parts = [memory[start:stop] for start, stop in pairwise(cuts)]
         self._slots = [_slot(plan, self.capacity, parts[3 * i : 3 * i + 3]) for i, plan in enumerate(plans)]
+        self._n_cleared = 0
         self.scatter = RowScatter([_buffer(slot, self.capacity) for slot in self._slots], plans[-1].kind is META)
 
     @property
     def n_rows(self) -> int:
         """Rows in the stage."""
         return self.scatter.n_rows
+
+    @property
+    def n_taken(self) -> int:
+        """Rows that were ever put into the stage."""
+        return self._n_cleared + self.scatter.n_rows
 
     @property
     def n_bytes(self) -> int:
@@ -117,12 +123,9 @@ class Stage:
                 columns.append(_StagedFixed(slot.values[: n * width].reshape(n, width), validity))
         return Span(n, columns)
 
-    def forget(self, n_rows: int) -> None:
-        """Go back to the first ``n_rows`` rows."""
-        self.scatter.n_rows = n_rows
-
     def clear(self) -> None:
         """Forget the rows; the memory stays."""
+        self._n_cleared += self.n_rows
         self.scatter.n_rows = 0
 
 

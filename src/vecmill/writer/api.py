@@ -10,32 +10,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from vecmill.encode.batch import iter_batches
 from vecmill.encode.plan import plan_columns
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import FORMATS
 from vecmill.manifest import Manifest
 from vecmill.schema.reading import as_schema
-from vecmill.store.sink import Sink, undoing
+from vecmill.store.sink import Sink
+from vecmill.writer.facts import WriterFacts
 from vecmill.writer.options import WriterOptions
 from vecmill.writer.pipeline import Pipeline
-from vecmill.writer.publisher import Publisher, resumed_manifest, with_safe_words
+from vecmill.writer.publisher import Publisher
+from vecmill.writer.resume import resumed_manifest
 from vecmill.writer.rows import RowTaker
+from vecmill.writer.state import WriterState
 
 if TYPE_CHECKING:
     from vecmill.validate.context import Level
     from vecmill.validate.entries import Entry
     from vecmill.validate.report import ValidationReport
 
-# Of an iterable: 256 dicts of 768 floats are 6 MB of Python objects, held only to save calls.
+# Rows of an iterable that are gathered to save calls: 256 dicts of 768 floats are 6 MB of Python objects.
 _ROWS_AT_ONCE = 256
 _MAX_REFUSED_KEPT = 1000
 
 
-class BulkWriter:
-    """What all writers share. Use :class:`LocalBulkWriter` or :class:`RemoteBulkWriter`."""
+class BulkWriter(WriterFacts):
+    """Writer into any sink. Use :class:`LocalBulkWriter` or :class:`RemoteBulkWriter`."""
 
     def __init__(
         self,
@@ -59,17 +61,15 @@ class BulkWriter:
         )  # fmt: skip
         # Stage and threads come after this: what is wrong with schema, format or place shows first.
         manifest = resumed_manifest(sink, manifest) if options.resume else manifest
-        self._uuid = manifest.uuid
         if not manifest.segments:
             sink.begin(manifest.to_json())
         self._publisher = Publisher(sink, manifest)
         self._pipeline = Pipeline(self._schema, plans, form, sink, options, self._publisher)
-        self._rows = RowTaker(self._schema, plans, self._pipeline)
-        self._put = self._rows.put
+        self._rows = RowTaker(self._schema, plans, self._pipeline.stage, self._pipeline.drain)
+        self._state = WriterState(self._pipeline, self._publisher, sink.where)
         self._lock = threading.RLock()
-        self._offered = self._taken = manifest.n_rows
-        self._failure: BaseException | None = None
-        self._closed = False
+        self._next_row = manifest.n_rows
+        self._n_refused = 0
 
     # -- taking data
 
@@ -80,18 +80,16 @@ class BulkWriter:
         file could not be written.
         """
         with self._lock:
-            if self._failure is not None or self._closed or self._publisher.failed:
-                self._check()
+            if self._state.is_over or self._publisher.failed:
+                self._state.check()
             try:
-                self._put(row, self._offered)
+                self._rows.put(row, self._next_row)
             except BaseException as error:
-                if self._is_fatal(error):
-                    self._fail(error)
+                self._n_refused += 1
+                self._state.fail_if_fatal(error)
                 raise
-            else:
-                self._taken += 1
             finally:
-                self._offered += 1
+                self._next_row += 1
 
     def append_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows from a list or any iterable; much faster than one call a row.
@@ -121,29 +119,22 @@ class BulkWriter:
         """Take the good rows of a list. Return how many were refused, and add their errors to ``refused``."""
         n_refused = 0
         with self._lock:
-            self._check()
+            self._state.check()
             at = 0
             while at < len(chunk):
-                before = self._pipeline.n_staged
-                failure: BaseException | None = None
-                try:
-                    self._rows.put_many(chunk, at, self._offered)
-                except BaseException as error:
-                    failure = error
-                taken = self._pipeline.n_staged - before
+                taken, error = self._rows.put_many(chunk, at, self._next_row)
                 at += taken + 1
-                self._taken += taken
-                self._offered += taken
-                if failure is None:
+                self._next_row += taken
+                if error is None:
                     break
-                self._offered += 1
-                if not isinstance(failure, DataError):
-                    if self._is_fatal(failure):
-                        self._fail(failure)
-                    raise failure
+                self._next_row += 1
+                self._n_refused += 1
+                if not isinstance(error, DataError):
+                    self._state.fail_if_fatal(error)
+                    raise error
                 n_refused += 1
                 if len(refused) < _MAX_REFUSED_KEPT:
-                    refused.append(failure)
+                    refused.append(error)
         return n_refused
 
     def append_batch(self, batch: Any) -> None:
@@ -157,18 +148,16 @@ class BulkWriter:
         Raises StoreError if a file could not be written.
         """
         with self._lock:
-            self._check()
-            seen = self._pipeline.new_tally()
-            try:
-                self._pipeline.append(iter_batches(batch), self._offered, seen)
-            except BaseException as error:
-                if self._is_fatal(error):
-                    self._fail(error)
-                raise
-            else:
-                self._taken += seen.n_rows
-            finally:
-                self._offered += seen.n_rows
+            self._state.check()
+            n_rows, error = self._pipeline.append(iter_batches(batch), self._next_row)
+            self._next_row += n_rows
+            if error is not None:
+                self._n_refused += n_rows
+                try:
+                    self._state.fail_if_fatal(error)
+                    raise error
+                finally:
+                    del error  # refers to this frame, which would keep the batch
 
     # -- finishing
 
@@ -184,13 +173,13 @@ class BulkWriter:
         """
         callback, wait = kwargs.get("call_back"), not kwargs.get("_async", False)
         with self._lock:
-            self._check()
+            self._state.check()
             try:
                 had_rows = self._pipeline.commit(None if wait else callback)
                 if wait:
                     self._publisher.wait()
             except BaseException as error:
-                self._fail(error)
+                self._state.fail(error)
             files = self.batch_files[-1] if callback is not None and wait and had_rows else []
         if callback is not None and files:
             callback(files)
@@ -202,14 +191,14 @@ class BulkWriter:
         written, or not for what it is: the files stay, and a note says where.
         """
         with self._lock:
-            if self._closed:
+            if self._state.is_closed:
                 return
             try:
-                if self._failure is None:  # else it was raised when it was found
+                if self._state.failure is None:  # else it was raised when it was found
                     self.commit()
             finally:
                 self._release(abandon=False)
-            if self._options.validate is not None and self._failure is None:
+            if self._options.validate is not None and self._state.failure is None:
                 self._validation = self.validate(self._options.validate)
                 self._validation.raise_for_errors(f"the files stay in {self._sink.where}")
 
@@ -236,11 +225,11 @@ class BulkWriter:
     def abort(self) -> None:
         """Give up: publish nothing more, remove what is not published, release everything."""
         with self._lock:
-            if not self._closed:
+            if not self._state.is_closed:
                 self._release(abandon=True)
 
     def _release(self, *, abandon: bool) -> None:
-        self._closed = True
+        self._state.close()
         try:
             self._pipeline.close()
         finally:
@@ -263,108 +252,12 @@ class BulkWriter:
         if unseen is not None:
             error.add_note(f"and before that, publishing had failed: {unseen}")
 
-    # -- failing
-
-    def _check(self) -> None:
-        if self._closed:
-            raise ValueError("the writer is closed")
-        if self._failure is not None:
-            self._raise_failure(self._failure)
-        try:
-            self._publisher.raise_failure()
-        except BaseException as error:
-            self._fail(error)
-
-    def _is_fatal(self, error: BaseException) -> bool:
-        """Whether the writer ends with it; else the caller's data are to blame, and nothing of them was taken."""
-        return (
-            self._pipeline.is_broken
-            or isinstance(error, StoreError | MemoryError | AssertionError)
-            or not isinstance(error, Exception)
-        )
-
-    def _fail(self, error: BaseException) -> NoReturn:
-        """Take no more rows: after a failed write nobody knows what is on disk of the current segment."""
-        unseen = self._publisher.settle()  # what was handed over is published still: then it is known what is safe
-        if unseen is not None:
-            for note in (f"and publishing failed: {unseen}", *getattr(unseen, "__notes__", ())):
-                error.add_note(note)
-        if isinstance(error, StoreError):
-            error = with_safe_words(error, self._publisher.safe_words())
-        self._failure = error
-        with undoing(self._pipeline.drop):
-            raise error
-
-    def _raise_failure(self, failure: BaseException) -> NoReturn:
-        """Raise the failure again, as a new exception: one that is raised often gathers tracebacks."""
-        if isinstance(failure, StoreError):
-            raise with_safe_words(failure, failure.safe)
-        reason = f"the writer has failed before ({type(failure).__name__}: {failure})"
-        raise StoreError(reason, path=self._sink.where, safe=self._publisher.safe_words()) from failure
-
     def before_publish(self, call: Callable[[], object]) -> None:
         """Have ``call`` called before each segment is published, in the background thread.
 
         What it raises ends the writer.
         """
         self._publisher.before = call
-
-    # -- what a caller may ask
-
-    @property
-    def schema(self) -> Any:
-        """The schema, as vecmill's CollectionSchema."""
-        return self._schema
-
-    @property
-    def uuid(self) -> str:
-        """Name of the writer's folder."""
-        return self._uuid
-
-    @property
-    def batch_files(self) -> list[list[str]]:
-        """Published files, one list a segment: the shape that the import API takes."""
-        return self._publisher.batch_files
-
-    @property
-    def manifest(self) -> Manifest:
-        """What is published: files with rows, bytes and checksums, and the schema. Also in ``manifest.json``."""
-        return self._publisher.manifest
-
-    @property
-    def validation(self) -> ValidationReport | None:
-        """What the validation at close has found; None before it, and where none was asked for."""
-        return self._validation
-
-    @property
-    def total_row_count(self) -> int:
-        """Rows taken since the start, published or not; refused rows do not count."""
-        return self._taken
-
-    @property
-    def buffer_row_count(self) -> int:
-        """Rows taken and not yet handed over for publishing."""
-        return self._pipeline.n_rows
-
-    @property
-    def buffer_size(self) -> int:
-        """Encoded bytes of these rows."""
-        return self._pipeline.n_bytes
-
-    @property
-    def batch_rows(self) -> int | None:
-        """About the rows of a batch that does not begin a file of its own; None: any batch goes on in the open file.
-
-        Text that has left for a bucket cannot be taken back, so a batch is held back until it is whole, if it is small.
-        """
-        if not self._sink.hold_bytes or not FORMATS[self._options.file_type].is_text:
-            return None
-        return max(1, self._sink.hold_bytes // self._pipeline.row_bytes)
-
-    @property
-    def chunk_size(self) -> int:
-        """Encoded bytes at which a segment is closed."""
-        return self._options.segment_size
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from vecmill.errors import StoreError
 from vecmill.formats.base import SegmentFiles
 from vecmill.manifest import Manifest, Segment
 from vecmill.store.sink import MANIFEST_NAME, Sink, undoing
@@ -120,39 +119,3 @@ class Publisher:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=False)
         self._sink.end(is_empty=not self.manifest.segments)
-
-
-def with_safe_words(error: StoreError, safe: str) -> StoreError:
-    """Return a new error like this one that says what is safe."""
-    told = StoreError(error.reason, path=error.path, safe=safe, errno=error.errno)
-    for note in getattr(error, "__notes__", ()):
-        told.add_note(note)
-    told.__cause__ = error.__cause__
-    return told
-
-
-def resumed_manifest(sink: Sink, new: Manifest) -> Manifest:
-    """Return the manifest of a writer that ended in this place, ``new`` if there is none. Removes what it left behind.
-
-    Raises StoreError if what is there is not the beginning of the same export.
-    """
-    text = sink.read_manifest()
-    if text is None:
-        sink.clear(())
-        return new
-    where = f"{sink.where}/{MANIFEST_NAME}"
-    try:
-        found = Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot be resumed: {error}", path=where) from error
-    for what, old, now in (
-        ("file type", found.file_type, new.file_type),
-        ("schema", found.schema, new.schema),
-        ("config", found.import_options, new.import_options),
-    ):
-        if old != now:
-            raise StoreError(f"cannot be resumed: its {what} is {old}, not {now}", path=where)
-    if found.is_of_tasks:
-        raise StoreError("cannot be resumed: tasks have written it, and it is complete", path=where)
-    sink.clear({entry.path for entry in found.files})
-    return found

@@ -1,59 +1,66 @@
-"""Row dicts into the stage: the kernel takes what it can, and this module the rest, row by row."""
+"""Row dicts into the stage: a kernel takes the usual values, and this module the rest, row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vecmill._native import columns as kernel
 from vecmill.encode.misfit import Misfit, describe, unknown_field
 from vecmill.encode.plan import ColumnPlan
+from vecmill.encode.stage import Stage
 from vecmill.encode.values import normalise
 from vecmill.errors import DataError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.types.text import META
-from vecmill.writer.pipeline import Pipeline
 
 _STATUS = 0xFF
 
 
 class RowTaker:
-    """Puts rows into the stage of a pipeline, and drains it when it is full. Rows are numbered by the caller."""
+    """Puts row dicts into a stage. ``drain`` empties it when it is full. Rows are numbered by the caller."""
 
-    def __init__(self, schema: CollectionSchema, plans: Sequence[ColumnPlan], pipeline: Pipeline) -> None:
+    def __init__(
+        self, schema: CollectionSchema, plans: Sequence[ColumnPlan], stage: Stage, drain: Callable[[], None]
+    ) -> None:
         self._plans = plans
-        self._pipeline = pipeline
-        self._scatter = pipeline.stage.scatter
+        self._stage = stage
+        self._drain = drain
+        self._scatter = stage.scatter
         self._fields = {field.name for field in schema.fields}
 
     def put(self, row: Any, number: int) -> None:
-        """Take one row. Raises DataError with ``number`` as its row; the stage is then as before."""
+        """Take one row. Raises DataError with ``number`` as its row; then the stage is as it was."""
         code = self._scatter.put(row)
         if code:
             self._put_slowly(row, code, number)
 
-    def put_many(self, rows: list[Any], start: int, number: int) -> int:
-        """Take ``rows[start:]``, numbered from ``number`` on. Return how many: all.
+    def put_many(self, rows: list[Any], start: int, number: int) -> tuple[int, BaseException | None]:
+        """Take ``rows[start:]``, of which the first one has this number, up to the first bad row.
 
-        Raises DataError for the first bad row, when all rows before it are taken.
+        Return how many were taken, and the error that ended it; None: all of them were taken.
         """
+        taken_before = self._stage.n_taken
         at = start
-        while True:
-            at, code = self._scatter.put_many(rows, at)
-            if not code:
-                return at - start
-            if code & _STATUS == kernel.FULL:
-                self._pipeline.drain()
-                continue
-            self._put_slowly(rows[at], code, number + at - start)
-            at += 1
+        try:
+            while True:
+                at, code = self._scatter.put_many(rows, at)
+                if not code:
+                    return at - start, None
+                if code & _STATUS == kernel.FULL:
+                    self._drain()
+                else:
+                    self._put_slowly(rows[at], code, number + at - start)
+                    at += 1
+        except BaseException as error:
+            return self._stage.n_taken - taken_before, error
 
     def _put_slowly(self, row: Any, code: int, number: int) -> None:
-        """Take a row that the kernel did not: each turn mends one thing of it, on a copy, or raises."""
+        """Take a row that the kernel did not take. Each turn mends one value, in a copy of the row, or raises."""
         for _ in range(2 * len(self._plans) + 2):
             status, index = code & _STATUS, code >> 8
             if status == kernel.FULL:
-                self._pipeline.drain()
+                self._drain()
             elif index == len(self._plans):
                 row = self._as_known_dict(row, number)
             else:
