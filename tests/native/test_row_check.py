@@ -18,7 +18,7 @@ from vecmill import CollectionSchema, FieldSchema, LocalBulkWriter, create_schem
 from vecmill._native import row_check as kernel
 from vecmill.validate.text import csv as csv_file
 from vecmill.validate.text import json as json_file
-from vecmill.validate.texts import form_problem
+from vecmill.validate.text.columns import form_problem
 
 INTEGERS = ["0", "-0", "7", "-128", "127", "128", "-129", "32767", "-32769", "2147483648", "9223372036854775807",
             "-9223372036854775808", "9223372036854775808", "-9223372036854775809", "99999999999999999999", "01", "1.0",

@@ -144,11 +144,14 @@ def check_inputs(
     at_once = _at_once(inputs.files, level, cores)
     stop = Event()
     with ThreadPoolExecutor(cores) as pool, ThreadPoolExecutor(at_once) as files_pool:
-        check = files_pool.map if at_once > 1 else map
+
+        def check(one: tuple[_Job, ImportFile]) -> tuple[int | None, Findings]:
+            job, file = one
+            return job.check(file, pool, stop)
+
+        results = files_pool.map(check, work) if at_once > 1 else map(check, work)
         try:
-            for (_, file), (n, own) in zip(
-                work, check(lambda one: one[0].check(one[1], pool, stop), work), strict=True
-            ):
+            for (_, file), (n, own) in zip(work, results, strict=True):
                 found.merge(own)
                 rows += n or 0
                 n_bytes += sum(entry.size for entry in file.entries)

@@ -1,4 +1,4 @@
-"""docs/rules.md, from the table of the rules."""
+"""Prints docs/rules.md from the table of the rules (``python -m vecmill.validate.document``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def as_markdown() -> str:
     lines = [
         "# The rules that `vecmill validate` applies",
         "",
-        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.rules`.",
+        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.document`.",
         "",
         "- **refused**: the server refuses the file, and with it the whole import job.",
         "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",
@@ -53,3 +53,7 @@ def _when(rule: Rule) -> str:
         name = FORMATS[form].rules.name if form is not None else others
         words.append(f"{name}: {', '.join(steps)}" if name else ", ".join(steps))
     return "; ".join(words)
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -1,6 +1,6 @@
 """The rules of the server, one row a rule: what must hold, in which versions breaking it is what, and the way out.
 
-docs/rules.md is printed from this table (``python -m vecmill.validate.rules``). Severities are given per format and
+docs/rules.md is printed from this table (``python -m vecmill.validate.document``). Severities are given per format and
 release line as a short text: "silent 2.4=refused" reads: silent corruption, from 2.4 on refused; "-": no rule. "*"
 stands for all formats that are not named; JSON Lines is a dialect of JSON.
 """
@@ -419,9 +419,3 @@ def _table() -> Mapping[str, Rule]:
 
 RULES: Mapping[str, Rule] = _table()
 """Every rule by its id."""
-
-
-if __name__ == "__main__":
-    from vecmill.validate.document import as_markdown
-
-    print(as_markdown(), end="")

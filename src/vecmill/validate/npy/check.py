@@ -12,7 +12,7 @@ from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry, ImportFile
 from vecmill.validate.findings import Findings
 from vecmill.validate.npy.header import Descr, NpyHeader, WrongHeader, parse_descr, read_header
-from vecmill.validate.npy.values import scan_values
+from vecmill.validate.npy.values import NpyColumn, scan_values
 
 # Wider than any value that a field may have, in code points; what is wider cannot be looked at in bounded memory.
 MAX_TEXT_WIDTH = 4_194_304
@@ -25,19 +25,6 @@ class _Told:
     entry: Entry
     plan: ColumnPlan
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class NpyColumn:
-    """A file of a set that can be read: ``rows`` as its header says, ``present`` as there are bytes for."""
-
-    entry: Entry
-    plan: ColumnPlan
-    descr: Descr
-    start: int
-    rows: int
-    present: int
-    row_bytes: int
 
 
 def check_set(file: ImportFile, context: Context, findings: Findings, pool: Executor) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +11,30 @@ from numpy.typing import NDArray
 from vecmill._native import half, text
 from vecmill._native import scan_check as scan
 from vecmill.encode.dense import HALF_KERNELS
+from vecmill.encode.plan import ColumnPlan
 from vecmill.store.blob import BLOCK_BYTES, walk
 from vecmill.types.kind import FLOAT64
 from vecmill.validate.context import Context
+from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
-from vecmill.validate.texts import TextChecks, check_texts
-
-if TYPE_CHECKING:
-    from vecmill.validate.npy.check import NpyColumn
+from vecmill.validate.npy.header import Descr
+from vecmill.validate.text.columns import TextChecks, check_texts
 
 Array = NDArray[Any]
 _STEP_BYTES = 4 * BLOCK_BYTES  # within the cache that the cores share
+
+
+@dataclass(frozen=True, slots=True)
+class NpyColumn:
+    """A file of a set that can be read: ``rows`` as its header says, ``present`` as there are bytes for."""
+
+    entry: Entry
+    plan: ColumnPlan
+    descr: Descr
+    start: int
+    rows: int
+    present: int
+    row_bytes: int
 
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:

@@ -15,8 +15,8 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.types.kind import FLOAT32
 from vecmill.validate.context import Context
 from vecmill.validate.findings import Findings
+from vecmill.validate.text.columns import TextChecks, check_texts
 from vecmill.validate.text.sparse import sparse_problem
-from vecmill.validate.texts import TextChecks, check_texts
 
 Array = NDArray[Any]
 PaArray = Any

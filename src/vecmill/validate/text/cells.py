@@ -12,9 +12,9 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.types.kind import Kind
 from vecmill.types.numbers import INT32
 from vecmill.types.text import JSON_MAX_BYTES
+from vecmill.validate.text.columns import form_problem
 from vecmill.validate.text.json_values import large_number, meta_problem
 from vecmill.validate.text.sparse import Problem, sparse_problem
-from vecmill.validate.texts import form_problem
 
 _NUMBERS = {int, float}
 

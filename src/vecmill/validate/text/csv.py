@@ -19,10 +19,10 @@ from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings
 from vecmill.validate.text.cells import cell_problems, json_text_problem, text_problem
+from vecmill.validate.text.columns import form_problem
 from vecmill.validate.text.fast_path import FineRows
 from vecmill.validate.text.json_values import KeysTwice, keys_of
 from vecmill.validate.text.sparse import Problem
-from vecmill.validate.texts import form_problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -109,32 +109,17 @@ class Records:
         return self._quoted(data, at, at_end)
 
     def _quoted(self, data: bytes, at: int, at_end: bool) -> tuple[list[bytes], int] | None:
+        """Do what ``_record`` does, for a record with quotes."""
         cells: list[bytes] = []
         sep = self._sep
         while True:
             self._room(len(cells), at)
-            if data[at : at + 1] == b'"':
-                end = self._closing_quote(data, at + 1)
-                if end is None or (end + 2 >= len(data) and not at_end):
-                    if at_end:
-                        raise self._wrong("a quote at the end of a cell", "the end of the file", at, len(cells), True)
-                    return None
-                cells.append(data[at + 1 : end].replace(b'""', b'"'))
-                at = end + 1
-            else:
-                newline = data.find(b"\n", at)
-                stop = newline if newline >= 0 else len(data)
-                end = data.find(sep, at, stop)
-                end = end if end >= 0 else stop
-                if newline < 0 and end == stop and not at_end:
-                    return None
-                cell = data[at:end]
-                if end == stop:
-                    cell = cell.removesuffix(b"\r")
-                if b'"' in cell:
-                    raise self._wrong("quotes around the whole cell", repr(cell[:40])[1:], at, len(cells))
-                cells.append(cell)
-                at = end
+            take = self._quoted_cell if data[at : at + 1] == b'"' else self._plain_cell
+            found = take(data, at, at_end, len(cells))
+            if found is None:
+                return None
+            cell, at = found
+            cells.append(cell)
             if data.startswith(sep, at):
                 at += len(sep)
             elif data[at : at + 1] == b"\n" or data[at : at + 2] == b"\r\n":
@@ -143,6 +128,30 @@ class Records:
                 return cells, len(data)
             else:
                 raise self._wrong("a separator behind a quote", repr(data[at : at + 20])[1:], at, len(cells) - 1)
+
+    def _quoted_cell(self, data: bytes, at: int, at_end: bool, field: int) -> tuple[bytes, int] | None:
+        """Return (cell, place behind it), None when its end is not in memory."""
+        end = self._closing_quote(data, at + 1)
+        if end is None or (end + 2 >= len(data) and not at_end):
+            if at_end:
+                raise self._wrong("a quote at the end of a cell", "the end of the file", at, field, True)
+            return None
+        return data[at + 1 : end].replace(b'""', b'"'), end + 1
+
+    def _plain_cell(self, data: bytes, at: int, at_end: bool, field: int) -> tuple[bytes, int] | None:
+        """Return (cell, place behind it), None when its end is not in memory."""
+        newline = data.find(b"\n", at)
+        stop = newline if newline >= 0 else len(data)
+        end = data.find(self._sep, at, stop)
+        end = end if end >= 0 else stop
+        if newline < 0 and end == stop and not at_end:
+            return None
+        cell = data[at:end]
+        if end == stop:
+            cell = cell.removesuffix(b"\r")
+        if b'"' in cell:
+            raise self._wrong("quotes around the whole cell", repr(cell[:40])[1:], at, field)
+        return cell, end
 
     @staticmethod
     def _closing_quote(data: bytes, at: int) -> int | None:

@@ -29,8 +29,12 @@ class KeysTwice:
         made = dict(pairs)
         if len(made) < len(pairs):
             seen: set[str] = set()
-            keys = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-            self.found.append((made, keys))
+            twice = []
+            for key, _ in pairs:
+                if key in seen:
+                    twice.append(key)
+                seen.add(key)
+            self.found.append((made, twice))
         return made
 
     def problem(self) -> Problem | None:
