@@ -48,6 +48,14 @@ class Finding:
         return f"{self.rule} ({self.severity}): {', '.join(where)}: expected {self.expected}, got {self.got}"
 
 
+class Unreadable(Exception):  # noqa: N818  a signal to the check of a file, which makes a finding of it
+    """A row cannot be read, nor what is behind it if ``is_last``. Otherwise as in `Finding`; ``offset`` in the file."""
+
+    def __init__(self, rule: str, expected: str, got: str, offset: int, *, is_last: bool = True) -> None:
+        super().__init__(rule, expected, got, offset)
+        self.rule, self.expected, self.got, self.offset, self.is_last = rule, expected, got, offset, is_last
+
+
 def _printable(text: str) -> str:
     """Return text with lone surrogates, which keys may have, as escapes: they cannot be printed."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vecmill._native.pages import list_levels, struct_part_into, text_counts_into
 from vecmill.encode.blocks import Bytes, FixedBlock, VariableBlock
 from vecmill.encode.plan import ColumnPlan
-from vecmill.formats.parquet.values import Page, as_indexes, plain_values
+from vecmill.formats.parquet.values import PageBody, as_indexes, plain_values
 
 
 def nested_nbytes(plan: ColumnPlan, n_bytes: int) -> int:
@@ -23,7 +23,7 @@ def nested_nbytes(plan: ColumnPlan, n_bytes: int) -> int:
     return n_bytes * widest + n_bytes // one * vectors * 16
 
 
-def nested_page(plan: ColumnPlan, leaf: int, block: VariableBlock) -> Page:
+def nested_page(plan: ColumnPlan, leaf: int, block: VariableBlock) -> PageBody:
     """Return the page of one leaf (a sub-field of a struct array; 0 of an array) for the rows of a block."""
     if plan.kind.group == "array":
         item = plan.items[0]
@@ -50,12 +50,12 @@ def _array_part(item: ColumnPlan, block: VariableBlock) -> tuple[NDArray[np.int6
 
 def _page(
     item: ColumnPlan, max_def: int, counts: NDArray[np.int64], validity: Bytes | None, packed: Bytes, dim: int
-) -> Page:
+) -> PageBody:
     levels = list_levels(counts, validity, dim, max_def)
     without = int(np.count_nonzero(counts == 0))
     n_values = int(counts.sum()) * max(1, dim) + without
     if item.kind.parquet_nested.dictionary:
-        return n_values, without, [levels, *as_indexes(packed)]
+        return PageBody(n_values, without, [levels, *as_indexes(packed)])
     if item.is_variable or item.is_vector:
-        return n_values, without, [levels, packed]
-    return n_values, without, [levels, plain_values(item, FixedBlock(packed.reshape(-1, item.width)))]
+        return PageBody(n_values, without, [levels, packed])
+    return PageBody(n_values, without, [levels, plain_values(item, FixedBlock(packed.reshape(-1, item.width)))])

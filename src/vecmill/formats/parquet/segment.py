@@ -25,7 +25,7 @@ from vecmill.formats.base import SingleFileSegment, fitting_rows
 from vecmill.formats.parquet import meta
 from vecmill.formats.parquet.nested import nested_nbytes, nested_page
 from vecmill.formats.parquet.thrift import varint
-from vecmill.formats.parquet.values import Page, as_indexes, count_nulls, plain_values, valid_rows
+from vecmill.formats.parquet.values import PageBody, as_indexes, count_nulls, plain_values, valid_rows
 from vecmill.schema.collection import CollectionSchema
 from vecmill.store.sink import Mark, SinkFolder
 
@@ -182,7 +182,7 @@ def _full_vector_levels(n_rows: int, dim: int) -> bytes:
     return vector_levels(n_rows, dim, None)
 
 
-def _pages(plan: ColumnPlan, leaf: int, column: SpanColumn, chunk: meta.ColumnChunk) -> Iterator[Page]:
+def _pages(plan: ColumnPlan, leaf: int, column: SpanColumn, chunk: meta.ColumnChunk) -> Iterator[PageBody]:
     """Yield the pages of one leaf of a column."""
     if not isinstance(column, VariableBlock):
         yield from _fixed_pages(plan, column, chunk)
@@ -201,13 +201,14 @@ def _page_rows(block: VariableBlock) -> Iterator[VariableBlock]:
         start += part.n_rows
 
 
-def _text_page(part: VariableBlock) -> Page:
+def _text_page(part: VariableBlock) -> PageBody:
     plain = np.empty(4 * part.n_rows + part.n_bytes, np.uint8)
     used = kernel.plain_byte_array_into(part.offsets, part.data, part.validity, plain)
-    return part.n_rows, count_nulls(part.validity), [_flat_levels(part.n_rows, part.validity), plain[:used]]
+    levels = _flat_levels(part.n_rows, part.validity)
+    return PageBody(part.n_rows, count_nulls(part.validity), [levels, plain[:used]])
 
 
-def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk) -> Iterator[Page]:
+def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk) -> Iterator[PageBody]:
     form = chunk.leaf.form
     for block in column.blocks():
         n, validity = block.n_rows, block.validity
@@ -216,10 +217,10 @@ def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk)
         if form.is_list:
             levels = vector_levels(n, plan.dim, validity) if n_nulls else _full_vector_levels(n, plan.dim)
             parts = as_indexes(values) if form.dictionary else [values]
-            yield (n - n_nulls) * plan.dim + n_nulls, n_nulls, [levels, *parts]
+            yield PageBody((n - n_nulls) * plan.dim + n_nulls, n_nulls, [levels, *parts])
         else:
             _note_limits(plan, block, chunk)
-            yield n, n_nulls, [_flat_levels(n, validity if n_nulls else None), values]
+            yield PageBody(n, n_nulls, [_flat_levels(n, validity if n_nulls else None), values])
 
 
 def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -> None:

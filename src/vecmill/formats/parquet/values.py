@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +12,13 @@ from vecmill.encode.blocks import Bytes, FixedBlock
 from vecmill.encode.plan import ColumnPlan
 from vecmill.formats.parquet.thrift import varint
 
-# A page: level entries, how many of them are nulls, its bytes: levels first, then values.
-Page = tuple[int, int, Sequence[bytes | Bytes]]
+
+class PageBody(NamedTuple):
+    """The body of a page: how many level entries it has, how many of them without a value; levels, then values."""
+
+    n_entries: int
+    n_nulls: int
+    parts: Sequence[bytes | Bytes]
 
 
 def count_nulls(validity: Bytes | None) -> int:

@@ -10,8 +10,8 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.store.blob import closing
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry, ImportFile
-from vecmill.validate.findings import Findings
-from vecmill.validate.npy.header import Descr, NpyHeader, WrongHeader, parse_descr, read_header
+from vecmill.validate.findings import Findings, Unreadable
+from vecmill.validate.npy.header import Descr, NpyHeader, parse_descr, read_header
 from vecmill.validate.npy.values import NpyColumn, scan_values
 
 # Wider than any value that a field may have, in code points; what is wider cannot be looked at in bounded memory.
@@ -106,7 +106,7 @@ def _column(entry: Entry, plan: ColumnPlan, findings: Findings) -> tuple[_Told |
         return None, None
     try:
         header = read_header(blob)
-    except WrongHeader as wrong:
+    except Unreadable as wrong:
         findings.add(
             wrong.rule, file=entry.name, field=plan.name, offset=wrong.offset, expected=wrong.expected, got=wrong.got
         )

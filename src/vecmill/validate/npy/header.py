@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vecmill.store.blob import Blob
+from vecmill.validate.findings import Unreadable
 
 MAX_HEADER_BYTES = 65_536
 _MAGIC = b"\x93NUMPY"
@@ -72,43 +73,35 @@ class NpyHeader:
     data_start: int
 
 
-class WrongHeader(Exception):  # noqa: N818  a signal to the caller, which words a finding
-    """The header breaks a rule."""
-
-    def __init__(self, rule: str, expected: str, got: str, offset: int) -> None:
-        super().__init__(rule, expected, got, offset)
-        self.rule, self.expected, self.got, self.offset = rule, expected, got, offset
-
-
 def read_header(blob: Blob) -> NpyHeader:
-    """Read the header by one or two ranges of at most 64 KiB. Raises WrongHeader, StoreError."""
+    """Read the header by one or two ranges of at most 64 KiB. Raises Unreadable, StoreError."""
     head = blob.read(0, 4096)
     if head[:6] != _MAGIC:
-        raise WrongHeader("npy-magic", "93 4E 55 4D 50 59", head[:6].hex(" ").upper(), 0)
+        raise Unreadable("npy-magic", "93 4E 55 4D 50 59", head[:6].hex(" ").upper(), 0)
     major = head[6] if len(head) > 6 else 0
     if major not in (1, 2):
-        raise WrongHeader("npy-version", "version 1 or 2", f"version {major}", 6)
+        raise Unreadable("npy-version", "version 1 or 2", f"version {major}", 6)
     start = 10 if major == 1 else 12
     length = int.from_bytes(head[8:start], "little")
     if len(head) < start or not 1 <= length <= MAX_HEADER_BYTES or start + length > blob.size:
         got = f"{length} bytes in a file of {blob.size}" if len(head) >= start else "a file that ends before"
-        raise WrongHeader("npy-header-size", f"a header of 1 to {MAX_HEADER_BYTES} bytes", got, 8)
+        raise Unreadable("npy-header-size", f"a header of 1 to {MAX_HEADER_BYTES} bytes", got, 8)
     text = head[start : start + length]
     if len(text) < length:
         text = blob.read(start, start + length)
     end = text.rfind(b"\n")
     if end < 0:
-        raise WrongHeader("npy-header-newline", "a newline at the end of the header", _shown(text[-40:]), start)
+        raise Unreadable("npy-header-newline", "a newline at the end of the header", _shown(text[-40:]), start)
     header = _as_server(text[:end], start, start + length)
     misread = _misread(text, header)
     if misread is not None:
-        raise WrongHeader("npy-header-misread", *misread, start)
+        raise Unreadable("npy-header-misread", *misread, start)
     return header
 
 
 def _as_server(text: bytes, offset: int, data_start: int) -> NpyHeader:
-    def wrong(expected: str, got: bytes, at: int) -> WrongHeader:
-        return WrongHeader("npy-header-form", expected, _shown(got), offset + at)
+    def wrong(expected: str, got: bytes, at: int) -> Unreadable:
+        return Unreadable("npy-header-form", expected, _shown(got), offset + at)
 
     places = [text.find(key) for key in _KEYS]
     brace = text.find(b"}")

@@ -57,7 +57,7 @@ class WrongFooter(Exception):  # noqa: N818  a signal to the caller, which words
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class LeafColumn:
     """A column of values. ``top`` is the column of the table that it is in; ``flat``: it is that column itself."""
 
     top: str
@@ -92,7 +92,7 @@ class Footer:
     """What a footer says."""
 
     rows: int
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[LeafColumn, ...]
     groups: tuple[Group, ...]
 
 
@@ -130,11 +130,11 @@ def _number(raw: dict[str, Any], name: str, where: str, below: int = 1 << 63) ->
     return found
 
 
-def _leaves(elements: list[dict[str, Any]]) -> tuple[Leaf, ...]:
+def _leaves(elements: list[dict[str, Any]]) -> tuple[LeafColumn, ...]:
     """Return the leaves of a schema that comes as a list of nodes, depth first."""
     if not elements:
         raise WrongFooter("a schema", "none")
-    leaves: list[Leaf] = []
+    leaves: list[LeafColumn] = []
     open_nodes: list[int] = [_number(elements[0], "children", "the schema", MAX_ITEMS)]  # children still to come
     tops: list[str] = [""]
     for element in elements[1:]:
@@ -157,13 +157,13 @@ def _leaves(elements: list[dict[str, Any]]) -> tuple[Leaf, ...]:
             tops.append(top)
         else:
             kind = _number(element, "type", f"column {text!r}", _N_TYPES)
-            leaves.append(Leaf(top, kind, len(open_nodes) == 1 and repetition < 2))
+            leaves.append(LeafColumn(top, kind, len(open_nodes) == 1 and repetition < 2))
     if any(open_nodes):
         raise WrongFooter("a schema that is whole", "fewer nodes than it tells of")
     return tuple(leaves)
 
 
-def _group(raw: dict[str, Any], leaves: tuple[Leaf, ...], number: int) -> Group:
+def _group(raw: dict[str, Any], leaves: tuple[LeafColumn, ...], number: int) -> Group:
     where = f"row group {number}"
     chunks = _list(raw, "columns")
     if len(chunks) != len(leaves):
@@ -175,7 +175,7 @@ def _group(raw: dict[str, Any], leaves: tuple[Leaf, ...], number: int) -> Group:
     return Group(rows, _number(raw, "bytes", where), made)
 
 
-def _chunk(raw: dict[str, Any], leaf: Leaf, rows: int, where: str) -> Chunk:
+def _chunk(raw: dict[str, Any], leaf: LeafColumn, rows: int, where: str) -> Chunk:
     meta = raw.get("meta")
     if not isinstance(meta, dict) or "crypto" in raw or "encrypted" in raw or raw.get("file_path"):
         raise WrongFooter(f"the metadata of {where}, in this file and not encrypted", "none")
@@ -202,7 +202,7 @@ def _chunk(raw: dict[str, Any], leaf: Leaf, rows: int, where: str) -> Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageHeader:
     """The header of a page: its own bytes, those of the page behind it, and those of the page unpacked."""
 
     n_head: int
@@ -213,7 +213,7 @@ class Page:
     encoding: int
 
 
-def read_page(data: bytes) -> Page:
+def read_page_header(data: bytes) -> PageHeader:
     """Read the header of a page. Raises WrongFooter."""
     reader = _Reader(data)
     try:
@@ -224,7 +224,7 @@ def read_page(data: bytes) -> Page:
     values = raw.get("values")
     if not isinstance(values, dict):
         values = {"n": 0, "encoding": 0} if kind == INDEX_PAGE else {}
-    return Page(
+    return PageHeader(
         reader.at,
         _number(raw, "bytes", "a page", 1 << 31),
         _number(raw, "plain_bytes", "a page", 1 << 31),

@@ -17,10 +17,10 @@ from vecmill.validate.parquet.footer import (
     RLE,
     Chunk,
     Footer,
-    Leaf,
-    Page,
+    LeafColumn,
+    PageHeader,
     WrongFooter,
-    read_page,
+    read_page_header,
 )
 from vecmill.validate.rules import RULES
 
@@ -97,7 +97,7 @@ def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings
     return widths if fine else None
 
 
-def _value_width(leaf: Leaf, chunk: Chunk, blob: _ReadAhead) -> int:
+def _value_width(leaf: LeafColumn, chunk: Chunk, blob: _ReadAhead) -> int:
     """Walk over the pages of a chunk; return the bytes that a value takes in memory, of text at most or nearly so."""
     at, stop = chunk.start, chunk.start + chunk.n_bytes
     width, n_values = _FIXED_WIDTH, 0
@@ -115,7 +115,7 @@ def _value_width(leaf: Leaf, chunk: Chunk, blob: _ReadAhead) -> int:
     return width
 
 
-def _text_width(page: Page, chunk: Chunk, blob: _ReadAhead, at: int) -> int:
+def _text_width(page: PageHeader, chunk: Chunk, blob: _ReadAhead, at: int) -> int:
     if page.type == DICTIONARY_PAGE:
         # A long value may be in a million rows.
         packed = blob.read(at + page.n_head, at + page.n_head + page.n_bytes)
@@ -125,7 +125,7 @@ def _text_width(page: Page, chunk: Chunk, blob: _ReadAhead, at: int) -> int:
     return page.plain_bytes // max(page.n_values, 1)
 
 
-def _longest(packed: bytes, page: Page, codec: str) -> int:
+def _longest(packed: bytes, page: PageHeader, codec: str) -> int:
     """Return the bytes of the longest value of a dictionary; those of all where it cannot be read."""
     import pyarrow as pa
 
@@ -144,12 +144,12 @@ def _longest(packed: bytes, page: Page, codec: str) -> int:
     return longest
 
 
-def _read_page(blob: _ReadAhead, at: int, stop: int) -> Page:
+def _read_page(blob: _ReadAhead, at: int, stop: int) -> PageHeader:
     head = blob.read(at, min(at + _PAGE_HEADER_GUESS, stop))
     try:
-        page = read_page(head)
+        page = read_page_header(head)
     except WrongFooter:  # statistics may make it longer
-        page = read_page(blob.read(at, min(at + MAX_PAGE_HEADER, stop)))
+        page = read_page_header(blob.read(at, min(at + MAX_PAGE_HEADER, stop)))
     end = at + page.n_head + page.n_bytes
     if end > stop:
         raise WrongFooter("pages within their column", f"one that ends at {end}, behind {stop}")

@@ -17,7 +17,7 @@ from vecmill.types.kind import Kind
 from vecmill.types.text import META
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
-from vecmill.validate.findings import Findings
+from vecmill.validate.findings import Findings, Unreadable
 from vecmill.validate.text.cells import cell_problems, json_text_problem, text_problem
 from vecmill.validate.text.columns import form_problem
 from vecmill.validate.text.fast_path import FineRows
@@ -40,14 +40,6 @@ _NO_LINE_ENDS = {ord("\r"): None, ord("\n"): None}
 _BLANK_LINES = re.compile(rb"(?:\r?\n){1,1000}")
 
 
-class WrongFile(Exception):  # noqa: N818  a signal to the caller, which words a finding
-    """A row cannot be read, nor, if ``is_last``, what is behind it."""
-
-    def __init__(self, rule: str, expected: str, got: str, offset: int, *, is_last: bool = True) -> None:
-        super().__init__(rule, expected, got, offset)
-        self.rule, self.expected, self.got, self.offset, self.is_last = rule, expected, got, offset, is_last
-
-
 class Records:
     """The records of a file, but those that ``pass_over`` goes behind.
 
@@ -59,7 +51,7 @@ class Records:
         self.blank_lines = self.gaps = 0
 
     def __iter__(self) -> Iterator[tuple[list[bytes], int]]:
-        """Yield (cells, place). Raises WrongFile."""
+        """Yield (cells, place). Raises Unreadable."""
         window = self._window
         while True:
             if window.at >= len(window.data) and not window.grow():
@@ -76,7 +68,7 @@ class Records:
             found = self._record()
             while found is None:
                 if len(window.data) - window.at > MAX_ROW_BYTES:
-                    raise WrongFile("csv-quote", f"a row of at most {MAX_ROW_BYTES} bytes", "more", offset)
+                    raise Unreadable("csv-quote", f"a row of at most {MAX_ROW_BYTES} bytes", "more", offset)
                 found = self._record(at_end=not window.grow())
             cells, end = found
             window.at = end
@@ -165,11 +157,11 @@ class Records:
 
     def _room(self, n_cells: int, at: int) -> None:
         if n_cells >= MAX_COLUMNS:
-            raise WrongFile("csv-cells", f"at most {MAX_COLUMNS} cells", "more", self._window.base + at)
+            raise Unreadable("csv-cells", f"at most {MAX_COLUMNS} cells", "more", self._window.base + at)
 
-    def _wrong(self, expected: str, got: str, at: int, field: int, is_last: bool = False) -> WrongFile:
+    def _wrong(self, expected: str, got: str, at: int, field: int, is_last: bool = False) -> Unreadable:
         rule = "csv-quote-first" if field == 0 else "csv-quote"
-        return WrongFile(rule, expected, got, self._window.base + at, is_last=is_last)
+        return Unreadable(rule, expected, got, self._window.base + at, is_last=is_last)
 
 
 def check_csv(entry: Entry, context: Context, findings: Findings) -> int | None:
@@ -211,7 +203,7 @@ class _Check:
                         self._row(cells, self._n, offset)
                     self._n += 1
                 break
-            except WrongFile as wrong:
+            except Unreadable as wrong:
                 self._wrong(wrong)
                 if wrong.is_last or self._n < 0 or not records.resume(wrong.offset):
                     return None
@@ -232,7 +224,7 @@ class _Check:
     def _gap(self, rule: str, expected: str, n: int) -> None:
         self._findings.add(rule, file=self._file, expected=expected, got=f"{n} blank lines")
 
-    def _wrong(self, wrong: WrongFile) -> None:
+    def _wrong(self, wrong: Unreadable) -> None:
         # A header that cannot be read is refused, whichever cell it is.
         row, rule = (self._n, wrong.rule) if self._n >= 0 else (None, wrong.rule.removesuffix("-first"))
         self._findings.add(rule, file=self._file, row=row, offset=wrong.offset, expected=wrong.expected, got=wrong.got)

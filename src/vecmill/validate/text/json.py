@@ -14,7 +14,7 @@ from vecmill.store.blob import closing
 from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
-from vecmill.validate.findings import Findings
+from vecmill.validate.findings import Findings, Unreadable
 from vecmill.validate.text.cells import cell_problems, json_nbytes, size_problem
 from vecmill.validate.text.fast_path import FineRows
 from vecmill.validate.text.json_values import (
@@ -38,18 +38,6 @@ _NEXT_LINE = re.compile(rb"\n[ \t\r]*(?=\{)")
 _TOP = "a list of objects, or an object whose only key is rows"
 
 
-class WrongFile(Exception):  # noqa: N818  a signal to the caller, which words a finding
-    """The file cannot be read any further."""
-
-    def __init__(self, rule: str, expected: str, got: str, offset: int) -> None:
-        super().__init__(rule, expected, got, offset)
-        self.rule, self.expected, self.got, self.offset = rule, expected, got, offset
-
-
-class WrongRow(WrongFile):
-    """A row cannot be read; behind it in JSON Lines there may be more."""
-
-
 def check_json(entry: Entry, context: Context, findings: Findings, *, lines: bool = False) -> int | None:
     """Check one file; ``lines``: JSON Lines. Return its rows, None where not all were looked at."""
     blob = entry.blob
@@ -70,13 +58,12 @@ def check_json(entry: Entry, context: Context, findings: Findings, *, lines: boo
                     rows.check(row, rows.n, offset)
                     rows.n += 1
                 break
-            except WrongFile as wrong:
-                in_row = isinstance(wrong, WrongRow)
-                at = rows.n if in_row else None
+            except Unreadable as wrong:
+                at = None if wrong.is_last else rows.n
                 findings.add(
                     wrong.rule, file=entry.name, row=at, offset=wrong.offset, expected=wrong.expected, got=wrong.got
                 )
-                if not lines or not in_row or wrong.rule != "json-syntax" or not window.skip_to(_NEXT_LINE):
+                if not lines or wrong.is_last or wrong.rule != "json-syntax" or not window.skip_to(_NEXT_LINE):
                     return None
                 rows.n += 1
                 is_whole = False
@@ -88,16 +75,16 @@ def check_json(entry: Entry, context: Context, findings: Findings, *, lines: boo
 
 
 def _rows(window: Window, lines: bool, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
-    """Yield (text, place) of every row that is to be looked at closely. Raises WrongFile."""
+    """Yield (text, place) of every row that is to be looked at closely. Raises Unreadable."""
     if window.offset == 0 and window.peek(3) == b"\xef\xbb\xbf":
-        raise WrongFile("json-syntax", "JSON", "a byte order mark", 0)
+        raise Unreadable("json-syntax", "JSON", "a byte order mark", 0)
     yield from _of_lines(window, rows) if lines else _of_list(window, rows)
 
 
 def _of_lines(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
     while window.skip_blanks():
         if window.peek(1) in b"]}":
-            raise WrongFile("json-rest", "one object after another", repr(window.peek(20))[1:], window.offset)
+            raise Unreadable("json-rest", "one object after another", repr(window.peek(20))[1:], window.offset)
         if not rows.pass_over(window, comma=False):
             yield _value(window)
 
@@ -117,14 +104,14 @@ def _of_list(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
             if mark == b"]":
                 break
             if mark != b",":
-                raise WrongFile("json-syntax", "',' or ']' behind a row", repr(mark)[1:], window.offset - 1)
+                raise Unreadable("json-syntax", "',' or ']' behind a row", repr(mark)[1:], window.offset - 1)
     if wrapped:
         _blanks(window)
         if window.take(1) != b"}":
-            raise WrongFile("json-behind", _TOP, "something behind the rows", window.offset - 1)
+            raise Unreadable("json-behind", _TOP, "something behind the rows", window.offset - 1)
     if window.skip_blanks():
         rule = "json-rest" if wrapped or window.peek(1) in b"]}" else "json-behind"
-        raise WrongFile(rule, "the end of the file", repr(window.peek(20))[1:], window.offset)
+        raise Unreadable(rule, "the end of the file", repr(window.peek(20))[1:], window.offset)
 
 
 def _open_list(window: Window) -> bool:
@@ -135,29 +122,29 @@ def _open_list(window: Window) -> bool:
         window.take(1)
         _blanks(window)
         if window.peek(1) != b'"':
-            raise WrongFile("json-top", _TOP, f"an object with {window.peek(10)!r}", window.offset)
+            raise Unreadable("json-top", _TOP, f"an object with {window.peek(10)!r}", window.offset)
         key = _value(window)[0]
         if json.loads(key.decode(errors="replace")).lower() != "rows":
-            raise WrongFile("json-top", _TOP, f"the key {key[:60].decode(errors='replace')}", window.offset)
+            raise Unreadable("json-top", _TOP, f"the key {key[:60].decode(errors='replace')}", window.offset)
         _blanks(window)
         if window.take(1) != b":":
-            raise WrongFile("json-syntax", "':' behind a key", "something else", window.offset - 1)
+            raise Unreadable("json-syntax", "':' behind a key", "something else", window.offset - 1)
         _blanks(window)
         mark = window.peek(1)
         if mark != b"[":
-            raise WrongFile("json-top", _TOP, "rows that are no list", window.offset)
+            raise Unreadable("json-top", _TOP, "rows that are no list", window.offset)
         window.take(1)
         return True
     if mark != b"[":
         rule = "json-top" if mark in b'"-0123456789tfn' else "json-syntax"
-        raise WrongFile(rule, _TOP, repr(window.peek(20))[1:], window.offset)
+        raise Unreadable(rule, _TOP, repr(window.peek(20))[1:], window.offset)
     window.take(1)
     return False
 
 
 def _blanks(window: Window) -> None:
     if not window.skip_blanks():
-        raise WrongFile("json-syntax", "more JSON", "the end of the file", window.offset)
+        raise Unreadable("json-syntax", "more JSON", "the end of the file", window.offset)
 
 
 def _value(window: Window) -> tuple[bytes, int]:
@@ -168,13 +155,17 @@ def _value(window: Window) -> tuple[bytes, int]:
         if end == scan.MORE and len(window.data) - window.at <= MAX_ROW_BYTES:
             if window.grow():
                 continue
-            raise WrongRow("json-syntax", "more JSON", "the end of the file", window.offset)
+            raise Unreadable("json-syntax", "more JSON", "the end of the file", window.offset, is_last=False)
         if end == scan.MORE:
-            raise WrongRow("json-row", f"a row of at most {MAX_ROW_BYTES} bytes", "more", window.offset)
+            raise Unreadable(
+                "json-row", f"a row of at most {MAX_ROW_BYTES} bytes", "more", window.offset, is_last=False
+            )
         place = window.base + bad
         if end == scan.DEEP:
-            raise WrongRow("json-syntax", "at most 10,000 levels", "more", place)
-        raise WrongRow("json-syntax", "JSON", repr(window.data[max(bad - 10, 0) : bad + 10])[1:], place)
+            raise Unreadable("json-syntax", "at most 10,000 levels", "more", place, is_last=False)
+        raise Unreadable(
+            "json-syntax", "JSON", repr(window.data[max(bad - 10, 0) : bad + 10])[1:], place, is_last=False
+        )
     offset = window.offset
     return window.take(end - window.at), offset
 
