@@ -1,6 +1,6 @@
-"""The output formats: one row a format, with all that other code decides by it.
+"""The output formats: one row a format, which all other code asks.
 
-`vecmill.formats` opens them; their rules and options, their file names and the servers that read them stand here.
+`vecmill.formats` writes them and `vecmill.validate` checks them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ class BulkFileType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FormatRules:
-    """What a format cannot carry: ``name`` for messages, nulls, U+0000 and CR LF in text, an empty list beside nulls.
+    """What a format carries, and what the server makes of it.
 
-    ``null_text``: text that would be read as a null, or as the default, where there can be one. ``decodes_json``: the
-    server decodes the objects of JSON fields, and keeps one value a key; ``meta_as_float``: and the integers in
-    ``$meta``, as float64.
+    Attributes
+    ----------
+    name: the format in messages.
+    carries_null: nulls have a form.
+    carries_nul: text may contain U+0000.
+    carries_crlf: text may contain CR LF; otherwise the server reads it as LF.
+    empty_is_null: the server reads an empty list of a nullable field as a null.
+    null_text: the text that the server reads as a null, or as the default value. None: text is never read as a null.
+    decodes_json: the server decodes objects of JSON fields, and keeps the last value of a key that comes twice.
+    meta_as_float: the server reads the integers in ``$meta`` as float64.
     """
 
     name: str
@@ -49,13 +56,13 @@ class FileFormat:
 
     Attributes
     ----------
-    endings: of its files' names, as the server tells formats apart; the writers use the first one.
-    since: the first release of the server that reads it.
-    rules: what it carries.
+    endings: endings of file names, by which the server recognises the format. Writers use the first one.
+    since: first release of the server that reads the format.
+    rules: what the format carries.
     options: keys of ``config``, each with a line of help.
-    is_set: an import file is a set of files, one a field.
-    is_text: values are written as text, which takes about two and a half times the bytes of float32.
-    dialect_of: the format whose carriage and validation rules also hold for this one.
+    is_set: an import file is a set of files, one for each field.
+    is_text: values are written as text, in about 2.5 times the bytes of float32.
+    dialect_of: another format, whose carriage and validation rules hold for this one too. None: it has its own.
     """
 
     endings: tuple[str, ...]
@@ -73,7 +80,7 @@ class FileFormat:
 
     @property
     def noun(self) -> str:
-        """Name of an import file: "NPY set"."""
+        """One import file in words: "NPY set"."""
         return f"{self.rules.name} {'set' if self.is_set else 'file'}"
 
 
@@ -118,6 +125,8 @@ FORMATS: Mapping[BulkFileType, FileFormat] = {
 ENDINGS: Mapping[str, BulkFileType] = {
     ending: file_type for file_type, one in FORMATS.items() for ending in one.endings
 }
+*_first, _last = ENDINGS
+ENDINGS_TEXT = f"{', '.join(_first)} or {_last}"
 
 
 # Go's encoding/csv takes any other character, and with it the server (milvus, importutilv2/util.go).
@@ -138,7 +147,7 @@ def is_in_numbers(sep: str) -> bool:
 
 
 def parse_file_type(value: object) -> BulkFileType:
-    """Return the file type for one of ours, pymilvus' enum, an int, or a name in any case ("npy", "parquet").
+    """Return the file type for a `BulkFileType`, pymilvus' enum, an int, or a name in any case ("npy", "parquet").
 
     Raises SchemaError for anything else.
     """

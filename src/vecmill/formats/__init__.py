@@ -1,4 +1,4 @@
-"""File formats: a span of encoded columns -> files of a segment."""
+"""File formats: spans of encoded columns -> the files of a segment."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from vecmill.store.sink import SinkFolder, undoing
 
 
 class SegmentFiles(Protocol):
-    """The files of one segment while they are written."""
+    """The files of one segment while they are written. All methods raise StoreError."""
 
     @property
     def n_rows(self) -> int:
@@ -28,10 +28,10 @@ class SegmentFiles(Protocol):
         """Encoded bytes of the rows written so far."""
 
     def fitting(self, span: Span, max_bytes: int) -> int:
-        """Return how many rows of a span can be written before the segment has more than so many encoded bytes."""
+        """Return how many rows of a span can be written until the segment has ``max_bytes`` encoded bytes."""
 
     def write(self, span: Span) -> None:
-        """Encode and write the rows of a span. On any error the caller rolls back to a mark, or drops the segment."""
+        """Encode and write the rows of a span. After an error the caller rolls back to a mark, or drops the segment."""
 
     def mark(self) -> Any:
         """Return a point to roll back to."""
@@ -43,17 +43,17 @@ class SegmentFiles(Protocol):
         """Finish and close the files, still unpublished. A second call does nothing."""
 
     def publish(self, number: int) -> tuple[FileEntry, ...]:
-        """Make the sealed files visible as segment ``number``. Return them, by paths in the writer's folder."""
+        """Make the sealed files visible as segment ``number``. Return entries with paths in the writer's folder."""
 
     def withdraw(self) -> None:
-        """Take back ``publish``: nothing is visible any more. ``drop`` then removes what is left."""
+        """Undo ``publish``: no file is visible any more. The caller then calls ``drop``."""
 
     def drop(self) -> None:
         """Close and remove the files."""
 
 
 class SingleFileSegment(ABC):
-    """A segment of one file. A subclass writes it with ``self._file``, and counts its rows in ``n_rows``."""
+    """A segment of one file. Subclasses write to ``self._file`` and count rows in ``n_rows``."""
 
     def __init__(self, folder: SinkFolder, suffix: str, head: bytes, *, gaps: bool = False) -> None:
         self._folder = folder
@@ -91,7 +91,15 @@ class SingleFileSegment(ABC):
 
 
 class Format(Protocol):
-    """A file format: its limits, and how to open a segment in it. ``import_options``: what an import must be told."""
+    """A file format with its options.
+
+    Attributes
+    ----------
+    rules: what the format carries.
+    stage_bytes: bytes of rows that are gathered before they are written.
+    span_bytes: largest span, in encoded bytes.
+    import_options: options that an import request must have to read the files.
+    """
 
     rules: FormatRules
     stage_bytes: int
@@ -99,27 +107,27 @@ class Format(Protocol):
     import_options: Mapping[str, str]
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
-        """Return the encoded bytes of a row whose texts have ``TEXT_GUESS`` bytes."""
+        """Return the encoded bytes of a row whose values of variable width have ``TEXT_GUESS`` bytes each."""
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> SegmentFiles:
-        """Start the files of a segment. ``helper``: a second thread that may share the work, if one is free."""
+        """Open the files of a segment. ``helper``: a second thread to share the work with. None: there is none."""
 
 
 @runtime_checkable
 class CountedFormat(Format, Protocol):
-    """A format whose files begin with their row count: where that is known first, they need not be kept until then."""
+    """A format whose files begin with their row count. Where the count is known first, files can be sent at once."""
 
     def nbytes_like(self, plans: Sequence[ColumnPlan], span: Span) -> int:
-        """Return the encoded bytes of a row, if all rows are like those of a span."""
+        """Return the encoded bytes of a row, if all rows are like those of ``span``."""
 
     def open_counted(
         self, plans: Sequence[ColumnPlan], folder: SinkFolder, row_bytes: int, n_rows: int
     ) -> SegmentFiles:
-        """Start the files of a segment of exactly ``n_rows``, of about ``row_bytes`` each. It cannot be rolled back."""
+        """Open the files of a segment of exactly ``n_rows`` of about ``row_bytes`` each. It cannot be rolled back."""
 
 
 def fitting_rows(grown_nbytes: Callable[[Span], int], span: Span, max_bytes: int) -> int:
-    """Return how many rows of a span fit, by the bytes that the segment would have with so many of them."""
+    """Return how many rows of a span fit into ``max_bytes``; ``grown_nbytes`` tells the segment's bytes with a span."""
     if grown_nbytes(span) <= max_bytes:
         return span.n_rows
     return bisect_right(range(1, span.n_rows), max_bytes, key=lambda n: grown_nbytes(span.rows(0, n)))

@@ -1,8 +1,8 @@
-"""CSV ``<n>.csv`` by RFC 4180, lines ended by LF: a header of field names, and a row a line.
+"""CSV ``<n>.csv`` by RFC 4180 with LF line ends: a header of field names, then one line for each row.
 
-Vectors, arrays and JSON stand in quoted cells as JSON text. What the server makes of a cell is in milvus,
-internal/util/importutilv2/csv, and in Go's encoding/csv: it cannot tell a quoted cell from one that is not, skips blank
-lines, and takes the CR from a CR LF inside of quotes.
+Vectors, arrays and JSON are JSON text in quoted cells. The server reads cells with Go's encoding/csv (milvus,
+internal/util/importutilv2/csv). That reader treats quoted and plain cells alike, skips blank lines, and reads CR LF
+within quotes as LF.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from vecmill.formats.text import Layout, TextFormat
 
 
 class CsvFormat(TextFormat):
-    """CSV with ``sep`` between cells and ``nullkey`` for a null; the import has to be told the same.
+    """CSV. ``config``: ``sep``, the separator (default ","), and ``nullkey``, the text of a null (default "").
 
-    Raises SchemaError for a separator that the server refuses, and for a null key that could be a value of another type
-    than text.
+    Raises SchemaError for a separator that the server refuses, and for a null key that a value could equal that is not
+    text.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:

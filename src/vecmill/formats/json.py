@@ -1,6 +1,6 @@
-"""JSON ``<n>.json``, ``{"rows":[...]}``, the form that every server reads; JSON Lines ``<n>.jsonl``, an object a line.
+"""JSON ``<n>.json``, ``{"rows":[...]}``, which every server reads; JSON Lines ``<n>.jsonl``, one object on each line.
 
-Compact, raw UTF-8. The values that a field may have are those of milvus, internal/util/importutilv2/json.
+Both are compact, in UTF-8 without escapes. Values have the forms that milvus reads, internal/util/importutilv2/json.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from vecmill.formats.text import Layout, TextFormat, member_leads
 
 
 class JsonFormat(TextFormat):
-    """One object with the list of rows. Its end is written when the segment is sealed."""
+    """One object with the list of rows. Sealing the segment writes its end."""
 
     rules = FORMATS[BulkFileType.JSON].rules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
-        """Return the layout; a row on a line, with the comma before it."""
+        """Return the layout: each row on a line of its own, the comma before it."""
         leads = _leads(plans)
         return Layout(
             suffix=".json", head=b'{"rows":[', row_head=b",\n", skip=1, leads=leads, row_tail=b"}", tail=b"\n]}",
@@ -27,7 +27,7 @@ class JsonFormat(TextFormat):
 
 
 class JsonLinesFormat(TextFormat):
-    """An object a line."""
+    """One object on each line."""
 
     rules = FORMATS[BulkFileType.JSONL].rules
 

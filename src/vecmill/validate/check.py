@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import ENDINGS, FORMATS, BulkFileType, check_separator
+from vecmill.filetype import ENDINGS_TEXT, FORMATS, BulkFileType, check_separator
 from vecmill.manifest import Manifest
 from vecmill.schema.carriage import TARGETS
 from vecmill.schema.collection import CollectionSchema
@@ -37,8 +37,6 @@ _MAX_FILE_BYTES = 16 * 2**30
 MAX_REQUEST: Mapping[str | None, tuple[int, int]] = {"cloud": (1_000, 1_000 * 10**9)}
 _MAX_REQUEST = (1_024, 1_024 * _MAX_FILE_BYTES)
 _REQUESTS = 8
-*_FIRST, _LAST = ENDINGS
-_NAMED_ENDINGS = f"{', '.join(_FIRST)} or {_LAST}"
 _MAX_CORES = 4  # each takes its memory
 # NPY sets: check_set.
 _CHECKS: Mapping[BulkFileType, Callable[[Entry, Context, Findings], int | None]] = {
@@ -299,7 +297,7 @@ class _Job:
                 findings.add(
                     "file-type",
                     file=entry.name,
-                    expected=f"a name that ends in {_NAMED_ENDINGS}",
+                    expected=f"a name that ends in {ENDINGS_TEXT}",
                     got=entry.ending or "no ending",
                 )
         if None in forms and not (_is_set(form) and forms == {None, form}):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vecmill.filetype import parse_file_type
+from vecmill.filetype import ENDINGS_TEXT, parse_file_type
 from vecmill.validate.rule import Rule, spans
 
 _NPYIO = "sbinet/npyio npy/reader.go"
@@ -29,8 +29,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ("file-missing", "every file that is named can be read", "name a file that is there", _FILES, "refused"),
     (
         "file-type",
-        "the name ends in .parquet, .npy, .json, .jsonl, .ndjson or .csv, in lower case: nothing else tells the "
-        "server what a file is", "rename the file", _FILES, "refused",
+        f"the name ends in {ENDINGS_TEXT}, in lower case: nothing else tells the server what a file is",
+        "rename the file", _FILES, "refused",
     ),
     (
         "file-group", "an import file is one file, or the NPY files of one set",
