@@ -231,40 +231,62 @@ def measured_values(values: Any, kind: Kind | None = None) -> tuple[str, Array |
     ``kind``: that of the field, which tells what packed bytes are; None if no schema is known.
     """
     import numpy as np
-    import pyarrow.compute as pc
     import pyarrow.types as t
 
     from vecmill.encode.arrow import plain_storage
     from vecmill.encode.dense import numbers_of_bytes
 
-    if not isinstance(values, np.ndarray):
-        values = plain_storage(values).drop_null()
-        arrow = values.type
-        if t.is_boolean(arrow):
-            return "value", values.cast("uint8").to_numpy().astype(np.float64), None
-        if t.is_integer(arrow) or t.is_floating(arrow):
-            return "value", values.to_numpy(zero_copy_only=False).astype(np.float64), None
-        if t.is_string(arrow) or t.is_large_string(arrow):
-            return "bytes", pc.binary_length(values).to_numpy(zero_copy_only=False).astype(np.float64), None
-        packed = _packed(values, kind)
-        if packed is None:
-            if not (t.is_list(arrow) or t.is_large_list(arrow) or t.is_fixed_size_list(arrow)):
-                return "", None, None
-            lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
-            dims = (int(lengths.min()), int(lengths.max())) if len(lengths) else None
-            is_numbers = t.is_integer(arrow.value_type) or t.is_floating(arrow.value_type)
-            if not is_numbers or dims is None or dims[0] != dims[1] or not dims[0]:
-                return "items", lengths.astype(np.float64), dims
-            packed = rows_as_matrix(values)
-        values = packed
-    elif kind is not None and kind.is_bytes and values.dtype == np.uint8:
-        values = numbers_of_bytes(kind, values)
-    if values.ndim == 1:
-        is_number = values.dtype.kind in "biuf"
-        return ("value", values.astype(np.float64), None) if is_number else ("", None, None)
-    dims = (values.shape[1], values.shape[1])
-    wide = values.astype(np.float64)
-    return "norm", np.sqrt(np.einsum("ij,ij->i", wide, wide)), dims
+    if isinstance(values, np.ndarray):
+        if kind is not None and kind.is_bytes and values.dtype == np.uint8:
+            values = numbers_of_bytes(kind, values)
+        if values.ndim == 1:
+            is_number = values.dtype.kind in "biuf"
+            return ("value", values.astype(np.float64), None) if is_number else ("", None, None)
+        return _measured_matrix(values)
+    values = plain_storage(values).drop_null()
+    packed = _packed(values, kind)
+    if packed is not None:
+        return _measured_matrix(packed)
+    arrow = values.type
+    if t.is_list(arrow) or t.is_large_list(arrow) or t.is_fixed_size_list(arrow):
+        return _measured_lists(values)
+    return (*_measured_scalars(values), None)
+
+
+def _measured_matrix(matrix: Array) -> tuple[str, Array, tuple[int, int]]:
+    import numpy as np
+
+    wide = matrix.astype(np.float64)
+    return "norm", np.sqrt(np.einsum("ij,ij->i", wide, wide)), (matrix.shape[1], matrix.shape[1])
+
+
+def _measured_lists(values: Any) -> tuple[str, Array, tuple[int, int] | None]:
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    element = values.type.value_type
+    lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
+    dims = (int(lengths.min()), int(lengths.max())) if len(lengths) else None
+    is_numbers = t.is_integer(element) or t.is_floating(element)
+    if not is_numbers or dims is None or dims[0] != dims[1] or not dims[0]:
+        return "items", lengths.astype(np.float64), dims
+    return _measured_matrix(rows_as_matrix(values))
+
+
+def _measured_scalars(values: Any) -> tuple[str, Array | None]:
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    arrow = values.type
+    if t.is_boolean(arrow):
+        return "value", values.cast("uint8").to_numpy().astype(np.float64)
+    if t.is_integer(arrow) or t.is_floating(arrow):
+        return "value", values.to_numpy(zero_copy_only=False).astype(np.float64)
+    if t.is_string(arrow) or t.is_large_string(arrow):
+        return "bytes", pc.binary_length(values).to_numpy(zero_copy_only=False).astype(np.float64)
+    return "", None
 
 
 def _packed(values: Any, kind: Kind | None) -> Array | None:
