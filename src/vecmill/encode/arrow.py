@@ -1,7 +1,7 @@
-"""Arrow arrays -> NumPy views of the same memory. The only place that reads Arrow's buffers.
+"""Arrow arrays -> NumPy views of the same memory. Only this module reads Arrow's buffers.
 
-Takes every layout that Arrow has for a kind of value (list, large_list, fixed_size_list, string, large_string,
-string_view, dictionary, ...), sliced or not. pyarrow is imported where it is used: a caller without Arrow never pays.
+Takes every layout that Arrow has for a value (list, large_list, fixed_size_list, string, large_string, string_view,
+dictionary, ...), sliced or not. pyarrow is imported inside of functions: callers without Arrow data never import it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PaArray = Any
 
 
 def plain_storage(array: PaArray) -> PaArray:
-    """Strip what only changes the looks of an array: extension types, dictionaries, runs, views of strings."""
+    """Return the array without extension types, dictionaries, runs and string views."""
     import pyarrow as pa
     import pyarrow.types as pt
 
@@ -41,7 +41,7 @@ def plain_storage(array: PaArray) -> PaArray:
 
 
 def validity_of(array: PaArray) -> Bytes | None:
-    """Return 0/1 a row, or None where no row is null."""
+    """Return (n,) uint8, 0 for a null row. None: no row is null."""
     if array.null_count == 0:
         return None
     valid: Bytes = array.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8)
@@ -49,7 +49,7 @@ def validity_of(array: PaArray) -> Bytes | None:
 
 
 def _view(buffer: Any, dtype: Any, start: int, count: int) -> NDArray[Any]:
-    """View ``count`` elements of an Arrow buffer from ``start`` on; an absent buffer holds zeros."""
+    """Return ``count`` elements of an Arrow buffer from ``start`` on as a view; zeros for an absent buffer."""
     dtype = np.dtype(dtype)
     if buffer is None or buffer.size == 0:  # of no rows, at whatever offset
         return np.zeros(count, dtype)
@@ -59,8 +59,8 @@ def _view(buffer: Any, dtype: Any, start: int, count: int) -> NDArray[Any]:
 def fixed_from_arrow(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
     """Return (n,) scalars or (n, m) vectors of a plain array in their own type; null rows hold zeros.
 
-    A view wherever no row is null. Raises Misfit for a type that has no place in the field, a ragged list (with its
-    row), or a null element.
+    A view if no row is null. Raises Misfit for a type that the field does not take, and, with the row, for a list of
+    another length or with a null element.
     """
     import pyarrow.types as pt
 
@@ -110,7 +110,7 @@ def _vectors(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
 
 
 def is_list(kind: Any) -> bool:
-    """Whether an Arrow type is one of lists, of any layout."""
+    """Return True for an Arrow type of lists, of any layout."""
     import pyarrow.types as pt
 
     of_lists = (pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view)
@@ -118,14 +118,14 @@ def is_list(kind: Any) -> bool:
 
 
 def is_struct_of(kind: Any, names: list[str]) -> bool:
-    """Whether an Arrow type is a struct of exactly these members, in any order."""
+    """Return True for an Arrow struct of exactly these members, in any order."""
     import pyarrow.types as pt
 
     return pt.is_struct(kind) and sorted(field.name for field in kind) == sorted(names)
 
 
 def list_layout(array: PaArray) -> tuple[NDArray[Any], NDArray[Any], PaArray]:
-    """Return (starts (n,), lengths (n,), values) of an array of lists; those of null rows mean nothing."""
+    """Return (starts (n,), lengths (n,), values) of an array of lists; undefined for null rows."""
     import pyarrow.types as pt
 
     kind, n, buffers = array.type, len(array), array.buffers()
@@ -141,7 +141,7 @@ def list_layout(array: PaArray) -> tuple[NDArray[Any], NDArray[Any], PaArray]:
 
 
 def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:
-    """Return the flat elements of a list column; null ones hold anything."""
+    """Return the flat elements of a list column; the value of a null element is undefined."""
     import pyarrow.types as pt
 
     kind = child.type
@@ -158,7 +158,7 @@ def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:
 def _refuse_null(
     plan: ColumnPlan, child: PaArray, starts: NDArray[Any], lengths: NDArray[Any], valid: Bytes | None
 ) -> None:
-    """Refuse a null element, unless its whole row is null."""
+    """Raise Misfit for a null element, unless its whole row is null."""
     if child.null_count == 0:
         return
     present = np.asarray(child.is_valid().to_numpy(zero_copy_only=False))
@@ -176,7 +176,10 @@ def _ragged(
     expected: int,
     unit: str,
 ) -> NDArray[Any]:
-    """Give lists of one length as a matrix. Binary and half vectors as bytes have lengths of their own."""
+    """Return lists of one length as (n, length); Misfit, with the row, for a list of another length.
+
+    Lists of uint8 may also have ``plan.width`` bytes: vectors that are stored as bytes.
+    """
     n = len(starts)
     rows = np.arange(n) if valid is None else np.flatnonzero(valid)
     used = lengths if valid is None else lengths[rows]
@@ -219,6 +222,6 @@ def text_from_arrow(plan: ColumnPlan, array: PaArray) -> tuple[NDArray[Any], Byt
     buffers = array.buffers()
     offsets = _view(buffers[1], np.int64 if pt.is_large_string(kind) else np.int32, array.offset, n + 1)
     if array.null_count and np.diff(offsets)[~np.asarray(array.is_valid())].any():
-        return text_from_arrow(plan, array.fill_null(""))  # a null may have bytes beneath it: they are nobody's
+        return text_from_arrow(plan, array.fill_null(""))  # a null may have bytes beneath it, which are no value
     data = np.empty(0, np.uint8) if buffers[2] is None else np.frombuffer(buffers[2], np.uint8)
     return offsets, data

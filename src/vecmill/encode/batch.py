@@ -1,6 +1,6 @@
-"""What a caller gives ``append_batch`` -> batches: column name to NumPy array, Arrow array or list, all of one length.
+"""Data of ``append_batch`` -> batches: column name to NumPy array, Arrow array or list, all of one length.
 
-Nothing is copied: columns stay the caller's memory. pyarrow is imported only for callers who bring Arrow data.
+Nothing is copied: columns stay in the caller's memory. pyarrow is imported for Arrow data only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vecmill.encode.values import as_ndarray
 from vecmill.errors import DataError
 from vecmill.types.sparse import SparseRows
 
-# pandas' own arrays have only the last.
+# Arrays of pandas have only the last one.
 _ARROW_PROTOCOLS = ("__arrow_c_array__", "__arrow_c_stream__", "__arrow_array__")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -39,7 +39,7 @@ def iter_batches(data: Any) -> Iterator[Batch]:
 
     Takes a mapping of name -> array, Arrow array or list; anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``
     (pyarrow, Polars, DuckDB, pandas, Hugging Face datasets, Lance); a pandas DataFrame. Raises DataError for columns of
-    different lengths, a column that is no column, or data that hold no columns at all.
+    different lengths, a column that is not a sequence of values, or data without columns.
     """
     if isinstance(data, Mapping):
         yield from _from_mapping(data)
@@ -101,7 +101,7 @@ def _record_batches(data: Any) -> Iterable[Any]:
 def _from_record_batch(part: Any) -> Batch:
     names = part.schema.names
     if b"pandas" in (part.schema.metadata or {}):
-        # The row labels of a filtered frame come along under these names; they are no column of the user's.
+        # pandas adds the row labels of a filtered frame under these names.
         part = part.select([name for name in names if not _PANDAS_INDEX.fullmatch(name)])
         names = part.schema.names
     if len(set(names)) != len(names):
@@ -130,7 +130,7 @@ def _from_mapping(mapping: Mapping[str, Any]) -> Iterator[Batch]:
 
 
 def _aligned(n_rows: int, chunks: Mapping[str, list[Column]]) -> Iterator[Batch]:
-    """Cut columns of different chunks at every boundary of any of them."""
+    """Cut all columns at every chunk boundary of any of them."""
     if all(len(parts) == 1 for parts in chunks.values()):
         yield Batch(n_rows, {name: parts[0] for name, parts in chunks.items()})
         return
@@ -162,7 +162,7 @@ def _as_chunks(value: Any) -> list[Column]:
     if hasattr(value, "tocsr") and hasattr(value, "nnz"):  # a SciPy sparse matrix
         matrix = value.tocsr()
         return [SparseRows(matrix.indptr, matrix.indices, matrix.data)]
-    # A masked value is a null in a column, so that it stays what it is.
+    # A masked value becomes a null, so the mask is kept.
     is_masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
     array = value if is_masked else as_ndarray(value)
     if array is not None:

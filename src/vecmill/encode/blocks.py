@@ -1,7 +1,7 @@
-"""Encoded columns on their way from ``columns`` to ``formats``: views into memory that somebody else owns.
+"""Encoded columns on their way to a format: blocks and spans, views of memory that they do not own.
 
-A block lives only until its consumer asks for the next one: its memory is a stage or the caller's array, and stages are
-reused. Nothing here copies.
+A block is valid until its consumer asks for the next block: its memory is a stage, which is reused, or the caller's
+array. Nothing here copies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
-# Bytes that a text is taken to have where room is laid out before any is seen.
+# Bytes of a text, assumed where room is laid out before the first text is seen.
 TEXT_GUESS = 64
 
 
@@ -23,7 +23,7 @@ TEXT_GUESS = 64
 class FixedBlock:
     """Fixed width values: ``values`` (n, width) uint8, C-contiguous; ``validity`` (n,) uint8 0/1, None if all valid.
 
-    A null row holds zeros. ``lasts``: the values are in the array of a batch, and stay there until that is taken.
+    A null row holds zeros. ``lasts``: the values lie in the array of a batch, and stay valid until the batch is taken.
     """
 
     values: Bytes
@@ -40,8 +40,8 @@ class FixedBlock:
 class VariableBlock:
     """Values of any width, as in Arrow: ``offsets`` (n + 1,) int32 into ``data``; ``validity`` as in FixedBlock.
 
-    Text is UTF-8. The elements of an array lie one behind the other as they do in a file: numbers little-endian, a bool
-    a byte, a text as its length in four bytes and its UTF-8 (Parquet's PLAIN form of each). See ``ColumnPlan.kind``.
+    Text is UTF-8. Elements of an array lie one behind the other in Parquet's PLAIN form: numbers little-endian, a bool
+    as a byte, a text as its length in four bytes and its UTF-8. See `ColumnPlan`.
     """
 
     offsets: NDArray[np.int32]
@@ -67,7 +67,7 @@ class VariableBlock:
 class FixedColumn(Protocol):
     """A fixed width column of a span that is encoded and checked while it is consumed.
 
-    ``releases_gil``: whether two parts of it can be encoded by two threads at the same time.
+    ``releases_gil``: two threads can encode two parts of it at the same time.
     """
 
     @property
@@ -75,10 +75,10 @@ class FixedColumn(Protocol):
         """See the class."""
 
     def blocks(self) -> Iterator[FixedBlock]:
-        """Yield the rows in order, each block valid until the next is asked for."""
+        """Yield the rows in order. Each block is valid until the next one is asked for."""
 
     def rows(self, start: int, stop: int) -> FixedColumn:
-        """Return rows ``start`` to ``stop`` as a column of their own; nothing is encoded yet."""
+        """Return rows ``start`` to ``stop`` as a column; nothing is encoded yet."""
 
 
 SpanColumn = FixedColumn | VariableBlock
@@ -86,11 +86,11 @@ SpanColumn = FixedColumn | VariableBlock
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows that leave together: one column per field of the file, in the file's order, all of ``n_rows``."""
+    """Rows that are written together: one column per field of the file, in the file's order, each of ``n_rows``."""
 
     n_rows: int
     columns: Sequence[SpanColumn]
 
     def rows(self, start: int, stop: int) -> Span:
-        """Return rows ``start`` to ``stop`` as a span of their own."""
+        """Return rows ``start`` to ``stop`` as a span."""
         return Span(stop - start, [column.rows(start, stop) for column in self.columns])

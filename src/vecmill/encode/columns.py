@@ -1,8 +1,8 @@
 """Columns of a batch, checked against the schema and encoded into blocks.
 
-A column comes as a NumPy array, an Arrow array or a list of Python values. Fixed width columns are encoded block by
-block while they are consumed, so that check, conversion and write find the block in the cache, and nothing but a block
-is ever held. Text is encoded in pieces that the caller bounds. Errors are Misfits with the row in the column.
+A column is a NumPy array, an Arrow array or a list of Python values. Fixed width columns are encoded block by block
+while they are consumed: check, conversion and write find the block in the cache, and only one block is held. Text is
+encoded in pieces that the caller bounds. Errors are Misfits with the row in the column.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.encode.values import column_buffer, fill_list, normalise
 from vecmill.types.sparse import SparseRows
 
-# Half of a core's L2 here (1 MiB and more are slower: the block falls out of cache between check, checksum and write).
+# Larger blocks fall out of the cache between check, checksum and write.
 BLOCK_BYTES = 2 * 1024 * 1024
 _TEXT_ROWS = 64 * 1024
-# Of a column that is no list, made into Python values at once: few enough for long arrays, many enough for the calls.
+# Rows that are made into Python values at once: few enough for long arrays, many enough to make the calls cheap.
 _PYTHON_ROWS = 1024
-# Offsets beyond this are counted anew, so that nobody who adds the size of a page to one overflows int32.
+# Offsets beyond this are counted anew: adding the size of a page to an offset must not overflow int32.
 _FAR = 2**30
 
 
 class FixedSource(Protocol):
-    """A fixed width column of a batch. ``releases_gil``: see FixedColumn."""
+    """A fixed width column of a batch; ``releases_gil`` as in FixedColumn."""
 
     @property
     def releases_gil(self) -> bool:
         """See FixedColumn."""
 
     def blocks(self, start: int, stop: int) -> Iterator[FixedBlock]:
-        """Encode and check rows ``start`` to ``stop``, block by block; each is valid until the next is asked for."""
+        """Encode and check rows ``start`` to ``stop``. Each block is valid until the next one is asked for."""
 
 
 class VariableSource(Protocol):
     """A text column of a batch."""
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
-        """Encode and check rows from ``start`` up to ``stop``, as many as fit in ``max_bytes``, but at least one."""
+        """Encode and check rows from ``start`` up to ``stop``: as many as fit in ``max_bytes`` bytes, at least one."""
 
 
 Source = FixedSource | VariableSource
 
 
 def rows_per_block(plan: ColumnPlan) -> int:
-    """Return the rows of a fixed width column that make one block."""
+    """Return the number of rows in one block of a fixed width column."""
     return max(1, BLOCK_BYTES // plan.width)
 
 
 def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
-    """Return the source for a column of ``n_rows``: an ndarray, a pyarrow Array, a list, or None for an absent one."""
+    """Return the source of a column of ``n_rows``: an ndarray, a pyarrow Array, a list; None: it is absent."""
     if isinstance(column, np.ndarray):
         return _open_ndarray(plan, column)
     if column is None or isinstance(column, list):
@@ -115,7 +115,7 @@ def _refuse_null_row(plan: ColumnPlan, array: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _NumpyFixed:
-    """A NumPy array: views of the caller's memory where its type is the column's, else one block of scratch."""
+    """A NumPy array: views of the caller's memory if it has the column's type, else one block of scratch."""
 
     plan: ColumnPlan
     array: NDArray[Any]
@@ -134,7 +134,7 @@ class _NumpyFixed:
 
 @dataclass(frozen=True, slots=True)
 class _ArrowFixed:
-    """An Arrow array with nulls: made dense block by block."""
+    """An Arrow array with nulls, made dense block by block."""
 
     plan: ColumnPlan
     array: Any
@@ -153,7 +153,7 @@ class _ArrowFixed:
 
 
 class _ListFixed:
-    """A list of Python values (or None: no values at all), through the same kernel as row dicts."""
+    """A list of Python values, through the same kernel as row dicts. None: no such column, every row is absent."""
 
     releases_gil = False
 
@@ -174,12 +174,12 @@ class _ListFixed:
 
 
 class _PythonValues:
-    """Python values of variable width, from a list, or slice by slice from what gives them (None: no values at all)."""
+    """Python values of variable width, from a list or slice by slice from an array. None: every row is absent."""
 
     def __init__(self, plan: ColumnPlan, column: Any) -> None:
         self._plan = plan
         self._column = column
-        self._data = np.empty(0, np.uint8)  # reused: a block is void once the next is taken
+        self._data = np.empty(0, np.uint8)  # reused: a block is valid until the next one is taken
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         plan = self._plan
@@ -210,7 +210,7 @@ class _PythonValues:
 
 
 class MetaText:
-    """``$meta`` of a batch: the columns that are no field, and ``$meta`` itself, gathered row by row."""
+    """``$meta`` of a batch: the columns that are not fields, and ``$meta`` itself, gathered row by row."""
 
     def __init__(self, plan: ColumnPlan, columns: Mapping[str, Any]) -> None:
         self._plan = plan
@@ -234,13 +234,13 @@ def _python_values(column: Any, start: int, stop: int) -> list[Any]:
         return part
     if hasattr(part, "to_pylist"):
         values: list[Any] = part.to_pylist()
-    else:  # a date is left as it is, to be refused: tolist would give some as a bare count of nanoseconds
+    else:  # dates are kept, to be refused: tolist gives some of them as a bare count of nanoseconds
         values = list(part) if part.dtype.kind in "mM" else part.tolist()
     return values
 
 
 class _NumpyText:
-    """NumPy's own strings: ``<U`` or ``S`` (UTF-8)."""
+    """NumPy strings: ``<U`` or ``S`` (UTF-8)."""
 
     def __init__(self, plan: ColumnPlan, array: NDArray[Any]) -> None:
         self._plan = plan
@@ -268,7 +268,7 @@ class _NumpyText:
 
 
 class _ArrowText:
-    """An Arrow string column: its own memory, after one look at lengths and UTF-8."""
+    """An Arrow string column: its own memory, once lengths and UTF-8 are checked."""
 
     def __init__(self, plan: ColumnPlan, offsets: NDArray[Any], data: Bytes, validity: Bytes | None) -> None:
         self._plan = plan

@@ -21,12 +21,12 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.types.kind import BFLOAT16, FLOAT16, FloatFormat, Kind
 
 Array = NDArray[Any]
-# From 2**53 on a float may stand for its neighbour, so that an ID would change without a trace.
+# From 2**53 on a float may stand for the integer beside it: an ID would change unnoticed.
 _FLOAT64_EXACT = 2**53 - 1
 
 
 def encode_fixed(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """Encode rows of one column: vectors from (n, m), scalars from (n,). See the module for the contract."""
+    """Return the encoded rows of a column: vectors from (n, m), scalars from (n,). See the module for the contract."""
     if plan.is_vector:
         if array.ndim != 2:
             raise Misfit(f"one vector a row ({plan.expected})", f"an array of shape {array.shape}")
@@ -42,12 +42,12 @@ def encode_fixed(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
 
 
 def native(array: Array) -> Array:
-    """Return the array in this machine's byte order and C order, itself where it is so already."""
+    """Return the array in native byte order and C order: itself if it is so already."""
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:
-    """Whether a dtype is ml_dtypes' bfloat16, told by its name: the package need not be installed here."""
+    """Return True for the bfloat16 of ml_dtypes, by its name: the package need not be installed."""
     return dtype.name == "bfloat16"
 
 
@@ -73,7 +73,7 @@ def _bad_float(plan: ColumnPlan, source: Array, index: int, dim: int) -> Misfit:
 
 
 def _real(plan: ColumnPlan, array: Array) -> Array:
-    """Return floats or integers as native contiguous float32 or float64, whichever holds them without loss."""
+    """Return floats or integers as native contiguous float32 or float64, the narrower one that holds them exactly."""
     kind = array.dtype.kind
     if is_bfloat16(array.dtype):
         return float32_of_bfloat16(array)

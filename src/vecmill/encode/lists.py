@@ -1,4 +1,4 @@
-"""Arrays and sparse vectors of a batch that come as Arrow lists or as a matrix: no Python object a value is made."""
+"""ARRAY, struct and sparse columns of a batch from Arrow lists or matrices, without a Python object per value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STRUCT_ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class MatrixArrays:
-    """A NumPy matrix (n, m): n arrays of m elements."""
+    """A NumPy matrix (n, m) as n arrays of m elements."""
 
     plan: ColumnPlan
     matrix: NDArray[Any]
@@ -50,7 +50,7 @@ class MatrixArrays:
 
 @dataclass(frozen=True, slots=True)
 class SparseMatrix:
-    """A compressed sparse row matrix: a sparse vector a row."""
+    """A compressed sparse row matrix: each row is a sparse vector."""
 
     plan: ColumnPlan
     rows: SparseRows
@@ -119,7 +119,7 @@ class ArrowStructs:
 
 
 def _rows(plan: ColumnPlan, part: Any, first: int) -> tuple[Bytes | None, NDArray[np.int64], Any]:
-    """Return validity, where each row's elements begin and end (n + 1,), and the elements of all rows."""
+    """Return (validity or None, cuts (n + 1,), elements of all rows): row i has elements cuts[i] to cuts[i + 1]."""
     valid = validity_of(part)
     starts, lengths, child = list_layout(part)
     lengths = lengths.astype(np.int64)
@@ -141,7 +141,7 @@ def _refuse_null_element(item: ColumnPlan, child: Any) -> None:
 
 
 def _fitting(offsets: NDArray[Any], data: Bytes, valid: Bytes | None, max_bytes: int) -> VariableBlock:
-    """Return the first rows that fit in ``max_bytes``, but at least one."""
+    """Return the first rows that fit in ``max_bytes`` bytes, at least one."""
     n = max(1, int(np.searchsorted(offsets[1:], max_bytes, side="right")))
     return VariableBlock(offsets[: n + 1].astype(np.int32), data, None if valid is None else valid[:n])
 
@@ -171,7 +171,7 @@ def _refuse_lengths(plan: ColumnPlan, lengths: NDArray[Any], valid: Bytes | None
 
 
 def _packed(item: ColumnPlan, child: Any) -> tuple[NDArray[Any], Bytes]:
-    """Return where each element begins and ends (n + 1,), and the packed elements. Misfits have the element's row."""
+    """Return (offsets (n + 1,), packed elements). A Misfit has the index of the element as its row."""
     if not item.is_variable:
         return np.arange(len(child) + 1) * item.width, _encoded(item, fixed_from_arrow(item, child))
     offsets, data = text_from_arrow(item, child)
@@ -197,7 +197,7 @@ def _encoded(item: ColumnPlan, values: NDArray[Any]) -> Bytes:
 
 
 def _misfit_at(plan: ColumnPlan, cuts: NDArray[Any], first: int, misfit: Misfit) -> Misfit:
-    """Turn the row of a misfit, an element of all, into its row and position."""
+    """Return the misfit of an element, whose row is an index among all elements, with its row and position."""
     if misfit.row is None:
         return Misfit(plan.expected, misfit.got)
     row = int(np.searchsorted(cuts, misfit.row, side="right")) - 1

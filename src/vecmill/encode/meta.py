@@ -1,4 +1,4 @@
-"""The dynamic field: the keys of a row that are no field, as one JSON text."""
+"""The dynamic field: the keys of a row that are not fields, as one JSON text."""
 
 from __future__ import annotations
 

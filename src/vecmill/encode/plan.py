@@ -1,4 +1,4 @@
-"""What a column of the file is, compiled once from the schema and the format: the row plan."""
+"""The plan of each column of a file, compiled once from the schema and the format."""
 
 from __future__ import annotations
 
@@ -23,14 +23,30 @@ from vecmill.types.timestamptz import encode_timestamptz
 class ColumnPlan:
     """One column of the file.
 
-    ``kind`` names the kernel's conversion; ``width`` is the bytes of a fixed width value (0 for text); ``dim`` the
-    elements of a vector; ``max_bytes`` the most bytes of a value of variable width, ``capacity`` the most elements of
-    an array; ``encode`` turns a value that is not text yet (for ``$meta``: a whole row) into its text.
+    Attributes
+    ----------
+    field: the field of the schema.
+    kind: the row of its type; its ``name`` picks the conversion in kernels.
+    width: bytes of a fixed width value; 0 for variable width.
+    dim: dimensions of a dense vector; 0 for other types.
+    nullable: the file can have nulls in this column.
+    max_bytes: largest value of variable width in bytes, -1 for no limit.
+    refuse_nul, refuse_crlf: refuse text with U+0000, with CR LF.
+    null_text: refuse this text, which would be read as a null or as the default. None: there is no such text.
+    default: value of an absent item. None: there is none.
+    encode: turns a value that is not text yet (for ``$meta``: a whole row) into its text. None: values are text.
+    format_name: for messages.
+    capacity: most elements of an array.
+    refuse_empty: refuse a list without elements.
+    items: plan of an element of an array; plans of the sub-fields of a struct array.
 
-    A value of variable width is, by kind: "text" UTF-8; "json", "meta" and "sparse" JSON text in UTF-8 (of a sparse
-    vector the object ``{"index":value,...}``); "array" its elements, packed as VariableBlock says, with the plan of one
-    element in ``items``; "struct" the number of its elements in four bytes, then for each plan of ``items`` that
-    sub-field of all elements, packed likewise (a vector as its ``width`` bytes).
+    A value of variable width is in memory, by group of its kind:
+
+    - text, geometry, timestamptz: UTF-8
+    - json, meta, sparse: JSON text in UTF-8 (of a sparse vector the object ``{"index":value,...}``)
+    - array: its elements, packed as VariableBlock says
+    - struct: the number of its elements in four bytes, then for each plan of ``items`` that sub-field of all elements,
+      packed likewise (a vector as its ``width`` bytes)
     """
 
     field: FieldSchema
@@ -56,17 +72,17 @@ class ColumnPlan:
 
     @property
     def is_variable(self) -> bool:
-        """Whether values have no fixed width: text, JSON, arrays, sparse vectors."""
+        """True for values without a fixed width: text, JSON, arrays, sparse vectors."""
         return self.width == 0
 
     @property
     def is_vector(self) -> bool:
-        """Whether a value is a dense vector."""
+        """True for dense vectors."""
         return self.dim > 0
 
     @property
     def element(self) -> np.dtype[Any]:
-        """The NumPy type of one element in the column buffer (uint8 for binary and half vectors)."""
+        """NumPy type of an element in the column buffer (uint8 for vectors of bits and of 16-bit floats)."""
         return np.dtype(self.kind.descr)
 
     @property
@@ -148,7 +164,7 @@ def _items(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> 
 
 
 def _null_text(field: FieldSchema, rules: FormatRules) -> bytes | None:
-    """Return the text that a value must not be, for it would be read as a null or as the default."""
+    """Return the text that readers would take for a null or for the default. None: there is no such text."""
     can_be_null = field.nullable or field.default_value is not None
     if rules.null_text is None or not can_be_null or field.default_value == rules.null_text:
         return None

@@ -1,7 +1,7 @@
-"""One Python value that the kernel's fast path did not take: bring it into a form that it takes, or say what is wrong.
+"""Python values -> column buffers: the kernel's fast path, and the slow path for each value that it refuses.
 
-This is the slow path: NumPy scalars, tensors, mixed lists, big-endian arrays, and every mistake. The caller's object is
-never changed.
+The slow path brings a value into a form that the kernel takes, or raises a Misfit: NumPy scalars, tensors, mixed lists,
+big-endian arrays, and every mistake. The caller's object is never changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vecmill.encode.plan import ColumnPlan
 
 
 def as_ndarray(value: Any) -> NDArray[Any] | None:
-    """Return an array for what is one by any protocol (NumPy, DLPack, ``__array__``, torch), None for what is not."""
+    """Return the array of an object with an array protocol (NumPy, DLPack, ``__array__``, torch). None: it has none."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise Misfit("an array without masked values", f"one of shape {value.shape} with some")
@@ -122,7 +122,7 @@ def _is_real(item: object) -> bool:
 
 
 def _elements(plan: ColumnPlan, value: Any) -> list[Any]:
-    """Return the elements of an array as a list of what the kernel takes: plain values, or dicts of them."""
+    """Return the elements of an array as the kernel takes them: plain values, or dicts of them."""
     array = as_ndarray(value)
     if array is not None:
         if array.ndim != 1 and plan.kind.group == "array":
@@ -228,7 +228,7 @@ def column_buffer(
     validity: Bytes | None = None,
     room: int | None = None,
 ) -> kernel.ColumnBuffer:
-    """Return the buffer of a column over memory of the caller's; see ColumnBuffer for what that must be."""
+    """Return a column buffer over memory of the caller; for its shape see ColumnBuffer."""
     return kernel.ColumnBuffer(
         name=plan.name, kind=plan.kind.name, capacity=capacity, values=values, width=plan.width,
         dim=plan.dim or plan.capacity, offsets=offsets, validity=validity, max_bytes=plan.max_bytes,
@@ -239,13 +239,16 @@ def column_buffer(
 
 
 def _item_buffer(plan: ColumnPlan) -> kernel.ColumnBuffer:
-    """Return the buffer for one element of an array, on its way into the array's."""
+    """Return the buffer in which single elements of an array are encoded."""
     values = np.empty(plan.width or plan.max_bytes, np.uint8)
     return column_buffer(plan, 1, values, np.zeros(2, np.int32) if plan.is_variable else None)
 
 
 def fill_list(buffer: kernel.ColumnBuffer, plan: ColumnPlan, values: list[Any], start: int, stop: int, row: int) -> int:
-    """Put ``values[start:stop]`` into a column buffer from ``row`` on; return how many fitted."""
+    """Put ``values[start:stop]`` into a column buffer from ``row`` on; return the number of values taken.
+
+    Raises Misfit, with the row in ``values``.
+    """
     taken = 0
     while True:
         k, status = buffer.fill(values, start + taken, stop, row + taken)

@@ -1,4 +1,4 @@
-"""Well-known text of a GEOMETRY: is it well-formed? The server refuses a file with one that is not, hours later.
+"""Well-known text of a GEOMETRY, checked: the server refuses a file with malformed text, hours later.
 
 Grammar: OGC Simple Features (06-103r4), section 7, as GEOS and PostGIS read it: keywords in any case, an optional Z, M
 or ZM, EMPTY anywhere, points of a MULTIPOINT with or without parentheses.
@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 _TOKEN = re.compile(r"\s*(?:([A-Za-z]+)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|([(),]))", re.ASCII)
 _BLANKS = " \t\n\r\f\v"
-# What most of them are: no need to take it apart.
+# The most common form, accepted without parsing.
 _PLAIN_POINT = re.compile(r"POINT ?\(-?[0-9]{1,15}(?:\.[0-9]{1,20})? -?[0-9]{1,15}(?:\.[0-9]{1,20})?\)")
 _DIMENSIONS = {"Z": 3, "M": 3, "ZM": 4}
 _MAX_DEPTH = 32
 
 
 class _Reader:
-    """Tokens of one text, one after another; every method reads one thing or raises ValueError."""
+    """Tokens of one text, in turn; each method reads one element of the grammar or raises ValueError."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -70,7 +70,7 @@ class _Reader:
             _BODIES[kind](self)
 
     def _group(self, part: Callable[[], object]) -> int:
-        """Read EMPTY or parts in parentheses; return how many."""
+        """Read EMPTY or parts in parentheses; return the number of parts."""
         if self._peek().upper() == "EMPTY":
             self._next()
             return 0

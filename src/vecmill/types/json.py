@@ -1,4 +1,4 @@
-"""JSON: any Python value to compact JSON text in raw UTF-8."""
+"""JSON text of any Python value: compact, in raw UTF-8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def _plain(value: object) -> object:
-    """Give what json does not know as something it does: NumPy scalars and arrays."""
+    """Return NumPy scalars and arrays as Python values. Raises TypeError for other objects that json does not know."""
     # Dates are refused, as Python's are: NumPy gives some of them as a bare count of nanoseconds.
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind not in "mM":
         return value.tolist()
@@ -51,7 +51,7 @@ def encode_json(value: object) -> str:
 
 
 def encode_json_once(value: object) -> str:
-    """Do so for a server that decodes the text: a key that comes twice in one object is refused too."""
+    """Return it for a server that decodes the text. Raises ValueError also for a key that an object has twice."""
     return _encoded(value, decode_once)
 
 
@@ -67,14 +67,14 @@ def _encoded(value: object, decode: Callable[[str], Any]) -> str:
 
 
 def check_numbers(text: str) -> str:
-    """Return JSON text. Raises ValueError for an integer that no float64 holds: servers refuse it, or readers fail."""
+    """Return JSON text as it is. Raises ValueError for an integer beyond float64: servers refuse it or fail."""
     if len(text) > 308 and _LONG.search(text):
         json.loads(text, parse_int=within_float64)
     return text
 
 
 def _check_escapes(text: str, decoded: object) -> None:
-    """Refuse the escape of a lone surrogate: no UTF-8 form, and decoders put U+FFFD in its place."""
+    """Raise ValueError for the escape of a lone surrogate: it has no UTF-8 form, and decoders replace it by U+FFFD."""
     if "\\ud" in text or "\\uD" in text:
         try:
             compact_json(decoded).encode()

@@ -1,4 +1,4 @@
-"""Sparse vectors: every form that people hold them in -> sorted indices and float32 values, checked.
+"""Sparse vectors: any common form -> sorted indices and float32 values, checked.
 
 The server takes indices from 0 to 2^32 - 2, each once, and finite values that are not negative; it wraps a negative
 index silently (milvus, pkg/util/typeutil and importutilv2/parquet).
@@ -59,7 +59,7 @@ class SparseRows:
 
 
 def _pairs(value: Any) -> tuple[Iterable[object], Iterable[object]]:
-    """Return indices and values as they were given."""
+    """Return (indices, values) as given."""
     if isinstance(value, Mapping):
         if set(value) == {"indices", "values"}:
             return value["indices"], value["values"]
@@ -86,8 +86,8 @@ def _pairs(value: Any) -> tuple[Iterable[object], Iterable[object]]:
 def sparse_arrays(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
     """Return (indices, values) of one sparse vector, sorted by index.
 
-    Taken: a dict of index to value (keys may be decimal text), ``{"indices": [...], "values": [...]}``, pairs of index
-    and value, one row of a SciPy sparse matrix. Raises ValueError with what is wrong.
+    ``value``: a dict of index to value (keys may be decimal text), ``{"indices": [...], "values": [...]}``, pairs of
+    index and value, or one row of a SciPy sparse matrix. Raises ValueError with the reason.
     """
     keys, numbers = _pairs(value)
     indices, values = [_index(key) for key in keys], [_value(number) for number in numbers]
@@ -99,7 +99,7 @@ def sparse_arrays(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
 
 
 def check_sparse(indices: NDArray[Any], values: NDArray[Any]) -> None:
-    """Refuse, with a ValueError, what the server refuses or changes in one vector."""
+    """Raise ValueError for a vector that the server refuses or changes."""
     if len(indices) == 0:
         return
     if min(indices) < 0 or max(indices) > MAX_INDEX:
@@ -126,9 +126,9 @@ def encode_sparse(value: Any) -> str:
 
 
 def sparse_block(rows: SparseRows, max_bytes: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Return the JSON objects of the first rows that fit in ``max_bytes`` (but of one at least): offsets, UTF-8.
+    """Return (offsets (n + 1,), UTF-8) of the JSON objects of the first rows that fit in ``max_bytes``, at least one.
 
-    Raises ValueError, with the row as second argument.
+    Raises ValueError, with the row as its second argument.
     """
     cuts = rows.indptr.astype(np.int64)
     need = (cuts[1:] - cuts[0]) * ENTRY_BYTES + np.arange(1, len(cuts)) * SLACK_BYTES

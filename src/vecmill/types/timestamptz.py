@@ -1,7 +1,7 @@
 """TIMESTAMPTZ values: the text that the server reads, from text, datetimes and columns of them.
 
 The server takes RFC 3339 with an offset from -12:00 to +14:00, or a naive time, which it reads in the collection's time
-zone (milvus, pkg/util/timestamptz). It stores microseconds; what has more is refused here, for it would be cut.
+zone (milvus, pkg/util/timestamptz). It stores microseconds; finer times are refused here, for it would cut them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamptz_problem(text: str) -> str | None:
-    """Return why the server would not read the text as it stands, or None if it would."""
+    """Return why the server does not read the text. None: it does."""
     found = _FORM.fullmatch(text)
     if found is None:
         return "neither RFC 3339 ('2026-01-31T12:00:00Z', '...+02:00') nor a naive time ('2026-01-31T12:00:00')"
@@ -35,7 +35,7 @@ def timestamptz_problem(text: str) -> str | None:
 
 
 def is_finer_than_stored(text: str) -> bool:
-    """Whether a time has more than the microseconds that the server stores."""
+    """Return True for a time that is finer than the microseconds that the server stores."""
     return _FINER.search(text) is not None
 
 
