@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -46,6 +46,14 @@ class Finding:
         where += [f"row {self.row}"] if self.row is not None else []
         where += [f"byte {self.offset}"] if self.offset is not None else []
         return f"{self.rule} ({self.severity}): {', '.join(where)}: expected {self.expected}, got {self.got}"
+
+
+class Problem(NamedTuple):
+    """A value that breaks a rule: the rule's id, and what it expects and what was found, in words."""
+
+    rule: str
+    expected: str
+    got: str
 
 
 class Unreadable(Exception):  # noqa: N818  a signal to the check of a file, which makes a finding of it

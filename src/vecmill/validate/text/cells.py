@@ -12,9 +12,10 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.types.kind import Kind
 from vecmill.types.numbers import INT32
 from vecmill.types.text import JSON_MAX_BYTES
+from vecmill.validate.findings import Problem
 from vecmill.validate.text.columns import form_problem
 from vecmill.validate.text.json_values import large_number, meta_problem
-from vecmill.validate.text.sparse import Problem, sparse_problem
+from vecmill.validate.text.sparse import sparse_problem
 
 _NUMBERS = {int, float}
 
@@ -26,7 +27,7 @@ def is_json_text(text: bytes) -> bool:
 
 
 def cell_problems(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
-    """Yield (rule, expected, got) for what is wrong with a value that is not null."""
+    """Yield what is wrong with a value that is not null."""
     kind = plan.kind.group
     if kind == "int":
         problem = _integer(plan, value, plan.kind, "value-range")
@@ -55,7 +56,7 @@ def cell_problems(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
 
 
 def _type(expected: str, value: Any) -> Problem:
-    return "value-type", expected, describe(value)
+    return Problem("value-type", expected, describe(value))
 
 
 def _integer(plan: ColumnPlan, value: Any, kind: Kind, rule: str) -> Problem | None:
@@ -65,13 +66,13 @@ def _integer(plan: ColumnPlan, value: Any, kind: Kind, rule: str) -> Problem | N
     low, high = kind.text_range
     if low <= value <= high:
         return None
-    return rule, plan.expected, describe(value)
+    return Problem(rule, plan.expected, describe(value))
 
 
 def _number(plan: ColumnPlan, value: Any) -> Problem | None:
     if type(value) not in _NUMBERS:
         return _type("a number", value)
-    return None if abs(value) <= plan.kind.text_range[1] else ("value-range", plan.expected, describe(value))
+    return None if abs(value) <= plan.kind.text_range[1] else Problem("value-range", plan.expected, describe(value))
 
 
 def text_problem(plan: ColumnPlan, text: str) -> Problem | None:
@@ -79,9 +80,9 @@ def text_problem(plan: ColumnPlan, text: str) -> Problem | None:
     try:
         n_bytes = len(text.encode())
     except UnicodeEncodeError:
-        return "value-text-utf8", "text that has a UTF-8 form", "the escape of a lone surrogate"
+        return Problem("value-text-utf8", "text that has a UTF-8 form", "the escape of a lone surrogate")
     if n_bytes > plan.max_bytes:
-        return "value-text-length", f"at most {plan.max_bytes} bytes", f"{n_bytes} bytes"
+        return Problem("value-text-length", f"at most {plan.max_bytes} bytes", f"{n_bytes} bytes")
     return None
 
 
@@ -90,10 +91,10 @@ def _json(kind: str, value: Any) -> Problem | None:
     expected = "an object, or a string with JSON text" + (" of one" if kind == "meta" else "")
     if isinstance(value, dict):
         if kind == "meta" and "$meta" in value:
-            return rule, "no $meta within $meta", "one"
+            return Problem(rule, "no $meta within $meta", "one")
         return None  # its size shows in the row's
     if not isinstance(value, str):
-        return _type(expected, value) if kind == "json" else (rule, expected, describe(value))
+        return _type(expected, value) if kind == "json" else Problem(rule, expected, describe(value))
     return json_text_problem(kind, value.encode(errors="replace"))
 
 
@@ -101,16 +102,18 @@ def json_text_problem(kind: str, raw: bytes) -> Problem | None:
     """Look at JSON text: of a field, or with ``kind`` "meta" of ``$meta``."""
     if not is_json_text(raw):
         large = large_number(raw)
-        return "value-json", "JSON text" if large is None else "numbers within float64", large or repr(raw[:60])[1:]
+        return Problem(
+            "value-json", "JSON text" if large is None else "numbers within float64", large or repr(raw[:60])[1:]
+        )
     if kind == "meta" and raw.lstrip(b" \t\r\n")[:1] != b"{":
-        return "value-meta", "a JSON object", repr(raw[:60])[1:]
+        return Problem("value-meta", "a JSON object", repr(raw[:60])[1:])
     return (meta_problem(raw) if kind == "meta" else None) or size_problem(len(raw))
 
 
 def size_problem(n_bytes: int) -> Problem | None:
     """Look at the bytes of JSON text."""
     if n_bytes > JSON_MAX_BYTES:
-        return "value-json-size", f"at most {JSON_MAX_BYTES} bytes", f"{n_bytes} bytes"
+        return Problem("value-json-size", f"at most {JSON_MAX_BYTES} bytes", f"{n_bytes} bytes")
     return None
 
 
@@ -119,11 +122,11 @@ def _vector(plan: ColumnPlan, value: Any) -> Problem | None:
     if not isinstance(value, list):
         return _type(f"a list of {width} numbers", value)
     if len(value) != width:
-        return "value-dim", f"{width} values", f"{len(value)}"
+        return Problem("value-dim", f"{width} values", f"{len(value)}")
     low, high = plan.kind.text_range
     types = set(map(type, value))
     if type(None) in types:
-        return "value-null-element", "no null in it", f"one at position {value.index(None)}"
+        return Problem("value-null-element", "no null in it", f"one at position {value.index(None)}")
     if plan.kind.floats is None:
         if types != {int}:
             return _type("a list of integers", next(x for x in value if type(x) is not int))
@@ -131,7 +134,7 @@ def _vector(plan: ColumnPlan, value: Any) -> Problem | None:
         return _type("a list of numbers", next(x for x in value if type(x) not in _NUMBERS))
     if low <= min(value) and max(value) <= high:
         return None
-    return "value-range", plan.expected, describe(next(x for x in value if not low <= x <= high))
+    return Problem("value-range", plan.expected, describe(next(x for x in value if not low <= x <= high)))
 
 
 def _array(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
@@ -139,12 +142,12 @@ def _array(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
         yield _type("a list", value)
         return
     if len(value) > plan.capacity:
-        yield "value-capacity", f"at most {plan.capacity} elements", f"{len(value)}"
+        yield Problem("value-capacity", f"at most {plan.capacity} elements", f"{len(value)}")
     item = plan.items[0]
     is_narrow = item.kind.group == "int" and item.width < 4
     for position, element in enumerate(value):
         if element is None:
-            found: Problem | None = ("value-null-element", "no null in it", f"one at position {position}")
+            found: Problem | None = Problem("value-null-element", "no null in it", f"one at position {position}")
         elif is_narrow:
             # The server looks at these elements as int32 only.
             found = _integer(item, element, INT32, "value-range") or _integer(
@@ -162,20 +165,20 @@ def _struct(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
         yield _type("a list of objects", value)
         return
     if len(value) > plan.capacity:
-        yield "value-capacity", f"at most {plan.capacity} elements", f"{len(value)}"
+        yield Problem("value-capacity", f"at most {plan.capacity} elements", f"{len(value)}")
     names = {item.name: item for item in plan.items}
     for element in value:
         if not isinstance(element, dict) or element.keys() != names.keys():
             got = describe(element) if not isinstance(element, dict) else f"the keys {', '.join(element)}"[:80]
-            yield "value-type", f"objects of exactly {', '.join(names)}", got
+            yield Problem("value-type", f"objects of exactly {', '.join(names)}", got)
             return
         for name, part in element.items():
             if part is None:
-                yield "value-null-element", "no null in it", f"{name} null"
+                yield Problem("value-null-element", "no null in it", f"{name} null")
                 return
             problem = next(cell_problems(names[name], part), None)
             if problem is not None:
-                yield problem[0], f"{problem[1]} in {name}", problem[2]
+                yield problem._replace(expected=f"{problem.expected} in {name}")
                 return
 
 

@@ -18,7 +18,7 @@ from vecmill.encode.plan import ColumnPlan
 from vecmill.types.geometry import encode_wkt
 from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.types.timestamptz import is_finer_than_stored, timestamptz_problem
-from vecmill.validate.findings import Findings
+from vecmill.validate.findings import Findings, Problem
 from vecmill.validate.text.json_values import KeysTwice, keys_of
 from vecmill.validate.text.sparse import sparse_problem
 
@@ -92,7 +92,7 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
                 continue
             problem = form_problem(kind, data[offsets[i] : offsets[i + 1]].tobytes().decode())
             if problem is not None:
-                checks.add(problem[0], rows[i : i + 1], lambda _i, got=problem[2]: got, problem[1])  # type: ignore[misc]
+                checks.add(problem.rule, rows[i : i + 1], lambda _i, got=problem.got: got, problem.expected)  # type: ignore[misc]
 
 
 def _not_utf8(offsets: Array, data: Array) -> Iterator[int]:
@@ -133,24 +133,24 @@ def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
     return np.array([i for i in rows if not keys.isdisjoint(keys_of(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
 
 
-def form_problem(kind: str, text: str) -> tuple[str, str, str] | None:
+def form_problem(kind: str, text: str) -> Problem | None:
     """Return (rule, expected, got) of text, by kind "geometry", "timestamptz" or "sparse"; None where it is fine."""
     if kind == "geometry":
         try:
             encode_wkt(text)
         except ValueError as error:
-            return "value-geometry", "well-formed WKT", str(error)
+            return Problem("value-geometry", "well-formed WKT", str(error))
     elif kind == "timestamptz":
         problem = timestamptz_problem(text)
         if problem is not None:
-            return "value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}"
+            return Problem("value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}")
         if is_finer_than_stored(text):
-            return "value-timestamptz-finer", "microseconds at most", repr(text[:60])
+            return Problem("value-timestamptz-finer", "microseconds at most", repr(text[:60]))
     else:
         twice = KeysTwice()
         try:
             decoded = json.loads(text, object_pairs_hook=twice)
         except (ValueError, RecursionError):
-            return "value-sparse", "a sparse vector as a JSON object", repr(text[:60])
+            return Problem("value-sparse", "a sparse vector as a JSON object", repr(text[:60]))
         return sparse_problem(decoded) or twice.problem()
     return None

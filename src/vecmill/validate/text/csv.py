@@ -17,12 +17,11 @@ from vecmill.types.kind import Kind
 from vecmill.types.text import META
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
-from vecmill.validate.findings import Findings, Unreadable
+from vecmill.validate.findings import Findings, Problem, Unreadable
 from vecmill.validate.text.cells import cell_problems, json_text_problem, text_problem
 from vecmill.validate.text.columns import form_problem
-from vecmill.validate.text.fast_path import FineRows
+from vecmill.validate.text.fast_path import FastPath
 from vecmill.validate.text.json_values import KeysTwice, keys_of
-from vecmill.validate.text.sparse import Problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -188,7 +187,7 @@ class _Check:
         self._dynamic: list[str] = []
         self._limit = {"headers": 1, "sample": context.sample_rows, "full": None}[context.level]
         self._n = -1
-        self._fine: FineRows | None = None
+        self._fast_path: FastPath | None = None
 
     def run(self, records: Records) -> int | None:
         is_whole = True
@@ -230,10 +229,10 @@ class _Check:
         self._findings.add(rule, file=self._file, row=row, offset=wrong.offset, expected=wrong.expected, got=wrong.got)
 
     def pass_over(self, window: Window) -> int:
-        """Go behind rows that are surely fine; return how many were passed."""
-        if self._fine is None:
+        """Pass over rows that are certainly valid; return how many."""
+        if self._fast_path is None:
             return 0
-        passed, later = self._fine.csv_rows(window, self._limit, self._n)
+        passed, later = self._fast_path.csv_rows(window, self._limit, self._n)
         for row, plan, cell in later:
             for rule, expected, got in self._problems(plan, cell):
                 self._add(rule, plan.name, row, expected, got)
@@ -253,7 +252,7 @@ class _Check:
         self._columns = [plans[name] if good else None for name, good in zip(names, known, strict=True)]
         self._context.require(names, self._file, self._findings)
         if not self._dynamic or DYNAMIC_FIELD not in names:
-            self._fine = FineRows(self._context, "csv", self._columns)
+            self._fast_path = FastPath(self._context, "csv", self._columns)
 
     def _row(self, cells: list[bytes], row: int, offset: int) -> None:
         if len(cells) != len(self._columns):
@@ -276,7 +275,7 @@ class _Check:
         """Say what is wrong with a cell; of the null of the file, that it is one."""
         found = list(self._found(plan, cell))
         if found and cell == self._null and not (plan.kind.is_plain_text or plan.kind.group in ("json", "meta")):
-            found = [("value-null", "a value: the field is not nullable", "the null of this file")]
+            found = [Problem("value-null", "a value: the field is not nullable", "the null of this file")]
         yield from found
 
     def _found(self, plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
@@ -284,7 +283,7 @@ class _Check:
         try:
             text = cell.decode()
         except UnicodeDecodeError as error:
-            yield "value-text-utf8", "UTF-8", f"the byte {cell[error.start]:02X} at {error.start}"
+            yield Problem("value-text-utf8", "UTF-8", f"the byte {cell[error.start]:02X} at {error.start}")
             return
         problem: Problem | None = None
         if kind == "text":
@@ -294,7 +293,7 @@ class _Check:
         elif plan.kind.is_plain_text:
             problem = form_problem(kind, text)
         elif kind == "bool":
-            problem = None if cell in _BOOLS else ("value-type", "true or false", repr(text[:40]))
+            problem = None if cell in _BOOLS else Problem("value-type", "true or false", repr(text[:40]))
         elif kind in ("int", "float"):
             yield from _number(plan, cell)
             return
@@ -312,20 +311,20 @@ def _number(plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
     shown = repr(cell[:40])[1:]
     if plan.kind.group == "int":
         if not _INTEGER.fullmatch(cell):
-            yield "value-type", "a decimal integer", shown
+            yield Problem("value-type", "a decimal integer", shown)
         elif len(cell) > _MAX_DIGITS:
-            yield "value-range", plan.expected, shown
+            yield Problem("value-range", plan.expected, shown)
         else:
             yield from cell_problems(plan, int(cell))
         return
     if _NOT_FINITE.fullmatch(cell):
-        yield "value-nan", "a finite value", shown
+        yield Problem("value-nan", "a finite value", shown)
     elif len(cell) <= _MAX_DIGITS and _DECIMAL.fullmatch(cell):
         yield from cell_problems(plan, float(cell))
     elif len(cell) <= _MAX_DIGITS and _HEX.fullmatch(cell):
         yield from cell_problems(plan, _from_hex(cell))
     else:
-        yield "value-type", "a decimal number", shown
+        yield Problem("value-type", "a decimal number", shown)
 
 
 def _from_hex(cell: bytes) -> float:
@@ -356,10 +355,10 @@ def _nested(plan: ColumnPlan, text: str) -> Iterator[Problem]:
     try:
         value = json.loads(text, object_pairs_hook=twice, parse_constant=constants.append)
     except (ValueError, RecursionError):
-        yield "value-type", "JSON text", repr(text[:40])
+        yield Problem("value-type", "JSON text", repr(text[:40]))
         return
     if constants:
-        yield _not_finite_rule(plan.kind), "finite values", repr(text[:40])
+        yield Problem(_not_finite_rule(plan.kind), "finite values", repr(text[:40]))
         return
     if plan.kind.is_bits and isinstance(value, str):
         value = _byte_list(value)

@@ -1,4 +1,4 @@
-"""Rows of JSON and CSV that are surely fine: a kernel passes over them, so that Python looks at the others only."""
+"""A kernel passes over rows of JSON and CSV that are certainly valid, so that Python looks at the others only."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _ITEMS = (kernel.BOOL, kernel.INT, kernel.FLOAT, kernel.TEXT)
 _GROWTH = 5
 
 
-class FineRows:
-    """What is fine in the rows of one file. ``columns``: those of a CSV file, None where nothing is asked of them."""
+class FastPath:
+    """Passes over valid rows of one file. ``columns``: the columns of a CSV file; a column of None is not looked at."""
 
     def __init__(
         self, context: Context, form: Literal["json", "csv"], columns: Sequence[ColumnPlan | None] | None = None

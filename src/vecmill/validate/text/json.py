@@ -14,9 +14,9 @@ from vecmill.store.blob import closing
 from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
-from vecmill.validate.findings import Findings, Unreadable
+from vecmill.validate.findings import Findings, Problem, Unreadable
 from vecmill.validate.text.cells import cell_problems, json_nbytes, size_problem
-from vecmill.validate.text.fast_path import FineRows
+from vecmill.validate.text.fast_path import FastPath
 from vecmill.validate.text.json_values import (
     KeysTwice,
     infinite_problem,
@@ -25,7 +25,6 @@ from vecmill.validate.text.json_values import (
     may_be_large,
     surrogate_problem,
 )
-from vecmill.validate.text.sparse import Problem
 from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -184,7 +183,7 @@ class RowCheck:
     def __init__(self, file: str, context: Context, findings: Findings, limit: int | None) -> None:
         self._file, self._context, self._findings = file, context, findings
         self.n, self._limit = 0, limit
-        self._fine = FineRows(context, "json")
+        self._fast_path = FastPath(context, "json")
         self._twice = KeysTwice()
         self._decode = json.JSONDecoder(object_pairs_hook=self._twice, parse_constant=_no_constant).decode
         # Python refuses to read an integer of more than 4,300 digits.
@@ -194,10 +193,10 @@ class RowCheck:
         self._has_keys: bool | None = None
 
     def pass_over(self, window: Window, *, comma: bool) -> int:
-        """Go behind rows that are surely fine, in a list each with its comma; return how many were passed."""
+        """Pass over rows that are certainly valid, in a list each with its comma; return how many."""
         if self._has_keys is False:  # rows with a key are none of these
             return 0
-        passed, later = self._fine.json_rows(window, self._limit, self.n, comma=comma)
+        passed, later = self._fast_path.json_rows(window, self._limit, self.n, comma=comma)
         if passed and self._key is not None:
             self._has_keys = True
         for row, plan, raw in later:
@@ -284,7 +283,7 @@ class RowCheck:
         if may_be_long and plan.kind.group in ("json", "meta") and isinstance(value, dict):
             problem = size_problem(json_nbytes(value))
             if problem is not None:
-                self._add(problem[0], plan.name, row, problem[1], problem[2])
+                self._add(problem.rule, plan.name, row, problem.expected, problem.got)
 
     def _keys_within(self, value: dict[str, Any], row: int) -> None:
         """Say which values of a row have an object with a key that comes twice."""
@@ -300,7 +299,7 @@ class RowCheck:
             if self._is_taken(name) and (plan is None or plan.kind.group in ("json", "meta")):
                 problem = look([name, one])
                 if problem is not None:
-                    self._add(problem[0], name, row, problem[1], problem[2])
+                    self._add(problem.rule, name, row, problem.expected, problem.got)
 
     def _is_taken(self, name: str) -> bool:
         return name in self._context.plans or DYNAMIC_FIELD in self._context.plans

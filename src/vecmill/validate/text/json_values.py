@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vecmill.schema.fields import DYNAMIC_FIELD
-from vecmill.validate.text.sparse import Problem
+from vecmill.validate.findings import Problem
 
 _ONE_DIGIT = bytes.maketrans(b"0123456789E", b"0000000000e")
 # No number is too large for a float64 without one of these.
@@ -38,7 +38,7 @@ class KeysTwice:
         return made
 
     def problem(self) -> Problem | None:
-        """Return (rule, expected, got) of an object that had a key twice."""
+        """Return what is wrong with the first object that had a key twice."""
         return key_twice(self.found[0][1][0]) if self.found else None
 
     def within(self, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -59,7 +59,7 @@ class KeysTwice:
 
 def key_twice(key: str) -> Problem:
     """Word it."""
-    return "value-key-twice", "each key of an object once", f"{key[:60]!r} twice"
+    return Problem("value-key-twice", "each key of an object once", f"{key[:60]!r} twice")
 
 
 def surrogate_problem(value: Any) -> Problem | None:
@@ -67,7 +67,7 @@ def surrogate_problem(value: Any) -> Problem | None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        return "value-text-utf8", "text that has a UTF-8 form", "the escape of a lone surrogate"
+        return Problem("value-text-utf8", "text that has a UTF-8 form", "the escape of a lone surrogate")
     except RecursionError:
         pass
     return None
@@ -107,7 +107,7 @@ def infinite_problem(value: Any) -> Problem | None:
         elif isinstance(one, list):
             rest += one
         elif isinstance(one, int | float) and abs(one) > sys.float_info.max:
-            return "value-json-number", "numbers within float64", "a larger one"
+            return Problem("value-json-number", "numbers within float64", "a larger one")
     return None
 
 
@@ -127,9 +127,9 @@ def meta_problem(text: bytes) -> Problem | None:
     except (ValueError, RecursionError):
         return None
     if DYNAMIC_FIELD in value:
-        return "value-meta", "no $meta within $meta", "one"
+        return Problem("value-meta", "no $meta within $meta", "one")
     if inexact:
-        return "value-meta-number", "integers that a float64 holds", inexact[0]
+        return Problem("value-meta-number", "integers that a float64 holds", inexact[0])
     return twice.problem()
 
 

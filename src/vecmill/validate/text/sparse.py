@@ -7,16 +7,15 @@ from typing import Any
 
 from vecmill.types.kind import FLOAT32_MAX
 from vecmill.types.sparse import MAX_INDEX
+from vecmill.validate.findings import Problem
 
 _DECIMAL = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 # What Go's ParseUint takes with base 0, and means something else than its digits.
 _OTHER_BASE = re.compile(r"0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9]\d*(?:_\d+)+", re.ASCII)
 
-Problem = tuple[str, str, str]
-
 
 def sparse_problem(value: Any) -> Problem | None:
-    """Return (rule, expected, got) of a decoded value that is no sparse vector, or not the one that arrives."""
+    """Look at a decoded value: it may be no sparse vector, or not the one that arrives."""
     if not isinstance(value, dict):
         return _wrong("an object", f"a {type(value).__name__}")
     lists = [key for key in ("indices", "values") if isinstance(value.get(key), list)]
@@ -31,7 +30,7 @@ def sparse_problem(value: Any) -> Problem | None:
 
 
 def _wrong(expected: str, got: str) -> Problem:
-    return "value-sparse", expected, got
+    return Problem("value-sparse", expected, got)
 
 
 def _indices(indices: list[Any]) -> Problem | None:
@@ -40,7 +39,7 @@ def _indices(indices: list[Any]) -> Problem | None:
         if isinstance(index, bool) or not isinstance(index, int):
             return _wrong("integers as indices", repr(index)[:60])
         if index < 0 and index != -1:
-            return "value-sparse-index", "indices of at least 0", str(index)[:60]
+            return Problem("value-sparse-index", "indices of at least 0", str(index)[:60])
         if index == -1 or index > MAX_INDEX:
             return _wrong(f"indices of at most {MAX_INDEX}", str(index)[:60])
         if index in seen:
@@ -55,7 +54,7 @@ def _keys(keys: list[str]) -> Problem | None:
             if int(key) > MAX_INDEX:
                 return _wrong(f"indices of at most {MAX_INDEX}", key)
         elif _OTHER_BASE.fullmatch(key):
-            return "value-sparse-index", "decimal numbers as indices", repr(key[:60])
+            return Problem("value-sparse-index", "decimal numbers as indices", repr(key[:60]))
         else:
             return _wrong("decimal numbers as indices", repr(key[:60]))
     return None
