@@ -1,4 +1,4 @@
-"""NPY column sets: ``<n>/<field>.npy``, one file a field, in numpy's own version 1.0 form and C order.
+"""NPY column sets: ``<n>/<field>.npy``, one file for each field, version 1.0 in C order, as numpy writes it.
 
 Numbers and vectors leave as they come; the row count in the header is patched at the end. Text cannot: every value of a
 ``<U`` column takes the width of the longest, which is known only when the segment is sealed. It waits as UTF-8 in a
@@ -31,7 +31,7 @@ _TEXT_HEADER_BYTES = 128
 
 
 class NpyFormat:
-    """NPY, one file a field. The stage stays in the cache of a core: rows are scattered, checked and written there."""
+    """NPY. The stage stays in the cache of a core, where rows are scattered, checked and written."""
 
     import_options: Mapping[str, str] = {}
     rules = FORMATS[BulkFileType.NUMPY].rules
@@ -39,15 +39,15 @@ class NpyFormat:
     span_bytes = 32 * 1024 * 1024
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
-        """Return the bytes of a row; its texts are taken to be short."""
+        """Return the bytes of a row with ``TEXT_GUESS`` bytes for each text."""
         return sum(plan.width or TEXT_GUESS for plan in plans)
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> NpySegment:
-        """Start a column set."""
+        """Open a column set."""
         return NpySegment(plans, folder, helper)
 
     def nbytes_like(self, plans: Sequence[ColumnPlan], span: Span) -> int:
-        """Return the bytes of a row, if no text is longer than the longest of the span."""
+        """Return the bytes of a row, if no text is longer than the longest one of ``span``."""
         n_bytes = 0
         for plan, column in zip(plans, span.columns, strict=True):
             if isinstance(column, VariableBlock):
@@ -57,7 +57,7 @@ class NpyFormat:
         return n_bytes
 
     def open_counted(self, plans: Sequence[ColumnPlan], folder: SinkFolder, row_bytes: int, n_rows: int) -> NpySegment:
-        """Start a column set of ``n_rows``."""
+        """Open a column set of exactly ``n_rows`` rows."""
         return NpySegment(
             plans, folder, None, n_rows=n_rows, text_bytes=n_rows * (row_bytes - sum(p.width for p in plans))
         )
@@ -75,7 +75,7 @@ class NpySegment:
         n_rows: int | None = None,
         text_bytes: int | None = None,
     ) -> None:
-        """``n_rows``: that so many will come, and ``text_bytes`` what their texts take; both or none are known."""
+        """``n_rows``, ``text_bytes``: final row count and total UTF-8 bytes of text. None: unknown, both of them."""
         self._folder = folder
         self._count = n_rows
         self.n_rows = 0
@@ -90,11 +90,11 @@ class NpySegment:
 
     @property
     def n_bytes(self) -> int:
-        """Encoded bytes so far: text counts 4 bytes times its longest value a row."""
+        """Encoded bytes so far. Each text takes 4 bytes for each code point of the longest one in its column."""
         return sum(column.nbytes(self.n_rows) for column in self._columns)
 
     def _grown_nbytes(self, span: Span) -> int:
-        """Return the encoded bytes with the span."""
+        """Return the encoded bytes of the segment with ``span``."""
         rows = self.n_rows + span.n_rows
         return sum(c.grown_nbytes(rows, column) for c, column in zip(self._columns, span.columns, strict=True))
 
@@ -143,7 +143,7 @@ class NpySegment:
         self._folder.drop()
 
     def _close(self) -> None:
-        with contextlib.ExitStack() as stack:  # all of them, whatever one of them raises
+        with contextlib.ExitStack() as stack:  # all columns, even if one raises
             for column in self._columns:
                 stack.callback(column.close)
 
@@ -277,7 +277,7 @@ class _TextFile:
 
 
 def _merged(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join small neighbours, so that each read is worth its call."""
+    """Return pieces with small neighbours joined, for fewer reads."""
     joined: list[tuple[int, int]] = []
     for rows, n_bytes in pieces:
         if joined and joined[-1][1] + n_bytes <= _EXPAND_BYTES:

@@ -1,4 +1,4 @@
-"""Formats of rows of text: what JSON, JSON Lines and CSV share.
+"""Formats of rows as text: the common part of JSON, JSON Lines and CSV.
 
 Rows are rendered from column blocks by one kernel call for some thousand values, into buffers that are used again, and
 leave at once: memory is bounded by blocks, not by the segment. Rendering costs more than all else, so a second thread
@@ -60,7 +60,7 @@ class Layout:
 
 
 class TextFormat:
-    """A format of rows of text. ``layout_of`` makes the layout for the columns of a file."""
+    """A format of rows as text. Subclasses define ``layout_of``."""
 
     stage_bytes = 8 * 1024 * 1024
     span_bytes = 8 * 1024 * 1024
@@ -68,17 +68,17 @@ class TextFormat:
     rules: FormatRules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
-        """Return how a file of these columns is put together."""
+        """Return the layout of a file with these columns."""
         raise NotImplementedError
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
-        """Return the bytes of a row of embeddings whose texts are short."""
+        """Return the bytes of a row: numbers as in embeddings, ``TEXT_GUESS`` bytes for each text."""
         layout = self.layout_of(plans)
         frame = len(layout.row_head) + sum(map(len, layout.leads)) + len(layout.row_tail)
         return frame + sum(2 + TEXT_GUESS if plan.is_variable else _usual_nbytes(plan) for plan in plans)
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> TextSegment:
-        """Start a file."""
+        """Open a file."""
         return TextSegment(plans, self.layout_of(plans), folder, helper)
 
 
@@ -98,11 +98,11 @@ class TextSegment(SingleFileSegment):
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the file so far, with its end."""
+        """Bytes of the file, if it ended here."""
         return self._file.n_bytes + (0 if self._sealed else len(self._layout.tail))
 
     def fitting(self, span: Span, max_bytes: int) -> int:
-        """Return how many rows of a span the file can take without growing beyond ``max_bytes``.
+        """Return how many rows of a span can be written until the file has ``max_bytes``.
 
         A number takes as many bytes as it takes: where the most it could be is too much, the rows are rendered to see.
         """
@@ -146,7 +146,7 @@ class TextSegment(SingleFileSegment):
         return [span.rows(start, stop) for start, stop in pairwise(cuts)]
 
     def _shared(self, chunks: list[Span], helper: Executor) -> Generator[tuple[int, list[Bytes]], None, None]:
-        """Render chunks with two threads; yield them in order. Of errors, that of the first chunk is raised."""
+        """Render chunks with two threads and yield them in order. Raise the error of the first chunk that has one."""
         if len(chunks) == 1:
             yield from self._renderer.one_by_one(chunks)
             return
@@ -159,7 +159,7 @@ class TextSegment(SingleFileSegment):
                 if not jobs:
                     return
                 if not jobs[0].future.done():
-                    # The first is being rendered by the helper, or by nobody: take the first that nobody has begun.
+                    # The helper may be rendering the first chunk: take the first one that is not begun.
                     for job in jobs:
                         if job.future.cancel():
                             job.future = _done(self._renderer, job.chunk)
@@ -188,14 +188,14 @@ class TextSegment(SingleFileSegment):
 
 @dataclass(slots=True)
 class _Job:
-    """A chunk, and who renders it."""
+    """A chunk, and the future of its text."""
 
     chunk: Span
     future: Future[list[Bytes]]
 
 
 def _done(renderer: _Renderer, chunk: Span) -> Future[list[Bytes]]:
-    """Render a chunk in this thread. An error waits for its turn: one of a chunk before comes first."""
+    """Render a chunk in this thread. The future keeps an error until the chunk's turn."""
     future: Future[list[Bytes]] = Future()
     try:
         future.set_result(renderer.render(chunk))
@@ -205,7 +205,7 @@ def _done(renderer: _Renderer, chunk: Span) -> Future[list[Bytes]]:
 
 
 class _Renderer:
-    """Chunks of rows as text. Used by two threads at a time."""
+    """Renders chunks of rows as text. Two threads may use it at the same time."""
 
     def __init__(self, plans: Sequence[ColumnPlan], layout: Layout) -> None:
         leads = [*layout.leads]
@@ -217,12 +217,12 @@ class _Renderer:
         self._spare: list[Bytes] = []
 
     def one_by_one(self, chunks: Sequence[Span]) -> Generator[tuple[int, list[Bytes]], None, None]:
-        """Render chunks in this thread: (rows, pieces)."""
+        """Render chunks in this thread; yield (rows, pieces) of each."""
         for chunk in chunks:
             yield chunk.n_rows, self.render(chunk)
 
     def render(self, chunk: Span, ends: NDArray[np.int64] | None = None) -> list[Bytes]:
-        """Return the text in pieces; give them back with ``release``. ``ends``: gets the bytes up to each row's end."""
+        """Return the text in pieces, to ``release`` later. ``ends`` (n,): receives the bytes up to each row's end."""
         pieces: list[Bytes] = []
         page = self._page(0)
         used = n_bytes = first = 0
@@ -244,7 +244,7 @@ class _Renderer:
         return pieces
 
     def row_ends(self, chunk: Span) -> NDArray[np.int64]:
-        """Return the bytes of the rows of a chunk, each with all before it."""
+        """Return (n,) bytes from the start of the chunk to the end of each row."""
         ends = np.empty(chunk.n_rows, np.int64)
         self.release(self.render(chunk, ends))
         return ends
@@ -264,7 +264,7 @@ class _Renderer:
 
 
 def _runs(span: Span) -> Iterator[tuple[int, list[_View]]]:
-    """Yield (rows, columns) of which every column is in one block."""
+    """Yield (rows, columns) such that every column is a part of one block."""
     blocks: list[Iterator[FixedBlock | VariableBlock]] = [
         iter((one,)) if isinstance(one, VariableBlock) else one.blocks() for one in span.columns
     ]
@@ -302,7 +302,7 @@ def _cell(plan: ColumnPlan, lead: bytes, layout: Layout) -> _Cell:
 
 
 def member_leads(names: Sequence[str], is_csv: bool) -> list[bytes]:
-    """Return what stands before each member of a JSON object, inside of a quoted CSV cell if ``is_csv``."""
+    """Return the text before each member of a JSON object; with doubled quotes for a CSV cell if ``is_csv``."""
     leads = [f"{',' if i else '{'}{json.dumps(name, ensure_ascii=False)}:" for i, name in enumerate(names)]
     return [(lead.replace('"', '""') if is_csv else lead).encode() for lead in leads]
 

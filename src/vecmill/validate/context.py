@@ -1,4 +1,4 @@
-"""What every check has to know: the schema, the target, how much is to be read."""
+"""The context of all checks of a file: schema, columns, level, CSV options."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ _SAMPLE_PIECES = 16
 class Context:
     """How files are checked.
 
-    ``plans``: the columns of a file by name, in the schema's order; ``optional``: those that it may leave out, by their
-    folded names. On the level "sample", ``sample_rows`` rows of a
-    file are looked at. ``sep``, ``nullkey``: of CSV.
+    Attributes
+    ----------
+    plans: columns of a file by name, in the schema's order.
+    optional: names of the columns that a file may leave out, by their folded names.
+    sample_rows: rows of a file that are checked on the level "sample".
+    sep, nullkey: options of CSV files.
     """
 
     schema: CollectionSchema
@@ -41,18 +44,18 @@ class Context:
     def of(
         cls, schema: CollectionSchema, form: BulkFileType, level: Level, sample_rows: int, sep: str, nullkey: str
     ) -> Context:
-        """Compile the columns for a format."""
+        """Return the context for a schema and a format."""
         plans = {plan.name: plan for plan in plan_columns(schema, FORMATS[form].rules)}
         optional = {fold_name(name): name for name, plan in plans.items() if _is_optional(plan)}
         return cls(schema, plans, optional, level, sample_rows, sep, nullkey)
 
     @property
     def field_names(self) -> frozenset[str]:
-        """The fields that are not dynamic, those included that the server fills."""
+        """Names of the fields that are not dynamic, fields that the server fills included."""
         return frozenset(field.name for field in self.schema.fields if not field.is_dynamic)
 
     def ranges(self, n_rows: int) -> list[tuple[int, int]]:
-        """Return the rows to look at, as ranges: all of them, or pieces from the first to the last."""
+        """Return ranges (first, stop) of the rows to check: all rows, or pieces spread over the file."""
         if self.level == "full" or n_rows <= self.sample_rows:
             return [(0, n_rows)] if n_rows else []
         pieces = min(_SAMPLE_PIECES, self.sample_rows)
@@ -61,7 +64,7 @@ class Context:
         return [(start, start + size) for start in starts]
 
     def knows(self, name: str, given: Container[str], file: str, findings: Findings) -> bool:
-        """Whether a column is to be looked at, of those ``given``; if not, say why it should not be there."""
+        """Return True if ``name`` is a column of the schema; otherwise add a finding that tells why not."""
         if name in self.plans:
             return True
         field = next((one for one in self.schema.fields if one.name == name), None)
@@ -84,16 +87,16 @@ class Context:
         return False
 
     def is_required(self, name: str) -> bool:
-        """Whether every file has to have this column."""
+        """Return True if every file must have this column."""
         return not (self.plans[name].field.is_dynamic or _is_optional(self.plans[name]))
 
     def takes_null(self, name: str) -> bool:
-        """Whether a null in this column is a value, or stands for one."""
+        """Return True if the column may hold nulls: as values, or for a default or ``$meta``."""
         field = self.plans[name].field
         return field.is_dynamic or field.nullable or field.default_value is not None
 
     def require(self, given: Container[str], file: str, findings: Findings, row: int | None = None) -> None:
-        """Say which columns are missing."""
+        """Add a finding for each required column that is not in ``given``."""
         for name in self.plans:
             if name not in given and self.is_required(name):
                 findings.add(

@@ -1,4 +1,4 @@
-"""What was found: one broken rule at one place, and all of them of a file, capped."""
+"""Findings: one broken rule at one place, and the capped list of a file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ class Finding:
 
     Attributes
     ----------
-    rule: its id in docs/rules.md.
-    severity: what the target's server makes of it; without a target the worst that any server does.
-    file, field, row, offset: where: ``row`` is 0-based in the file, ``offset`` a byte of the file; None where they say
-        nothing.
-    expected, got, way_out: in words.
+    rule: id of the rule in docs/rules.md.
+    severity: what the target's server does with it. Without a target: the worst that any release line does.
+    file, field: where the rule is broken. ``field`` None: in no field in particular.
+    row: 0-based row of the file. None: in no row in particular.
+    offset: byte of the file. None: unknown.
+    expected, got, way_out: in words; ``way_out`` tells how to mend the file.
     """
 
     rule: str
@@ -40,7 +41,7 @@ class Finding:
     offset: int | None = None
 
     def __str__(self) -> str:
-        """Return it as one line."""
+        """Return the finding as one line."""
         where = [f"file {self.file!r}"]
         where += [f"field {self.field!r}"] if self.field is not None else []
         where += [f"row {self.row}"] if self.row is not None else []
@@ -57,7 +58,7 @@ class Problem(NamedTuple):
 
 
 class Unreadable(Exception):  # noqa: N818  a signal to the check of a file, which makes a finding of it
-    """A row cannot be read, nor what is behind it if ``is_last``. Otherwise as in `Finding`; ``offset`` in the file."""
+    """Raised where a file cannot be read on: ``offset`` is a byte of it. ``is_last`` False: only one row is lost."""
 
     def __init__(self, rule: str, expected: str, got: str, offset: int, *, is_last: bool = True) -> None:
         super().__init__(rule, expected, got, offset)
@@ -65,14 +66,15 @@ class Unreadable(Exception):  # noqa: N818  a signal to the check of a file, whi
 
 
 def _printable(text: str) -> str:
-    """Return text with lone surrogates, which keys may have, as escapes: they cannot be printed."""
+    """Return text with lone surrogates as escapes: keys may contain them, and they cannot be printed."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 class Findings:
-    """The findings of one file or set: all are counted, the first ``cap`` of a rule are kept.
+    """The findings of one file or set: all are counted, the first ``cap`` of each rule are kept.
 
-    ``form`` and ``lines`` say which rules hold, and how badly; None: the rules that hold for any format.
+    ``form`` and ``lines``, the release lines of the servers, decide which rules hold and how severe they are. ``form``
+    None: only rules that hold for all formats.
     """
 
     def __init__(self, form: BulkFileType | None, lines: tuple[Line, ...], cap: int) -> None:
@@ -83,7 +85,7 @@ class Findings:
         self.counts: Counter[str] = Counter()
 
     def like(self) -> Findings:
-        """Return an empty one for another part of the same."""
+        """Return an empty `Findings` for another part of the same file or set."""
         return Findings(self.form, self.lines, self.cap)
 
     def add(
@@ -99,7 +101,7 @@ class Findings:
         lines: Iterable[Line] | None = None,
         way_out: str | None = None,
     ) -> None:
-        """Add one. ``lines``: of these release lines only. A rule that is none for the target is passed over."""
+        """Add a finding; rules that do not apply to the target are ignored. ``lines``: only these release lines."""
         known = RULES[rule]
         severity = known.severity(self.form, self.lines if lines is None else tuple(lines))
         if severity is None:
@@ -124,7 +126,7 @@ class Findings:
         field: str | None,
         first: int = 0,
     ) -> None:
-        """Add one a row: ``rows`` count from ``first``; ``got(i)`` words that of ``rows[i]``, if it is kept."""
+        """Add a finding for each row. ``rows`` count from ``first``; ``got(i)`` is asked for kept findings only."""
         room = max(0, self.cap - self.counts[rule])
         for i, row in enumerate(rows[:room]):
             self.add(rule, file=file, field=field, row=first + int(row), expected=expected, got=got(i))
@@ -132,7 +134,7 @@ class Findings:
             self.counts[rule] += len(rows) - room
 
     def merge(self, other: Findings) -> None:
-        """Take those of another part, which come behind these."""
+        """Append the findings of another part."""
         have = Counter(one.rule for one in self.kept)
         for one in other.kept:
             have[one.rule] += 1

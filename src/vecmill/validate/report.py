@@ -1,4 +1,4 @@
-"""What a validation found, as a value."""
+"""The report of a validation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from vecmill.validate.rules import RULES
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """What `validate` found.
+    """The result of `validate`.
 
     Attributes
     ----------
-    findings: every broken rule with its place, in the order of the files; at most so many of a rule as were asked for.
-    counts: how often each rule is broken, those included that are not in ``findings``.
-    files: import files looked at (an NPY set is one). rows: rows of those that tell; on a level below "full", JSON and
-        CSV files do not tell theirs.
+    findings: broken rules with their places, in the order of the files; at most ``max_findings`` of each rule.
+    counts: how often each rule is broken, by rule; findings beyond ``max_findings`` included.
+    files: number of import files (an NPY set is one).
+    rows: rows of all files whose count is known; below level "full", that of JSON and CSV files is not.
     n_bytes: bytes of all files.
-    level, target: what was asked for.
+    level, target: as given to `validate`.
     seconds: wall time.
     """
 
@@ -39,23 +39,23 @@ class ValidationReport:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """What the server refuses, or takes wrongly."""
+        """Findings that the server refuses, or that silently change data."""
         return tuple(one for one in self.findings if one.severity is not Severity.ADVICE)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What is worth a look."""
+        """Findings that are advice."""
         return tuple(one for one in self.findings if one.severity is Severity.ADVICE)
 
     @property
     def ok(self) -> bool:
-        """Whether the server would take all files, and take them for what they are."""
+        """Return True if the server would take all files, and all data unchanged."""
         return not self.errors
 
     def raise_for_errors(self, *notes: str) -> None:
-        """Raise a DataError for the first error, with all of them as its ``findings``. Do nothing without errors.
+        """Raise a DataError for the first error, with all errors as its ``findings``. Do nothing without errors.
 
-        A note has the way out, another one counts all errors, if there are more; ``notes`` follow.
+        Its notes tell how to mend the file, and how many errors there are; ``notes`` follow.
         """
         if self.ok:
             return

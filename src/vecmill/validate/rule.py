@@ -1,4 +1,4 @@
-"""What a rule is: what must hold, and what breaking it does, by format and release line of the server."""
+"""`Rule` and `Severity`: what must hold, and what a server of a release line does where it does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Line = tuple[int, int]
 
 
 class Severity(StrEnum):
-    """What comes of a broken rule: the server refuses the file, takes other data than it holds, or nothing yet."""
+    """REFUSED: the server refuses the file. SILENT: it stores other data than the file holds. ADVICE: neither."""
 
     REFUSED = "refused"
     SILENT = "silent"
@@ -38,7 +38,7 @@ class Rule:
     severities: Mapping[BulkFileType | None, tuple[tuple[Line, Severity | None], ...]]
 
     def severity(self, form: BulkFileType | None, lines: tuple[Line, ...]) -> Severity | None:
-        """Return the worst that breaking it does on servers of these lines, None where it is no rule."""
+        """Return the worst severity among servers of these lines. None: the rule does not apply to any of them."""
         return _severity(self, form, lines)
 
 
@@ -54,7 +54,7 @@ def _severity(rule: Rule, form: BulkFileType | None, lines: tuple[Line, ...]) ->
 
 
 def spans(text: str) -> tuple[tuple[Line, Severity | None], ...]:
-    """Read "silent 2.4=refused": silent corruption, from 2.4 on refused. "-": no rule."""
+    """Parse "silent 2.4=refused": silent corruption, refused from 2.4 on. "-": the rule does not apply."""
     found: list[tuple[Line, Severity | None]] = []
     for part in text.split():
         since, sign, word = part.rpartition("=")

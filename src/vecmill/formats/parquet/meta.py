@@ -42,14 +42,14 @@ def _annotation(form: ParquetForm) -> list[tuple[int, Value]]:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A column of the file as Parquet counts them: the form of its values, and where it stands in the schema."""
+    """A leaf column of the Parquet schema: the form of its values and its path."""
 
     form: ParquetForm
     path: tuple[str, ...]
 
 
 def leaves(plan: ColumnPlan) -> tuple[Leaf, ...]:
-    """Return the leaves of one of our columns: one, but for a struct array one a sub-field."""
+    """Return the leaves of a column: one for each sub-field of a struct array, otherwise one."""
     within = (plan.name, *_LIST_STEPS)
     if plan.kind.group == "struct":
         return tuple(Leaf(item.kind.parquet_nested, (*within, *_path(item))) for item in plan.items)

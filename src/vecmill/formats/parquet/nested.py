@@ -1,4 +1,4 @@
-"""Parquet pages of arrays and struct arrays: levels of lists of any length, values as they are packed in the column.
+"""Parquet pages of arrays and struct arrays.
 
 Levels of an optional list of optional elements (Dremel; Parquet's LogicalTypes.md, "Lists"): a null list 0, an empty
 one 1, an element 3; within a struct, which is optional too, 4, and of a vector there, a list of its own, 6.
@@ -16,7 +16,7 @@ from vecmill.formats.parquet.values import PageBody, as_indexes, plain_values
 
 
 def nested_nbytes(plan: ColumnPlan, n_bytes: int) -> int:
-    """Return the most that packed values of so many bytes can become in pages, but for what each row adds."""
+    """Return the most bytes that ``n_bytes`` of packed values take in pages, without the part that rows add."""
     widest = max(4 // min(item.width, 4) if item.width and not item.is_vector else 1 for item in plan.items)
     vectors = sum(item.is_vector for item in plan.items)
     one = sum(item.width or 4 for item in plan.items)

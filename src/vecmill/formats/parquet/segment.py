@@ -1,4 +1,4 @@
-"""Parquet files, ``<n>.parquet``, with pages of our own: v1, PLAIN, one row group a span, streamed as it fills.
+"""Parquet files, ``<n>.parquet``, with our own encoder: v1 pages, PLAIN, one row group for each span.
 
 The levels of dense vectors are a constant pattern and their PLAIN values are the column buffer itself, so that a
 page is a header, a few level bytes and the caller's memory; a generic encoder works 4 to 6 ns on every value. One
@@ -57,7 +57,7 @@ class ParquetFormat:
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, _helper: Executor | None) -> ParquetSegment:
         """Start a file."""
-        # A compressor of its own: Zstandard's must not be used by two lanes at once.
+        # A Zstandard compressor must not be used by two threads at once: one for each segment.
         compress = compressor(self._codec, self._level)
         return ParquetSegment(plans, folder, meta.CODECS[self._codec], compress, self._key_values)
 
@@ -132,7 +132,7 @@ class ParquetSegment(SingleFileSegment):
         chunk.stored_bytes += len(header) + stored_bytes
 
     def mark(self) -> tuple[Mark, int]:
-        """Return the end of the file and of its row groups."""
+        """Return the end of the file and the number of row groups."""
         return self._file.mark(), len(self._groups)
 
     def rollback(self, mark: tuple[Mark, int]) -> None:
@@ -146,7 +146,7 @@ class ParquetSegment(SingleFileSegment):
 
 
 def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[str, str]) -> tuple[int, int]:
-    """Return the bytes of a footer of one row group, and of each further one, for the largest numbers there can be."""
+    """Return the bytes of a footer with one row group, and of each further row group, at most."""
     most = 2**50
     leaves = [leaf for plan in plans for leaf in meta.leaves(plan)]
     chunks = [meta.ColumnChunk(leaf, most, most, most, most, most, most, 0, 0) for leaf in leaves]
@@ -155,7 +155,7 @@ def _footer_sizes(plans: Sequence[ColumnPlan], codec: int, key_values: Mapping[s
 
 
 def _value_nbytes(plan: ColumnPlan) -> int:
-    """Return what a value takes in a page, levels included and rounded up; of a text, all but its bytes."""
+    """Return the most bytes of a value in a page, levels included; of variable width without its own bytes."""
     if plan.items:
         return 24 * len(plan.items)  # levels, if every row begins new runs
     if plan.is_variable:
@@ -168,7 +168,7 @@ def _value_nbytes(plan: ColumnPlan) -> int:
 
 
 def _flat_levels(n_rows: int, validity: Bytes | None) -> bytes:
-    """Definition levels (0 null, 1 value) of a flat optional column, as one RLE or one bit-packed run."""
+    """Return definition levels (0 null, 1 value) of a flat optional column, as one RLE or bit-packed run."""
     if validity is None:
         run = varint(n_rows << 1) + b"\x01"
     else:
@@ -224,7 +224,7 @@ def _fixed_pages(plan: ColumnPlan, column: FixedColumn, chunk: meta.ColumnChunk)
 
 
 def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -> None:
-    """Keep the smallest and largest integer for the statistics: readers skip row groups by them."""
+    """Update the smallest and largest integer, by which readers skip row groups."""
     if plan.kind.group != "int":
         return
     values = valid_rows(block).view(plan.element)
@@ -235,7 +235,7 @@ def _note_limits(plan: ColumnPlan, block: FixedBlock, chunk: meta.ColumnChunk) -
 
 
 def compressor(codec: str, level: int | None) -> Callable[[bytes], bytes] | None:
-    """Return the function that compresses a page, None for no compression."""
+    """Return the function that compresses a page. None: no compression."""
     if codec == "none":
         return None
     if codec == "zstd":

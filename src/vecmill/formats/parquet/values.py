@@ -32,7 +32,7 @@ def valid_rows(block: FixedBlock) -> Bytes:
 
 
 def plain_values(plan: ColumnPlan, block: FixedBlock) -> Bytes:
-    """Return the values as they stand in a page: where they are that already, as views."""
+    """Return the values as in a page; a view where the block has that form."""
     form = plan.kind.parquet
     if form.physical == "BOOLEAN":
         return np.packbits(valid_rows(block).reshape(-1), bitorder="little")

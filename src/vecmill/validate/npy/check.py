@@ -1,4 +1,4 @@
-"""NPY column sets: names, headers, sizes, and with them the rows; the values are looked at by `npy_values`."""
+"""Checks of NPY column sets: names, headers, sizes and rows; `values` checks the values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_TEXT_WIDTH = 4_194_304
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a header tells in any case: the rows."""
+    """The row count in a header that was read."""
 
     entry: Entry
     plan: ColumnPlan
@@ -28,7 +28,7 @@ class _Told:
 
 
 def check_set(file: ImportFile, context: Context, findings: Findings, pool: Executor) -> int | None:
-    """Check one set; return its rows, None where no file tells."""
+    """Check one set. Return its row count. None: no header could be read."""
     named: dict[str, Entry] = {}
     # Of names with another ending, which are told of, something is meant too.
     given = {entry.base.removesuffix(entry.ending) for entry in file.entries}
@@ -98,7 +98,7 @@ def _compare_rows(columns: Sequence[_Told], findings: Findings) -> None:
 
 
 def _column(entry: Entry, plan: ColumnPlan, findings: Findings) -> tuple[_Told | None, NpyColumn | None]:
-    """Look at a header; return the rows if it tells them, and the column if its values can be looked at."""
+    """Check a header. Return (row count, column); None: it has no shape, its values cannot be read."""
     blob = entry.blob
     assert blob is not None
     if blob.size == 0:
@@ -161,7 +161,7 @@ def _is_type_of(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry,
 
 
 def _is_shape_of(plan: ColumnPlan, descr: Descr | None, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
-    """Look at the shape and the order; ``descr`` is None where the type is wrong already."""
+    """Check shape and order. ``descr`` None: the type is wrong already."""
     if len(header.shape) != (2 if plan.is_vector else 1):
         expected = f"(n, {_width(plan, descr)})" if plan.is_vector else "(n,)"
         findings.add(

@@ -1,4 +1,4 @@
-"""The values of an NPY column, block by block: what headers cannot tell."""
+"""Checks of the values of an NPY column, block by block."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEP_BYTES = 4 * BLOCK_BYTES  # within the cache that the cores share
 
 @dataclass(frozen=True, slots=True)
 class NpyColumn:
-    """A file of a set that can be read: ``rows`` as its header says, ``present`` as there are bytes for."""
+    """A file of a set that can be read. ``rows``: as in the header; ``present``: rows that the file has bytes for."""
 
     entry: Entry
     plan: ColumnPlan
@@ -38,7 +38,7 @@ class NpyColumn:
 
 
 def scan_values(column: NpyColumn, context: Context, findings: Findings) -> None:
-    """Look at the rows that the level asks for, as far as the file has them."""
+    """Check the rows of the context's level, as far as the file has them."""
     check = _check_for(column, context, findings)
     if check is None:
         return

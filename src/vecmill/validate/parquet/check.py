@@ -1,4 +1,4 @@
-"""Parquet files: footer, columns and their types; the values are looked at by `parquet_values`."""
+"""Checks of Parquet files: footer, columns and types; `values` checks the values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_TEXT = ("JSON", "ENUM", "BSON")
 
 
 def check_parquet(entry: Entry, context: Context, findings: Findings) -> int | None:
-    """Check one file; return its rows, None when it cannot be read."""
+    """Check one file. Return its row count. None: the footer cannot be read."""
     blob = entry.blob
     assert blob is not None  # only such are given
     with closing(TailBlob(blob, _TAIL_BYTES)) as blob:
@@ -116,7 +116,7 @@ def _check(footer: Footer, file: Any, entry: Entry, blob: Blob, context: Context
 
 
 def _type_fits(plan: ColumnPlan, kind: Any, footer: Footer, file: Any, entry: Entry, findings: Findings) -> bool:
-    """Check a column's type; return whether its values can be looked at."""
+    """Check a column's type. Return True if its values can be checked."""
     by_rule: dict[str, list[Line]] = {}
     for line in findings.lines:
         rule = type_rule(plan, kind, line)
@@ -146,7 +146,7 @@ def _as_bytes(plan: ColumnPlan, footer: Footer, file: Any) -> bool:
 
 
 def _restored(plan: ColumnPlan, kind: Any, lines: list[Line], file: Any) -> str | None:
-    """Return the type that would do, where only ARROW:schema stands in its way."""
+    """Return the type without ARROW:schema, if the server would take that. None: it would not."""
     if isinstance(kind, str) or b"ARROW:schema" not in (file.metadata.metadata or {}):
         return None
     plain = _plain(kind)
@@ -171,7 +171,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _check_storage(footer: Footer, blob: Blob, entry: Entry, findings: Findings) -> bool:
-    """Check codecs, pages and row groups; return whether the values can be decoded here."""
+    """Check codecs, pages and row groups. Return True if the values can be decoded."""
     readable = True
     codecs: Counter[str] = Counter()
     for number, group in enumerate(footer.groups):
@@ -213,7 +213,7 @@ def _within(name: str, chunk: Chunk, blob: Blob, entry: Entry, group: int, findi
 
 
 def _counted_nulls(footer: Footer, plans: list[ColumnPlan], entry: Entry, findings: Findings) -> None:
-    """Look for nulls where the footer counts them: in columns that are no lists."""
+    """Check the null counts of the footer, which it has for columns that are not lists."""
     for plan in plans:
         if plan.nullable or plan.field.default_value is not None or plan.field.is_dynamic:
             continue

@@ -1,4 +1,4 @@
-"""The footer of a Parquet file, read before Arrow reads it: Arrow ends the process for some that contradict themselves.
+"""Reads the footer of a Parquet file before Arrow does: Arrow ends the process for some inconsistent footers.
 
 Thrift's compact protocol, of which only what the checks ask for is kept.
 """
@@ -25,7 +25,7 @@ _N_TYPES, _N_CONVERTED, _N_ENCODINGS = 8, 22, 10
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 
 Shape = Mapping[int, tuple[str, "Shape | None"]]
-"""Of a struct: which fields are kept, under which name; those of structs, and of lists of them, have a shape."""
+"""Fields of a struct to keep, by id: name, and the shape of structs and of lists of structs."""
 
 _STATISTICS: Shape = {3: ("null_count", None)}
 _COLUMN: Shape = {
@@ -58,7 +58,7 @@ class WrongFooter(Exception):  # noqa: N818  a signal to the caller, which words
 
 @dataclass(frozen=True, slots=True)
 class LeafColumn:
-    """A column of values. ``top`` is the column of the table that it is in; ``flat``: it is that column itself."""
+    """A leaf of the schema. ``top``: the column of the table it belongs to; ``flat``: it is that column itself."""
 
     top: str
     type: int
@@ -67,7 +67,7 @@ class LeafColumn:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The values of a leaf in a row group; offsets and bytes are of the file. ``nulls``: None where nobody counted."""
+    """The values of a leaf in a row group; offsets and bytes are of the file. ``nulls`` None: they were not counted."""
 
     codec: str
     start: int
@@ -80,7 +80,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A row group: ``n_bytes`` unpacked, one chunk a leaf."""
+    """A row group: ``n_bytes`` uncompressed, one chunk for each leaf."""
 
     rows: int
     n_bytes: int
@@ -89,7 +89,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a footer says."""
+    """The content of a footer."""
 
     rows: int
     leaves: tuple[LeafColumn, ...]
@@ -203,7 +203,7 @@ def _chunk(raw: dict[str, Any], leaf: LeafColumn, rows: int, where: str) -> Chun
 
 @dataclass(frozen=True, slots=True)
 class PageHeader:
-    """The header of a page: its own bytes, those of the page behind it, and those of the page unpacked."""
+    """The header of a page. ``n_head``: its bytes; ``n_bytes``: bytes of the page; ``plain_bytes``: uncompressed."""
 
     n_head: int
     n_bytes: int

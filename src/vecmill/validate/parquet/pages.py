@@ -1,4 +1,4 @@
-"""The pages of a Parquet file: walked over from header to header, before Arrow decodes them."""
+"""Checks of the pages of a Parquet file, from header to header, before Arrow decodes them."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _FIXED_WIDTH = 16  # of a number, with its levels
 
 
 class _ReadAhead:
-    """Reads of headers, those of small pages several at once: in a bucket each read is a round trip."""
+    """Reads headers of several small pages at once: in a bucket each read is a round trip."""
 
     def __init__(self, blob: Blob) -> None:
         self._blob, self._at, self._data = blob, 0, b""
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return a range."""
+        """Return bytes ``start`` to ``stop`` of the file."""
         if start < self._at or stop > self._at + len(self._data):
             self._at, self._data = start, self._blob.read(start, max(stop, start + _AHEAD))
         return self._data[start - self._at : stop - self._at]
 
 
 def check_encodings(footer: Footer, blob: Blob, name: str, findings: Findings) -> None:
-    """Look for what older servers do not decode: told by the footer, of bools by their first page."""
+    """Check for encodings that older servers do not decode: in the footer, of bools in their first page."""
     if RULES["parquet-encoding"].severity(findings.form, findings.lines) is None:
         return
     ahead = _ReadAhead(blob)
@@ -68,13 +68,13 @@ def _first_encoding(chunk: Chunk, blob: _ReadAhead) -> int | None:
     try:
         return _read_page(blob, chunk.data_page, chunk.start + chunk.n_bytes).encoding if chunk.n_values else None
     except WrongFooter:
-        return None  # which is told when the pages are walked over
+        return None  # check_pages tells it
 
 
 def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings: Findings) -> dict[str, int] | None:
-    """Walk over the pages of the columns that will be looked at.
+    """Check the page headers of the columns in ``names``.
 
-    Return the bytes that a row of each takes in memory, None if any page is wrong.
+    Return the bytes of a row in memory, by column. None: a page is wrong.
     """
     widths = dict.fromkeys(names, 1)
     fine, ahead = True, _ReadAhead(blob)
@@ -98,7 +98,7 @@ def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings
 
 
 def _value_width(leaf: LeafColumn, chunk: Chunk, blob: _ReadAhead) -> int:
-    """Walk over the pages of a chunk; return the bytes that a value takes in memory, of text at most or nearly so."""
+    """Check the page headers of a chunk. Return the bytes of a value in memory; of text about the largest."""
     at, stop = chunk.start, chunk.start + chunk.n_bytes
     width, n_values = _FIXED_WIDTH, 0
     while at < stop:
@@ -126,7 +126,7 @@ def _text_width(page: PageHeader, chunk: Chunk, blob: _ReadAhead, at: int) -> in
 
 
 def _longest(packed: bytes, page: PageHeader, codec: str) -> int:
-    """Return the bytes of the longest value of a dictionary; those of all where it cannot be read."""
+    """Return the bytes of the longest value of a dictionary; of the whole dictionary if it cannot be read."""
     import pyarrow as pa
 
     try:

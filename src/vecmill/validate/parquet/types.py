@@ -13,7 +13,7 @@ _INDEX_TYPES = ("int32", "uint32", "int64", "uint64")
 
 
 def type_rule(plan: ColumnPlan, kind: PaType, line: Line) -> str | None:
-    """Return the rule that a column of this type breaks on servers of this line, None where they take it."""
+    """Return the rule that a column of this type breaks on servers of this line. None: they take it."""
     import pyarrow.types as pt
 
     if pt.is_null(kind):
@@ -36,7 +36,7 @@ def _taken(arrow: Mapping[str, Line], kind: PaType, line: Line) -> str | None:
 
 
 def _lists(kind: PaType, line: Line, *, nullable: bool) -> bool:
-    """Whether the server takes this kind of list. A large_list comes to it as a plain one."""
+    """Return True if the server takes this kind of list. It reads a large_list as a list."""
     import pyarrow.types as pt
 
     if pt.is_fixed_size_list(kind):

@@ -1,4 +1,4 @@
-"""The values of Parquet columns, batch by batch."""
+"""Checks of the values of Parquet columns, batch by batch."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def scan_columns(
     context: Context,
     findings: Findings,
 ) -> None:
-    """Look at the rows that the level asks for, one column after another.
+    """Check the rows of the context's level, one column after another.
 
-    ``group_rows``: of each row group; ``widths``: the bytes of a row in memory, by column.
+    ``group_rows``: rows of each row group; ``widths``: bytes of a row in memory, by column.
     """
     import pyarrow as pa
 
@@ -88,7 +88,7 @@ def _batches(
 
 
 class ColumnCheck:
-    """The rules of one column of one file."""
+    """Checks one column of one file."""
 
     def __init__(
         self,
@@ -106,11 +106,11 @@ class ColumnCheck:
         self._texts = TextChecks(plan, file, findings, self._label, taken)
 
     def __call__(self, array: PaArray, first: int) -> None:
-        """Look at rows from number ``first`` on."""
+        """Check the rows of ``array``, numbered from ``first``."""
         self._check(array, np.arange(first, first + len(array)))
 
     def _check(self, array: PaArray, rows: Array) -> None:
-        """Look at values, which belong to the given rows."""
+        """Check values; ``rows``: (n,) the row number of each."""
         import pyarrow.types as pt
 
         if array.null_count:
@@ -159,7 +159,7 @@ class ColumnCheck:
             self._add("value-range", rows[wrong], lambda i: str(values[wrong[i]]), "a value within float32")
 
     def _finite(self, values: Array, rows: Array, rule: str, expected: str) -> None:
-        """``values``: as many to a row as there are more of them."""
+        """Check that numbers are finite. ``values``: k for each row, k = len(values) // len(rows)."""
         finite = half.float32_finite if values.dtype == np.float32 else half.float64_finite
         flat = np.ascontiguousarray(values).reshape(-1)
         if flat.dtype not in (np.float32, np.float64) or finite(flat) < 0:
@@ -228,7 +228,7 @@ class ColumnCheck:
     # -- arrays, structs
 
     def _count(self, array: PaArray, lengths: Array, rows: Array) -> None:
-        """Look at how many elements the lists have."""
+        """Check the lengths of lists."""
         import pyarrow.types as pt
 
         plan = self._plan
@@ -278,7 +278,7 @@ class ColumnCheck:
 
 
 def _elements(starts: Array, lengths: Array, values: PaArray, rows: Array) -> tuple[PaArray, Array]:
-    """Return the elements of lists that lie one after another, and the row of each."""
+    """Return the elements of all lists in order, and the row number of each."""
     if len(starts) == 0 or lengths.sum() == 0:
         return values[:0], rows[:0]
     first, last = int(starts.min()), int((starts + lengths).max())

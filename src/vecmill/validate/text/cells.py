@@ -1,4 +1,4 @@
-"""One value of a row, as a JSON decoder gives it: what the server refuses or changes."""
+"""Checks of one value, as a JSON decoder returns it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBERS = {int, float}
 
 
 def is_json_text(text: bytes) -> bool:
-    """Whether the server takes these bytes for one JSON value."""
+    """Return True if the server reads these bytes as one JSON value."""
     end, _ = scan.json_end(text, 0, True)
     return end > 0 and not text[end:].strip(b" \t\r\n")
 
@@ -76,7 +76,7 @@ def _number(plan: ColumnPlan, value: Any) -> Problem | None:
 
 
 def text_problem(plan: ColumnPlan, text: str) -> Problem | None:
-    """Look at a VARCHAR or TEXT."""
+    """Return what is wrong with a VARCHAR or TEXT value."""
     try:
         n_bytes = len(text.encode())
     except UnicodeEncodeError:
@@ -92,14 +92,14 @@ def _json(kind: str, value: Any) -> Problem | None:
     if isinstance(value, dict):
         if kind == "meta" and "$meta" in value:
             return Problem(rule, "no $meta within $meta", "one")
-        return None  # its size shows in the row's
+        return None  # the row's size bounds its own
     if not isinstance(value, str):
         return _type(expected, value) if kind == "json" else Problem(rule, expected, describe(value))
     return json_text_problem(kind, value.encode(errors="replace"))
 
 
 def json_text_problem(kind: str, raw: bytes) -> Problem | None:
-    """Look at JSON text: of a field, or with ``kind`` "meta" of ``$meta``."""
+    """Return what is wrong with JSON text of a field, or of ``$meta`` if ``kind`` is "meta"."""
     if not is_json_text(raw):
         large = large_number(raw)
         return Problem(
@@ -111,7 +111,7 @@ def json_text_problem(kind: str, raw: bytes) -> Problem | None:
 
 
 def size_problem(n_bytes: int) -> Problem | None:
-    """Look at the bytes of JSON text."""
+    """Return what is wrong with JSON text of ``n_bytes``."""
     if n_bytes > JSON_MAX_BYTES:
         return Problem("value-json-size", f"at most {JSON_MAX_BYTES} bytes", f"{n_bytes} bytes")
     return None
@@ -183,5 +183,5 @@ def _struct(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
 
 
 def json_nbytes(value: Any) -> int:
-    """Return the bytes that a decoded value has as compact JSON text."""
+    """Return the length in bytes of a decoded value as compact JSON text."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"))

@@ -1,4 +1,4 @@
-"""What a field asks of text: bytes, UTF-8, JSON, WKT, times, sparse vectors. For columns in Arrow's layout."""
+"""Checks of text columns in Arrow's layout: length, UTF-8, JSON, WKT, timestamps, sparse vectors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _READ = ("geometry", "timestamptz", "sparse")
 class TextChecks:
     """The rules of one text column of one file.
 
-    ``label``: the field in findings; ``taken``: names that $meta must not have; ``renamed``: other ids of rules.
+    ``label``: the field in findings; ``taken``: keys that ``$meta`` must not have; ``renamed``: rule ids to replace.
     """
 
     plan: ColumnPlan
@@ -41,21 +41,21 @@ class TextChecks:
     renamed: dict[str, str] = field(default_factory=dict)
 
     def with_rule(self, rule: str, other: str) -> TextChecks:
-        """Return the same, with findings of ``rule`` under another id."""
+        """Return a copy that adds findings of ``rule`` under the id ``other``."""
         return replace(self, renamed={**self.renamed, rule: other})
 
     @property
     def reads_text(self) -> bool:
-        """Whether more is looked at than how long a text is."""
+        """True if values are parsed, and not only measured."""
         return self.plan.kind.group != "text"
 
     def add(self, rule: str, rows: Array, got: Callable[[int], str], expected: str) -> None:
-        """Add findings, one a row."""
+        """Add a finding for each of ``rows``."""
         rule = self.renamed.get(rule, rule)
         self.findings.add_rows(rule, rows, got, file=self.file, field=self.label, expected=expected)
 
     def lengths(self, n_bytes: Array, rows: Array) -> None:
-        """Check the bytes of values; ``rows`` are the numbers of their rows."""
+        """Check lengths of values in bytes; ``rows``: their row numbers."""
         kind = self.plan.kind.group
         limit = {"text": self.plan.max_bytes, "json": JSON_MAX_BYTES, "meta": JSON_MAX_BYTES}.get(kind)
         if limit is None or n_bytes.max(initial=0) <= limit:
@@ -66,7 +66,7 @@ class TextChecks:
 
 
 def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) -> None:
-    """Check values: ``data`` from ``offsets[i]`` to ``offsets[i + 1]`` (int32) is that of ``rows[i]``."""
+    """Check values: bytes ``offsets[i]`` to ``offsets[i + 1]`` of ``data`` are the value of ``rows[i]``."""
     kind = checks.plan.kind.group
     checks.lengths(np.diff(offsets), rows)
 
@@ -123,7 +123,7 @@ def _not_json(offsets: Array, data: Array, is_meta: bool) -> dict[str, Array]:
 
 
 def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
-    """Return the rows whose objects have one of these keys."""
+    """Return the indexes of values whose objects have one of ``keys``."""
     # Such a key, or letters of one as escapes, may be anywhere: few rows are decoded.
     names = b"|".join(re.escape(key.encode()) for key in sorted(keys))
     pattern = re.compile(rb'"(?:' + names + rb')"[ \t\r\n]*:|\\u00[2-7]')
@@ -134,7 +134,7 @@ def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
 
 
 def form_problem(kind: str, text: str) -> Problem | None:
-    """Return (rule, expected, got) of text, by kind "geometry", "timestamptz" or "sparse"; None where it is fine."""
+    """Return what is wrong with text of a kind: "geometry", "timestamptz" or "sparse". None: nothing."""
     if kind == "geometry":
         try:
             encode_wkt(text)

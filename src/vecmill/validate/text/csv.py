@@ -40,9 +40,9 @@ _BLANK_LINES = re.compile(rb"(?:\r?\n){1,1000}")
 
 
 class Records:
-    """The records of a file, but those that ``pass_over`` goes behind.
+    """Iterates over the records that ``pass_over`` did not pass.
 
-    ``blank_lines`` counts what nobody looks at, ``gaps`` those of them that have a record behind them.
+    ``blank_lines``: number of blank lines, which the server skips; ``gaps``: those of them before another record.
     """
 
     def __init__(self, window: Window, sep: bytes, pass_over: Callable[[Window], int]) -> None:
@@ -50,7 +50,7 @@ class Records:
         self.blank_lines = self.gaps = 0
 
     def __iter__(self) -> Iterator[tuple[list[bytes], int]]:
-        """Yield (cells, place). Raises Unreadable."""
+        """Yield (cells, offset). Raises Unreadable."""
         window = self._window
         while True:
             if window.at >= len(window.data) and not window.grow():
@@ -78,7 +78,7 @@ class Records:
                 self.blank_lines += 1
 
     def resume(self, offset: int) -> bool:
-        """Go behind the line of a place, as the server does; False where there is nothing behind it."""
+        """Skip the line of ``offset``, as the server does. Return False at the end of the file."""
         window = self._window
         while (newline := window.data.find(b"\n", offset - window.base)) < 0:
             if len(window.data) - window.at > MAX_ROW_BYTES or not window.grow():
@@ -87,7 +87,7 @@ class Records:
         return True
 
     def _record(self, *, at_end: bool = False) -> tuple[list[bytes], int] | None:
-        """Return (cells, place behind the line), None when its end is not in memory. No cells: a blank line."""
+        """Return (cells, end of the line). None: its end is not in memory. No cells: a blank line."""
         data, at = self._window.data, self._window.at
         newline = data.find(b"\n", at)
         if newline < 0 and not at_end:
@@ -100,7 +100,7 @@ class Records:
         return self._quoted(data, at, at_end)
 
     def _quoted(self, data: bytes, at: int, at_end: bool) -> tuple[list[bytes], int] | None:
-        """Do what ``_record`` does, for a record with quotes."""
+        """Return what ``_record`` does, of a record with quotes."""
         cells: list[bytes] = []
         sep = self._sep
         while True:
@@ -121,7 +121,7 @@ class Records:
                 raise self._wrong("a separator behind a quote", repr(data[at : at + 20])[1:], at, len(cells) - 1)
 
     def _quoted_cell(self, data: bytes, at: int, at_end: bool, field: int) -> tuple[bytes, int] | None:
-        """Return (cell, place behind it), None when its end is not in memory."""
+        """Return (cell, its end). None: its end is not in memory."""
         end = self._closing_quote(data, at + 1)
         if end is None or (end + 2 >= len(data) and not at_end):
             if at_end:
@@ -164,7 +164,7 @@ class Records:
 
 
 def check_csv(entry: Entry, context: Context, findings: Findings) -> int | None:
-    """Check one file. Return its rows, None where not all were looked at."""
+    """Check one file. Return its row count. None: not all rows were read."""
     blob = entry.blob
     assert blob is not None  # only such are given
     if blob.size == 0:
@@ -272,7 +272,7 @@ class _Check:
                     self._add("value-meta", plan.name, row, "each key once", f"a column {key!r} too")
 
     def _problems(self, plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
-        """Say what is wrong with a cell; of the null of the file, that it is one."""
+        """Yield what is wrong with a cell; of the null of the file only that it is a null."""
         found = list(self._found(plan, cell))
         if found and cell == self._null and not (plan.kind.is_plain_text or plan.kind.group in ("json", "meta")):
             found = [Problem("value-null", "a value: the field is not nullable", "the null of this file")]
@@ -335,7 +335,7 @@ def _from_hex(cell: bytes) -> float:
 
 
 def _byte_list(value: str) -> Any:
-    """Return what Go makes of a string where bytes are wanted."""
+    """Return the bytes that Go decodes from a base64 string, as a list; other strings as they are."""
     try:
         return list(base64.b64decode(value.translate(_NO_LINE_ENDS), validate=True))
     except ValueError:

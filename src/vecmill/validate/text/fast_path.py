@@ -16,7 +16,7 @@ from vecmill.validate.context import Context
 from vecmill.validate.window import Window
 
 Later = Iterator[tuple[int, ColumnPlan, bytes]]
-"""Values that are still to be looked at: (row, its field, its text)."""
+"""Values of passed rows that are left to check: (row, plan of the column, text)."""
 
 _MAX_LATER = 4096
 _MAX_DIGITS, _EXACT_DIGITS = 300, 15
@@ -49,13 +49,13 @@ class FastPath:
         )
 
     def json_rows(self, window: Window, limit: int | None, row: int, *, comma: bool) -> tuple[int, Later]:
-        """Pass over rows, of which the first one is ``row``, up to ``limit``; return how many, and what is left."""
+        """Pass over rows from number ``row`` up to ``limit``. Return (rows passed, values left to check)."""
         most = sys.maxsize if limit is None else limit - row
         passed, at, n = self._kernel.json_rows(window.data, window.at, most, comma)
         return self._passed(window, passed, at, n, row)
 
     def csv_rows(self, window: Window, limit: int | None, row: int) -> tuple[int, Later]:
-        """Do so with lines of CSV."""
+        """Pass over lines of CSV, as ``json_rows`` does."""
         most = sys.maxsize if limit is None else limit - row
         if not self._usable or row < 0:
             return 0, iter(())
@@ -76,7 +76,7 @@ class FastPath:
 
 
 def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, ...]:
-    """Return a field as the kernel takes it."""
+    """Return a field as the arguments of the kernel."""
     if plan is None:
         return b"", kernel.ANY, 0, False, True, True, 0, 0, 0, 0, 0
     own, kind, item, exact, count = plan, _kind(plan), 0, False, 0

@@ -1,4 +1,4 @@
-"""JSON and JSON Lines files: rows, one after another, and every value of them."""
+"""Checks of JSON and JSON Lines files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TOP = "a list of objects, or an object whose only key is rows"
 
 
 def check_json(entry: Entry, context: Context, findings: Findings, *, lines: bool = False) -> int | None:
-    """Check one file; ``lines``: JSON Lines. Return its rows, None where not all were looked at."""
+    """Check one file; ``lines``: JSON Lines. Return its row count. None: not all rows were read."""
     blob = entry.blob
     assert blob is not None  # only such are given
     if blob.size == 0:
@@ -74,7 +74,7 @@ def check_json(entry: Entry, context: Context, findings: Findings, *, lines: boo
 
 
 def _rows(window: Window, lines: bool, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
-    """Yield (text, place) of every row that is to be looked at closely. Raises Unreadable."""
+    """Yield (text, offset) of each row that the fast path did not pass over. Raises Unreadable."""
     if window.offset == 0 and window.peek(3) == b"\xef\xbb\xbf":
         raise Unreadable("json-syntax", "JSON", "a byte order mark", 0)
     yield from _of_lines(window, rows) if lines else _of_list(window, rows)
@@ -114,7 +114,7 @@ def _of_list(window: Window, rows: RowCheck) -> Iterator[tuple[bytes, int]]:
 
 
 def _open_list(window: Window) -> bool:
-    """Go to the first row; return whether the list is within an object."""
+    """Move to the first row. Return True if the list is in an object."""
     _blanks(window)
     mark = window.peek(1)
     if mark == b"{":
@@ -178,7 +178,7 @@ def _long_int(text: str) -> int | float:
 
 
 class RowCheck:
-    """Rows of one file against the schema. ``n``: how many were looked at; ``limit``: how many are to be."""
+    """Checks rows of one file. ``n``: rows checked so far; ``limit``: rows to check. None: all."""
 
     def __init__(self, file: str, context: Context, findings: Findings, limit: int | None) -> None:
         self._file, self._context, self._findings = file, context, findings
@@ -217,7 +217,7 @@ class RowCheck:
             return self._decode_long(text)
 
     def check(self, raw: bytes, row: int, offset: int) -> None:
-        """Look at one row, which is known to be JSON."""
+        """Check one row, which is known to be JSON."""
         if len(raw) > _LARGE_ROW and raw.count(b",") > _MAX_ROW_VALUES:
             self._add("json-row", None, row, f"a row of at most {_MAX_ROW_VALUES:,} values", "more", offset)
             return
@@ -271,7 +271,7 @@ class RowCheck:
                 self._add("value-meta", DYNAMIC_FIELD, row, "each key once", f"{name!r} beside it too")
 
     def _key_in_all(self, key: str, value: dict[str, Any], row: int) -> None:
-        """Say where keys that the server could make are in some rows only."""
+        """Add a finding where only some rows have a key that the server could make."""
         has_key = key in value
         if self._has_keys not in (None, has_key):
             self._add("column-missing", key, row, "keys in all rows or in none", "one" if has_key else "none")
@@ -286,14 +286,14 @@ class RowCheck:
                 self._add(problem.rule, plan.name, row, problem.expected, problem.got)
 
     def _keys_within(self, value: dict[str, Any], row: int) -> None:
-        """Say which values of a row have an object with a key that comes twice."""
+        """Add a finding for each value of a row that contains an object with a key twice."""
         for name, key in self._twice.within(value) if self._twice.found else ():
             if self._is_taken(name):
                 rule, expected, got = key_twice(key)
                 self._add(rule, name, row, expected, got)
 
     def _within_json(self, look: Callable[[Any], Problem | None], value: dict[str, Any], row: int) -> None:
-        """Look into values of JSON and their keys; those of other fields say themselves what is wrong."""
+        """Check JSON values and their keys with ``look``; values of other fields have checks of their own."""
         for name, one in value.items():
             plan = self._context.plans.get(name)
             if self._is_taken(name) and (plan is None or plan.kind.group in ("json", "meta")):

@@ -1,4 +1,4 @@
-"""JSON as the server decodes it: what it refuses, and what gets lost on the way."""
+"""Checks of decoded JSON: what the server refuses, and what its decoder loses."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _INEXACT = b"0" * 16
 
 
 class KeysTwice:
-    """The hook of a decoder. ``found``: objects that had keys twice, and these; the last one counts for the server."""
+    """An object_pairs_hook. ``found``: (object, keys that came twice); the server keeps the last value of a key."""
 
     def __init__(self) -> None:
         self.found: list[tuple[dict[str, Any], list[str]]] = []
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """Make an object."""
+        """Return the object of ``pairs``."""
         made = dict(pairs)
         if len(made) < len(pairs):
             seen: set[str] = set()
@@ -42,7 +42,7 @@ class KeysTwice:
         return key_twice(self.found[0][1][0]) if self.found else None
 
     def within(self, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield (name, key) of each value of a row that has an object with a key that came twice."""
+        """Yield (name, key) for each value of a row that contains an object with a key twice."""
         twice = {id(made): keys[0] for made, keys in self.found}
         for name, value in row.items():
             rest = [value]
@@ -58,12 +58,12 @@ class KeysTwice:
 
 
 def key_twice(key: str) -> Problem:
-    """Word it."""
+    """Return the problem of a key that comes twice."""
     return Problem("value-key-twice", "each key of an object once", f"{key[:60]!r} twice")
 
 
 def surrogate_problem(value: Any) -> Problem | None:
-    """Look for the escape of a lone surrogate in a decoded value."""
+    """Return a problem if a decoded value contains a lone surrogate."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -74,13 +74,13 @@ def surrogate_problem(value: Any) -> Problem | None:
 
 
 def may_be_large(text: bytes) -> bool:
-    """Whether there may be a number in JSON text that is too large for a float64."""
+    """Return True if JSON text may contain a number that is too large for a float64."""
     digits = text.translate(_ONE_DIGIT)
     return _LONG in digits or _LARGE_POWER.search(digits) is not None
 
 
 def large_number(text: bytes) -> str | None:
-    """Return a number in JSON text that is too large for a float64, which the server makes of it."""
+    """Return the first number in JSON text that is too large for the server's float64. None: there is none."""
     if not may_be_large(text):
         return None
     found: list[str] = []
@@ -98,7 +98,7 @@ def large_number(text: bytes) -> str | None:
 
 
 def infinite_problem(value: Any) -> Problem | None:
-    """Look for a number in a decoded value that is too large for a float64."""
+    """Return a problem if a decoded value contains a number that is too large for a float64."""
     rest = [value]
     while rest:
         one = rest.pop()
@@ -112,7 +112,7 @@ def infinite_problem(value: Any) -> Problem | None:
 
 
 def meta_problem(text: bytes) -> Problem | None:
-    """Look at ``$meta`` that is text, of an object: the server decodes it, with numbers as float64."""
+    """Return what is wrong with ``$meta`` as text: the server decodes the object with numbers as float64."""
     twice = KeysTwice()
     inexact: list[str] = []
 
@@ -134,7 +134,7 @@ def meta_problem(text: bytes) -> Problem | None:
 
 
 def keys_of(text: str | bytes) -> set[str]:
-    """Return the keys of an object in JSON text; none of what is no object."""
+    """Return the keys of an object in JSON text; the empty set for other text."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
