@@ -102,19 +102,16 @@ def test_writers_of_json_and_places_of_rows(tmp_path, write):
     assert read(path) == wanted, "objects one after another"
 
 
-def test_small_blocks_cut_anywhere(tmp_path, monkeypatch):
-    monkeypatch.setattr("vecmill.sources.text.stream.BLOCK_BYTES", 97)
-    monkeypatch.setattr(
-        "vecmill.sources.text.stream.Blocks.__init__.__kwdefaults__", {"look": False, "block_bytes": 97}
-    )
+def test_small_blocks_cut_anywhere(tmp_path):
+    small = TextOptions(block_bytes=97)
     for name, write in LAYOUTS.items():
         path = tmp_path / f"rows.{name}"
         path.write_bytes(write())
-        assert read(path) == columns(MADE), name
+        assert read(path, text=small) == columns(MADE), name
     path = tmp_path / "rows.csv"
     frame = pd.DataFrame({"a": range(40), "t": [TEXTS[i % 4] + "x" for i in range(40)]})
     frame.to_csv(path, index=False)
-    assert read(path) == {"a": list(range(40)), "t": frame["t"].tolist()}
+    assert read(path, text=small) == {"a": list(range(40)), "t": frame["t"].tolist()}
 
 
 def test_the_command_line_tools_pack(tmp_path):

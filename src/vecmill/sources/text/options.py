@@ -1,4 +1,4 @@
-"""What the caller may say about text files."""
+"""`TextOptions`: what a caller may say about text files."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class TextOptions:
     hints: column -> the pyarrow type that its field would have it in. Taken where the first rows do not speak against
         it: they may have no value at all, or digits that are text, or whole numbers among fractions.
     spool: keep standard input in a temporary file, so that it can be read again, as inferring a schema needs it.
+    block_bytes: unpacked bytes that are read at a time, and parsed while the next are read.
     """
 
     kind: str | None = None
@@ -39,6 +40,7 @@ class TextOptions:
     types: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, Any] = field(default_factory=dict)
     spool: bool = True
+    block_bytes: int = field(default=16 << 20, repr=False)
 
     def unused_by(self, kinds: Collection[str]) -> str:
         """Return the options, in words, that would change nothing of files of these kinds; "" where all have a use."""

@@ -99,7 +99,7 @@ class TextSource:
         wanted = list(dict.fromkeys(column.source for column in columns))
         row = 0
         lines = Lines(self._files.first_line)
-        with Blocks(source) as blocks:
+        with Blocks(source, block_bytes=self._files.options.block_bytes) as blocks:
             tail = NOTHING
             splitter: Splitter | None = None
             final = False

@@ -1,4 +1,4 @@
-"""Bytes of a text file, a compressed one, or standard input, in blocks that are read ahead in a thread."""
+"""The bytes of a text file, packed or not, or of standard input, in blocks that a thread reads ahead."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import one_line
 from vecmill.sources.remote import AnyPath, ObjectPath
 
-BLOCK_BYTES = 16 << 20
 MAX_ROW_BYTES = 64 << 20
-"""Text of one row: bounds the memory. The widest vector that Milvus takes has less than 1 MiB of it."""
+"""Largest text of one row, which bounds the memory. The widest vector that Milvus takes has less than 1 MiB."""
 
 STDIN = "-"
 _HEADROOM = 1 << 20
@@ -32,7 +31,7 @@ Bytes = NDArray[np.uint8]
 
 
 class _Replay:
-    """Standard input as a file that can be looked at before it is read: what was read is kept until `last`."""
+    """Standard input as a file that can be looked at before it is read: bytes are kept while ``keeps`` is True."""
 
     closed = False
 
@@ -72,10 +71,10 @@ class _Replay:
 
 
 class TextInput:
-    """One file, or standard input (``-``), from which bytes can be read, decompressed by what they begin with.
+    """A file, an object in a bucket, or standard input (``-``); gzip and zstd are unpacked.
 
-    ``spool``: copy standard input to a temporary file first, so that it can be read more than once. Without it, it can
-    be looked at, and then read once.
+    ``spool``: copy standard input to a temporary file first, so that it can be read more than once. Otherwise it can be
+    looked at, and then read once.
     """
 
     def __init__(self, path: str | AnyPath, *, spool: bool = True) -> None:
@@ -144,19 +143,20 @@ class TextInput:
 
 
 class Blocks:
-    """The bytes of an `TextInput`, block by block; the next one is read and decompressed while this one is parsed.
+    """The bytes of a `TextInput` in blocks of ``block_bytes``; the next block is read and unpacked while one is parsed.
 
-    Two buffers take turns. What is left of a block is handed back, and stands before the bytes of the next one.
+    Two buffers take turns. The caller hands back the rest of a block, which stands before the bytes of the next one.
+    ``look``: the file will be read again, from its beginning.
     """
 
-    def __init__(self, source: TextInput, *, look: bool = False, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, source: TextInput, *, block_bytes: int, look: bool = False) -> None:
         self._name = source.name
         self._stream = source.open(look=look)
         self._size = block_bytes
         self._headroom = min(_HEADROOM, block_bytes)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="vecmill-text")
         self._buffers = [np.empty(self._headroom + block_bytes, np.uint8) for _ in range(2)]
-        # The first is smaller, so that whoever parses need not wait for long.
+        # The first is smaller, so that parsing begins early.
         self._asked = block_bytes if look else -(-block_bytes // 8)
         self._coming: Future[int] = self._pool.submit(self._fill, self._buffers[0], self._asked)
         self._first = True
