@@ -213,7 +213,7 @@ class TestSource:
         assert collect(source) == expected
 
     def test_every_row_is_located(self, case):
-        given, expected = case
+        given, _ = case
         source = open_source(given)
         collect(source)
         last: dict[str, int] = {}
