@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard native/*)
 NATIVE_MODULES := $(patsubst native/%.pyx,vecmill._native.%,$(wildcard native/*.pyx))
 
-.PHONY: demo test check bench bench-quick build clean
+.PHONY: demo test check tables bench bench-quick build clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tests/demo.py
@@ -26,6 +26,12 @@ check: $(VENV)/.installed-check
 	$(BIN)/python -m mypy.stubtest $(NATIVE_MODULES) --mypy-config-file pyproject.toml
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native
+
+# The pages and tables of docs/ that are printed from the code; tests compare them.
+tables: $(VENV)/.installed-test
+	$(BIN)/python tests/support/print_modules.py
+	$(BIN)/python -m vecmill.schema.carriage > docs/formats.md
+	$(BIN)/python -m vecmill.validate.document > docs/rules.md
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/bench_kernels.py

@@ -1,4 +1,4 @@
-"""What every source of columns has in common: the `Source` protocol and the words of its errors.
+"""The `Source` protocol, and what all sources share: sizes of batches, rows of files, words of errors.
 
 A source holds columns, all of the same length, that are read front to back in batches of bounded size. Types are told
 in Arrow's terms, whatever the file is: a matrix of NumPy's is a ``fixed_size_list`` of its second dimension.
@@ -19,7 +19,7 @@ from vecmill.errors import DataError, StoreError
 from vecmill.sources.remote import AnyPath
 
 BATCH_BYTES = 8 << 20
-"""Decoded bytes that a batch aims at: a few of them bound the memory, and the calls per batch cost nothing yet."""
+"""Decoded bytes of a batch by default: small enough to bound the memory, large enough that calls cost nothing."""
 
 MAX_BATCH_ROWS = 1 << 16
 MIN_BATCH_ROWS = 64
@@ -27,7 +27,7 @@ MIN_BATCH_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file or a folder of a known kind. ``member`` names a part of it: ``train`` of ``file.h5:train``, or nothing."""
+    """A file or a folder of a known kind. ``member``: a part of it (``train`` of ``file.h5:train``); "": all of it."""
 
     path: AnyPath
     kind: str
@@ -85,7 +85,7 @@ class Source(Protocol):
 
 
 class Files:
-    """Rows that lie one after another in files: which file holds row i?"""
+    """Files whose rows follow one another, by name and row count: which file holds row i?"""
 
     __slots__ = ("ends", "names")
 
@@ -113,7 +113,7 @@ class Files:
 
 
 def rows_for(row_bytes: float, batch_bytes: int = BATCH_BYTES) -> int:
-    """Return how many rows of ``row_bytes`` decoded bytes make a batch of ``batch_bytes``."""
+    """Return the rows of a batch of about ``batch_bytes``, for rows of ``row_bytes`` decoded bytes."""
     return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, int(batch_bytes / max(row_bytes, 1.0))))
 
 
@@ -146,7 +146,7 @@ def names_text(names: Sequence[str], *, most: int = 8) -> str:
 
 @contextmanager
 def reading(path: AnyPath, kind: str) -> Iterator[None]:
-    """Turn what can go wrong while ``path`` is read as a ``kind`` file into StoreError or DataError with its name."""
+    """Turn exceptions of reading ``path`` as a ``kind`` file into StoreError or DataError that names it."""
     import pyarrow as pa
 
     try:

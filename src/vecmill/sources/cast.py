@@ -1,4 +1,4 @@
-"""What no field takes as it is, put into a form that one does: dates as text, maps and lists as JSON values."""
+"""Columns changed into a form that their field takes: dates to text, maps and lists to JSON values."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Cast = Callable[[Any], Any]
 
 
 def cast_for(type_: Any, dtype: DataType | None, name: str) -> Cast | None:
-    """Return the function that makes a column of Arrow type ``type_`` fit for a field of ``dtype``, None if it does.
+    """Return the function that changes a column of Arrow type ``type_`` for a field of ``dtype``. None: no change.
 
-    ``dtype`` None stands for a dynamic field. The function takes one batch of the column, a pyarrow Array or an
+    ``dtype`` None: a dynamic field. The function takes one batch of the column, a pyarrow Array or an
     ndarray; it raises DataError with the row in that batch. Numbers, text and vectors are the writer's business.
 
     - dates, times and timestamps become ISO 8601 text; instants (with a zone) are given in UTC, with ``Z``

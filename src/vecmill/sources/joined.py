@@ -1,4 +1,4 @@
-"""Sources side by side."""
+"""Sources side by side: columns of several files that belong together row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of tables that are read as Arrow record batches: files, datasets, objects in memory."""
+"""Tables that are read as Arrow record batches (files, datasets, objects in memory), as a `Source`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delimited text into rows: CSV, TSV and COPY text, a splitter as those in `json_rows`."""
+"""CSV, TSV and COPY text into rows: where each value of each row stands in a block of bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text files of one kind: which columns they have, and of what type."""
+"""Columns and types of text files, found in their first rows."""
 
 from __future__ import annotations
 

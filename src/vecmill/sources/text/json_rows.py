@@ -1,7 +1,7 @@
-"""Text into rows: where each value of each row stands in a block of bytes. One class per kind of text.
+"""JSON and JSON Lines into rows: where each value stands in a block of bytes. And the protocol of all splitters.
 
-A splitter is made for one file and the columns that are wanted of it, and is given one block after another. It decodes
-nothing: `columns` does.
+A splitter is made for one file and the columns wanted of it, and is given one block after another. It decodes nothing:
+`columns` does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vecmill.sources.base import names_text, one_line
 from vecmill.sources.text.stream import Bytes
 
 MAX_ROWS = 1 << 14
-"""Of one call: what `SpanBuffers` has room for."""
+"""Most rows of one call: the size of `SpanBuffers`."""
 
 _WORDS = {
     json_read.DEEP: ("values nested less than 512 deep", "deeper ones"),
@@ -29,7 +29,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """What is wrong with a row, and at which byte of the block. ``value``: the one to blame, as it stands there."""
+    """What is wrong with a row, and at which byte of the block. ``value``: the wrong value, as it stands there."""
 
     position: int
     expected: str
@@ -55,7 +55,7 @@ class Spans:
 
     @property
     def n_rows(self) -> int:
-        """Return the rows that are well."""
+        """Return the number of rows."""
         return len(self.row_starts)
 
     def first(self, n: int) -> Spans:
@@ -108,7 +108,7 @@ class SpanBuffers:
 
 
 class _Objects:
-    """What JSON kinds share: rows are objects, and their keys are the columns."""
+    """Rows that are JSON objects; their keys are the columns."""
 
     def __init__(self, names: Sequence[str], *, strict: bool) -> None:
         self._walker = json_read.ObjectWalker([name.encode() for name in names], strict)
