@@ -223,22 +223,27 @@ class Kind:
 
     @property
     def is_vector(self) -> bool:
-        """Whether the type is a vector, dense or sparse."""
+        """True for vectors, dense or sparse."""
         return self.group in ("dense", "sparse")
 
     @property
+    def is_json(self) -> bool:
+        """True for JSON fields and ``$meta``."""
+        return self.group in ("json", "meta")
+
+    @property
     def is_half(self) -> bool:
-        """Whether the type is a vector of 16-bit floats."""
+        """True for vectors of 16-bit floats."""
         return self.encoding == "half"
 
     @property
     def is_bits(self) -> bool:
-        """Whether the type is a vector of single bits, packed into bytes."""
+        """True for vectors of single bits, packed into bytes."""
         return self.encoding == "bits"
 
     @property
     def is_bytes(self) -> bool:
-        """Whether a dense vector is stored as opaque bytes: NumPy and Parquet have no type for its numbers."""
+        """True for vectors that are stored as opaque bytes: NumPy and Parquet have no type for their numbers."""
         return self.is_half or self.is_bits
 
     @property

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vecmill._native import scan_check as scan
 from vecmill.encode.misfit import describe
 from vecmill.encode.plan import ColumnPlan
+from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.types.kind import Kind
 from vecmill.types.numbers import INT32
-from vecmill.types.text import JSON_MAX_BYTES
+from vecmill.types.text import JSON_MAX_BYTES, META
 from vecmill.validate.findings import Problem
 from vecmill.validate.text.columns import form_problem
 from vecmill.validate.text.json_values import large_number, meta_problem
@@ -28,42 +29,30 @@ def is_json_text(text: bytes) -> bool:
 
 def cell_problems(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
     """Yield what is wrong with a value that is not null."""
-    kind = plan.kind.group
-    if kind == "int":
-        problem = _integer(plan, value, plan.kind, "value-range")
-    elif kind == "bool":
-        problem = None if isinstance(value, bool) else _type("true or false", value)
-    elif kind == "float":
-        problem = _number(plan, value)
-    elif kind == "text":
-        problem = text_problem(plan, value) if isinstance(value, str) else _type("a string", value)
-    elif kind in ("json", "meta"):
-        problem = _json(kind, value)
-    elif kind in ("geometry", "timestamptz"):
-        problem = form_problem(kind, value) if isinstance(value, str) else _type("a string", value)
-    elif kind == "sparse":
-        problem = sparse_problem(value)
-    elif kind == "array":
+    group = plan.kind.group
+    if group == "array":
         yield from _array(plan, value)
-        return
-    elif kind == "struct":
+    elif group == "struct":
         yield from _struct(plan, value)
-        return
     else:
-        problem = _vector(plan, value)
-    if problem is not None:
-        yield problem
+        problem = _CHECKS[group](plan, value)
+        if problem is not None:
+            yield problem
 
 
 def _type(expected: str, value: Any) -> Problem:
     return Problem("value-type", expected, describe(value))
 
 
-def _integer(plan: ColumnPlan, value: Any, kind: Kind, rule: str) -> Problem | None:
-    """Look at an integer that has to be within the limits of ``kind``."""
+def _bool(_plan: ColumnPlan, value: Any) -> Problem | None:
+    return None if isinstance(value, bool) else _type("true or false", value)
+
+
+def _integer(plan: ColumnPlan, value: Any, kind: Kind | None = None, rule: str = "value-range") -> Problem | None:
+    """Look at an integer within the limits of ``kind``. None: of the kind of the column."""
     if type(value) is not int:
         return _type("an integer without a point or exponent", value)
-    low, high = kind.text_range
+    low, high = (kind or plan.kind).text_range
     if low <= value <= high:
         return None
     return Problem(rule, plan.expected, describe(value))
@@ -86,28 +75,38 @@ def text_problem(plan: ColumnPlan, text: str) -> Problem | None:
     return None
 
 
-def _json(kind: str, value: Any) -> Problem | None:
-    rule = "value-meta" if kind == "meta" else "value-json"
-    expected = "an object, or a string with JSON text" + (" of one" if kind == "meta" else "")
-    if isinstance(value, dict):
-        if kind == "meta" and "$meta" in value:
-            return Problem(rule, "no $meta within $meta", "one")
-        return None  # the row's size bounds its own
-    if not isinstance(value, str):
-        return _type(expected, value) if kind == "json" else Problem(rule, expected, describe(value))
-    return json_text_problem(kind, value.encode(errors="replace"))
+def _text(plan: ColumnPlan, value: Any) -> Problem | None:
+    return text_problem(plan, value) if isinstance(value, str) else _type("a string", value)
 
 
-def json_text_problem(kind: str, raw: bytes) -> Problem | None:
-    """Return what is wrong with JSON text of a field, or of ``$meta`` if ``kind`` is "meta"."""
+def _formed(plan: ColumnPlan, value: Any) -> Problem | None:
+    return form_problem(plan.kind.group, value) if isinstance(value, str) else _type("a string", value)
+
+
+def _sparse(_plan: ColumnPlan, value: Any) -> Problem | None:
+    return sparse_problem(value)
+
+
+def _json(plan: ColumnPlan, value: Any) -> Problem | None:
+    if isinstance(value, str):
+        return json_text_problem(plan.kind, value.encode(errors="replace"))
+    if plan.kind is not META:  # of an object, the size shows in the row's
+        return None if isinstance(value, dict) else _type("an object, or a string with JSON text", value)
+    if not isinstance(value, dict):
+        return Problem("value-meta", "an object, or a string with JSON text of one", describe(value))
+    return Problem("value-meta", "no $meta within $meta", "one") if DYNAMIC_FIELD in value else None
+
+
+def json_text_problem(kind: Kind, raw: bytes) -> Problem | None:
+    """Return what is wrong with JSON text of a field, or of ``$meta``."""
     if not is_json_text(raw):
         large = large_number(raw)
         return Problem(
             "value-json", "JSON text" if large is None else "numbers within float64", large or repr(raw[:60])[1:]
         )
-    if kind == "meta" and raw.lstrip(b" \t\r\n")[:1] != b"{":
+    if kind is META and raw.lstrip(b" \t\r\n")[:1] != b"{":
         return Problem("value-meta", "a JSON object", repr(raw[:60])[1:])
-    return (meta_problem(raw) if kind == "meta" else None) or size_problem(len(raw))
+    return (meta_problem(raw) if kind is META else None) or size_problem(len(raw))
 
 
 def size_problem(n_bytes: int) -> Problem | None:
@@ -150,9 +149,7 @@ def _array(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
             found: Problem | None = Problem("value-null-element", "no null in it", f"one at position {position}")
         elif is_narrow:
             # The server looks at these elements as int32 only.
-            found = _integer(item, element, INT32, "value-range") or _integer(
-                item, element, item.kind, "value-array-range"
-            )
+            found = _integer(item, element, INT32) or _integer(item, element, rule="value-array-range")
         else:
             found = next(cell_problems(item, element), None)
         if found is not None:
@@ -180,6 +177,21 @@ def _struct(plan: ColumnPlan, value: Any) -> Iterator[Problem]:
             if problem is not None:
                 yield problem._replace(expected=f"{problem.expected} in {name}")
                 return
+
+
+# By group of types, but for arrays and structs, in which several values may be wrong.
+_CHECKS: Mapping[str, Callable[[ColumnPlan, Any], Problem | None]] = {
+    "int": _integer,
+    "bool": _bool,
+    "float": _number,
+    "text": _text,
+    "json": _json,
+    "meta": _json,
+    "geometry": _formed,
+    "timestamptz": _formed,
+    "sparse": _sparse,
+    "dense": _vector,
+}
 
 
 def json_nbytes(value: Any) -> int:

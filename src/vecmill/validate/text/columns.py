@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,14 +16,13 @@ from vecmill._native import scan_check as scan
 from vecmill._native import text as text_kernel
 from vecmill.encode.plan import ColumnPlan
 from vecmill.types.geometry import encode_wkt
-from vecmill.types.text import JSON_MAX_BYTES
+from vecmill.types.text import META
 from vecmill.types.timestamptz import is_finer_than_stored, timestamptz_problem
 from vecmill.validate.findings import Findings, Problem
 from vecmill.validate.text.json_values import KeysTwice, keys_of
 from vecmill.validate.text.sparse import sparse_problem
 
 Array = NDArray[Any]
-_READ = ("geometry", "timestamptz", "sparse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +55,17 @@ class TextChecks:
 
     def lengths(self, n_bytes: Array, rows: Array) -> None:
         """Check lengths of values in bytes; ``rows``: their row numbers."""
-        kind = self.plan.kind.group
-        limit = {"text": self.plan.max_bytes, "json": JSON_MAX_BYTES, "meta": JSON_MAX_BYTES}.get(kind)
-        if limit is None or n_bytes.max(initial=0) <= limit:
+        kind, limit = self.plan.kind, self.plan.max_bytes
+        if not (kind.group == "text" or kind.is_json) or n_bytes.max(initial=0) <= limit:
             return
         wrong = np.flatnonzero(n_bytes > limit)
-        rule = "value-text-length" if kind == "text" else "value-json-size"
+        rule = "value-json-size" if kind.is_json else "value-text-length"
         self.add(rule, rows[wrong], lambda i: f"{n_bytes[wrong[i]]} bytes", f"at most {limit} bytes")
 
 
 def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) -> None:
     """Check values: bytes ``offsets[i]`` to ``offsets[i + 1]`` of ``data`` are the value of ``rows[i]``."""
-    kind = checks.plan.kind.group
+    kind = checks.plan.kind
     checks.lengths(np.diff(offsets), rows)
 
     def add(rule: str, wrong: Array, expected: str) -> None:
@@ -80,17 +78,17 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
     wrong = np.fromiter(_not_utf8(offsets, data), np.int64)
     if len(wrong):
         add("value-text-utf8", wrong, "UTF-8")
-    if kind in ("json", "meta"):
-        for rule, found in _not_json(offsets, data, kind == "meta").items():
+    if kind.is_json:
+        for rule, found in _not_json(offsets, data, kind is META).items():
             add(rule, found, "JSON text" if rule == "value-json" else "a JSON object")
-        if kind == "meta":
+        if kind is META:
             add("value-meta-field", _with_keys(offsets, data, checks.taken), "no key that is a field of the schema")
-    elif kind in _READ:
+    elif kind.group in _FORMS:
         skipped = set(wrong.tolist())
-        for i in _not_surely_sparse(offsets, data) if kind == "sparse" else range(len(offsets) - 1):
+        for i in _not_surely_sparse(offsets, data) if kind.group == "sparse" else range(len(offsets) - 1):
             if i in skipped:
                 continue
-            problem = form_problem(kind, data[offsets[i] : offsets[i + 1]].tobytes().decode())
+            problem = form_problem(kind.group, data[offsets[i] : offsets[i + 1]].tobytes().decode())
             if problem is not None:
                 checks.add(problem.rule, rows[i : i + 1], lambda _i, got=problem.got: got, problem.expected)  # type: ignore[misc]
 
@@ -133,24 +131,39 @@ def _with_keys(offsets: Array, data: Array, keys: frozenset[str]) -> Array:
     return np.array([i for i in rows if not keys.isdisjoint(keys_of(data[offsets[i] : offsets[i + 1]].tobytes()))], int)
 
 
-def form_problem(kind: str, text: str) -> Problem | None:
-    """Return what is wrong with text of a kind: "geometry", "timestamptz" or "sparse". None: nothing."""
-    if kind == "geometry":
-        try:
-            encode_wkt(text)
-        except ValueError as error:
-            return Problem("value-geometry", "well-formed WKT", str(error))
-    elif kind == "timestamptz":
-        problem = timestamptz_problem(text)
-        if problem is not None:
-            return Problem("value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}")
-        if is_finer_than_stored(text):
-            return Problem("value-timestamptz-finer", "microseconds at most", repr(text[:60]))
-    else:
-        twice = KeysTwice()
-        try:
-            decoded = json.loads(text, object_pairs_hook=twice)
-        except (ValueError, RecursionError):
-            return Problem("value-sparse", "a sparse vector as a JSON object", repr(text[:60]))
-        return sparse_problem(decoded) or twice.problem()
+def _geometry_problem(text: str) -> Problem | None:
+    try:
+        encode_wkt(text)
+    except ValueError as error:
+        return Problem("value-geometry", "well-formed WKT", str(error))
     return None
+
+
+def _time_problem(text: str) -> Problem | None:
+    problem = timestamptz_problem(text)
+    if problem is not None:
+        return Problem("value-timestamptz", "RFC 3339 text or a naive time", f"{text[:60]!r}: {problem}")
+    if is_finer_than_stored(text):
+        return Problem("value-timestamptz-finer", "microseconds at most", repr(text[:60]))
+    return None
+
+
+def _sparse_text_problem(text: str) -> Problem | None:
+    twice = KeysTwice()
+    try:
+        decoded = json.loads(text, object_pairs_hook=twice)
+    except (ValueError, RecursionError):
+        return Problem("value-sparse", "a sparse vector as a JSON object", repr(text[:60]))
+    return sparse_problem(decoded) or twice.problem()
+
+
+_FORMS: Mapping[str, Callable[[str], Problem | None]] = {
+    "geometry": _geometry_problem,
+    "timestamptz": _time_problem,
+    "sparse": _sparse_text_problem,
+}
+
+
+def form_problem(group: str, text: str) -> Problem | None:
+    """Return what is wrong with text of a group: "geometry", "timestamptz" or "sparse". None: nothing."""
+    return _FORMS[group](text)

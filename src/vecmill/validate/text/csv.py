@@ -274,27 +274,27 @@ class _Check:
     def _problems(self, plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
         """Yield what is wrong with a cell; of the null of the file only that it is a null."""
         found = list(self._found(plan, cell))
-        if found and cell == self._null and not (plan.kind.is_plain_text or plan.kind.group in ("json", "meta")):
+        if found and cell == self._null and not (plan.kind.is_plain_text or plan.kind.is_json):
             found = [Problem("value-null", "a value: the field is not nullable", "the null of this file")]
         yield from found
 
     def _found(self, plan: ColumnPlan, cell: bytes) -> Iterator[Problem]:
-        kind = plan.kind.group
+        kind = plan.kind
         try:
             text = cell.decode()
         except UnicodeDecodeError as error:
             yield Problem("value-text-utf8", "UTF-8", f"the byte {cell[error.start]:02X} at {error.start}")
             return
         problem: Problem | None = None
-        if kind == "text":
+        if kind.group == "text":
             problem = text_problem(plan, text)
-        elif kind in ("json", "meta"):
+        elif kind.is_json:
             problem = json_text_problem(kind, cell)
-        elif plan.kind.is_plain_text:
-            problem = form_problem(kind, text)
-        elif kind == "bool":
+        elif kind.is_plain_text:
+            problem = form_problem(kind.group, text)
+        elif kind.group == "bool":
             problem = None if cell in _BOOLS else Problem("value-type", "true or false", repr(text[:40]))
-        elif kind in ("int", "float"):
+        elif kind.group in ("int", "float"):
             yield from _number(plan, cell)
             return
         else:

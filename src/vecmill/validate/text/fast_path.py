@@ -92,7 +92,7 @@ def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, .
     if form == "csv" and plan.kind is META:
         digits = _EXACT_DIGITS
     max_bytes = own.max_bytes
-    if plan.kind.group in ("json", "meta"):
+    if plan.kind.is_json:
         max_bytes = JSON_MAX_BYTES if form == "csv" else JSON_MAX_BYTES // _GROWTH
     field = plan.field
     # A key that the server makes is in all rows or in none: Python looks at rows without one.

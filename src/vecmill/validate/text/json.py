@@ -280,7 +280,7 @@ class RowCheck:
     def _value(self, plan: ColumnPlan, value: Any, row: int, *, may_be_long: bool) -> None:
         for rule, expected, got in cell_problems(plan, value):
             self._add(rule, plan.name, row, expected, got)
-        if may_be_long and plan.kind.group in ("json", "meta") and isinstance(value, dict):
+        if may_be_long and plan.kind.is_json and isinstance(value, dict):
             problem = size_problem(json_nbytes(value))
             if problem is not None:
                 self._add(problem.rule, plan.name, row, problem.expected, problem.got)
@@ -296,7 +296,7 @@ class RowCheck:
         """Check JSON values and their keys with ``look``; values of other fields have checks of their own."""
         for name, one in value.items():
             plan = self._context.plans.get(name)
-            if self._is_taken(name) and (plan is None or plan.kind.group in ("json", "meta")):
+            if self._is_taken(name) and (plan is None or plan.kind.is_json):
                 problem = look([name, one])
                 if problem is not None:
                     self._add(problem.rule, name, row, problem.expected, problem.got)
