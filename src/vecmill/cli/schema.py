@@ -75,13 +75,12 @@ def key_notes(source: Source, schema: CollectionSchema) -> list[str]:
     """Return a line for each column that could be the primary key: whether its values are unique."""
     from vecmill.convert.casts import plan_casts
     from vecmill.convert.duplicates import find_repeated
-    from vecmill.types.kind import DataType
 
     casts = plan_casts(source, schema)
     notes = []
     with tempfile.TemporaryDirectory() as folder:
         for field in schema.written_fields():
-            if field.kind.dtype not in (DataType.INT64, DataType.VARCHAR) or field.nullable:
+            if not field.kind.can_be_key or field.nullable:
                 continue
             found = find_repeated(source, field.name, Path(folder), cast=casts[field.name])
             words = "no value comes twice"

@@ -31,7 +31,6 @@ FLAGS = (*_USER_FLAGS, "is_dynamic", "is_function_output")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Columns that the server adds to every collection.
 _SYSTEM_NAMES = frozenset({"RowID", "Timestamp"})
-_KEY_TYPES = frozenset({DataType.INT64, DataType.VARCHAR})
 _INT_PARAMS = ("dim", "max_length", "max_capacity")
 _NOT_PARAMS = ("name", "dtype", "description", "default_value", "element_type", "struct_schema")
 _JSON_PARAMS = ("analyzer_params", "multi_analyzer_params")
@@ -317,7 +316,7 @@ class FieldSchema:
 
     def _verify_keys(self) -> None:
         if self.is_primary:
-            if self.dtype not in _KEY_TYPES:
+            if not self.kind.can_be_key:
                 self._refuse(f"a primary key must be INT64 or VARCHAR, got {self.dtype.name}")
             if self.nullable:
                 self._refuse("a primary key cannot be nullable")
@@ -328,7 +327,7 @@ class FieldSchema:
         if self.is_partition_key:
             if self.is_primary:
                 self._refuse("the primary key cannot be the partition key")
-            if self.dtype not in _KEY_TYPES:
+            if not self.kind.can_be_key:
                 self._refuse(f"a partition key must be INT64 or VARCHAR, got {self.dtype.name}")
             if self.nullable:
                 self._refuse("a partition key cannot be nullable")

@@ -181,7 +181,8 @@ class Kind:
     in_array: an ARRAY can have such elements.
     in_struct: row of docs/formats.md for such vectors inside of a struct array, None: there are none.
     in_struct_row: its title.
-    can_cluster: a clustering key can be of the type.
+    can_be_key: primary keys and partition keys can be of the type.
+    can_cluster: clustering keys can be of the type.
     can_default: a field can have a default value.
     in_lite: Milvus Lite 3.2 knows the type.
     """
@@ -212,6 +213,7 @@ class Kind:
     in_array: bool = False
     in_struct: Carried | None = None
     in_struct_row: str = ""
+    can_be_key: bool = False
     can_cluster: bool = False
     can_default: bool = False
     in_lite: bool = False

@@ -34,6 +34,7 @@ def _integer(
         inferred_from=dict.fromkeys(inferred_from, ""),
         text_most=text_most,
         in_array=True,
+        can_be_key=bits == 64,
         can_cluster=True,
         can_default=True,
         in_lite=True,

@@ -35,6 +35,7 @@ VARCHAR = Kind(
     inferred_from=dict.fromkeys(("string", "large_string", "string_view"), ""),
     is_plain_text=True,
     in_array=True,
+    can_be_key=True,
     can_cluster=True,
     can_default=True,
     in_lite=True,
