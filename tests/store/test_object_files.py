@@ -40,9 +40,9 @@ def small_objects() -> tuple[MemoryStore, Objects]:
 
 
 def n_free(pool: PartPool | spool.Memory, all_of_them: int = N_PARTS) -> int:
-    if pool._free.qsize() < all_of_them:  # some are held by garbage, if all is well
+    if pool.n_free < all_of_them:  # some are held by garbage, if all is well
         gc.collect()
-    return pool._free.qsize()
+    return pool.n_free
 
 
 def test_room_where_nobody_has_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Rows of a batch on their way: parts of its columns, as columns of a span."""
+"""Batches cut into spans: some rows of their columns, checked and encoded when they are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vecmill.types.text import META
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows of a source, as a column of a span."""
+    """Rows [start, stop) of a source, as a column of a span."""
 
     plan: ColumnPlan
     source: FixedSource
@@ -43,7 +43,7 @@ class Part:
 
 
 class FieldMisfit(Exception):  # noqa: N818  a signal between layers
-    """A Misfit on its way up, with its field."""
+    """A Misfit with the plan of its column."""
 
     def __init__(self, plan: ColumnPlan, misfit: Misfit) -> None:
         super().__init__(plan.name, misfit)
@@ -116,7 +116,7 @@ class BatchCutter:
         return ready
 
     def span(self, ready: Sequence[Source | VariableBlock], start: int, stop: int) -> Span:
-        """Return rows from ``start`` on as a span: to ``stop``, or as far as their texts are encoded."""
+        """Return rows from ``start`` on as a span: to ``stop``, or as far as their texts in ``ready`` go."""
         n = min([stop - start, *(one.n_rows for one in ready if isinstance(one, VariableBlock))])
         columns: list[SpanColumn] = []
         for plan, one in zip(self.plans, ready, strict=True):

@@ -1,7 +1,7 @@
-"""The stage: small, mapped, recycled column buffers in which rows gather before they leave. The only place with mmap.
+"""The stage: small column buffers in which rows gather before they are written.
 
-One anonymous map per writer holds a buffer for every column. It is filled, drained as one Span, and filled again: no
-fresh pages after the first round, and for NPY small enough to stay in the cache of a core.
+One anonymous memory map per writer holds a buffer for every column. It is filled, drained as one Span, and filled
+again, so that no fresh pages are needed after the first round; for NPY it is small enough for the cache of a core.
 """
 
 from __future__ import annotations
@@ -24,13 +24,18 @@ from vecmill.types.text import META
 _ALIGN = 64
 # A stage of more rows than this gains nothing.
 _MAX_ROWS = 256 * 1024
-# Room for a value that is longer than the others, beside them; the longest VARCHAR fits.
+# Least bytes for the values of a text column, so that one long value fits beside others: the longest VARCHAR does.
 _LONG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """The memory of one column in the map. ``room``: of variable width, the bytes that are meant to be used."""
+    """Memory of one column, for ``capacity`` rows.
+
+    ``values``: uint8. ``offsets``: int32, one more than rows; None for fixed width. ``validity``: one byte per row, 1
+    for a value and 0 for a null; None if there are no nulls. ``room``: bytes of ``values`` that several values may fill
+    together; a single longer one may take all. 0 for fixed width.
+    """
 
     plan: ColumnPlan
     values: Bytes
@@ -41,7 +46,7 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _StagedFixed:
-    """A fixed width column of the stage, cut into cache-sized blocks."""
+    """A column of fixed width in the stage, read in blocks that fit the cache. ``values``: uint8 of (rows, width)."""
 
     values: Bytes
     validity: Bytes | None
@@ -61,7 +66,10 @@ class _StagedFixed:
 
 
 class Stage:
-    """Column buffers for about ``target_bytes`` of rows. ``scatter`` takes row dicts; ``add`` takes part of a batch."""
+    """Column buffers for about ``target_bytes`` of rows.
+
+    ``capacity``: most rows. ``scatter``: the kernel that takes row dicts; `add` takes columns of a batch.
+    """
 
     def __init__(self, plans: Sequence[ColumnPlan], target_bytes: int) -> None:
         row_bytes = sum(plan.width or TEXT_GUESS for plan in plans)
@@ -92,15 +100,15 @@ class Stage:
         return sum(int(slot.offsets[n]) if slot.plan.is_variable else n * slot.plan.width for slot in self._slots)
 
     def text_room(self, n_bytes: Sequence[int]) -> bool:
-        """Whether values of so many bytes (one entry per column of variable width) fit beside what is here."""
+        """Whether values of ``n_bytes`` (one entry per column of variable width) fit behind the rows that are here."""
         slots = [slot for slot in self._slots if slot.plan.is_variable]
         row = self.n_rows
         return all(int(slot.offsets[row]) + extra <= slot.room for slot, extra in zip(slots, n_bytes, strict=True))
 
     def add(self, columns: Sequence[SpanColumn], n_rows: int) -> None:
-        """Copy the first ``n_rows`` of a batch behind the rows that are here; text comes as blocks already.
+        """Append the first ``n_rows`` of these columns; those of variable width are a VariableBlock.
 
-        The caller has made sure of the room. On a Misfit the stage holds what it held before.
+        The caller makes sure that there is room. Raises Misfit; the stage then holds the rows it held before.
         """
         row = self.n_rows
         for slot, source in zip(self._slots, columns, strict=True):
@@ -111,7 +119,7 @@ class Stage:
         self.scatter.n_rows = row + n_rows
 
     def span(self) -> Span:
-        """Return what is in the stage, as views. They are void after ``clear``."""
+        """Return the rows in the stage as views, which are valid until ``clear``."""
         n = self.n_rows
         columns: list[SpanColumn] = []
         for slot in self._slots:
@@ -130,9 +138,9 @@ class Stage:
 
 
 def _sizes(plan: ColumnPlan, capacity: int) -> tuple[int, int, int]:
-    """Bytes of values, offsets and validity, aligned."""
+    """Return the bytes of values, offsets and validity of a column, each rounded up to the alignment."""
     if plan.is_variable:
-        # A long value is taken when it comes first. Pages that none ever touched cost nothing.
+        # Room for the longest value, if it comes first. Pages that are never touched cost nothing.
         values = max(_room(plan, capacity), plan.max_bytes)
         offsets = 4 * (capacity + 1)
     else:

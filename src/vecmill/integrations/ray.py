@@ -30,15 +30,15 @@ except ModuleNotFoundError as err:
 
 log = logging.getLogger(__name__)
 
-_TEXT_GROWTH = 2.5  # of float32 as text
-_BUNDLE = 0.75  # of a segment: whole blocks come, so it is more, and a little over a segment would make two files
+_TEXT_GROWTH = 2.5  # bytes of float32 values as text, for one byte as number
+_BUNDLE = 0.75  # part of a segment: a task gets whole blocks, and a little more than a segment would make two files
 _TEXT_BATCH_BYTES = 8 << 20
 _STORE_BYTES = 200 << 20  # only jobs and results pass through it
 
 
 @dataclass(frozen=True, slots=True)
 class SinkReport:
-    """What a `MilvusDatasink` has written.
+    """Files that a `MilvusDatasink` has written.
 
     ``files``: one inner list per import file, as ``bulk_import(files=...)`` takes it; ``url``: the folder.
     """
@@ -51,11 +51,11 @@ class SinkReport:
 
 
 class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
-    """Where ``ray.data.Dataset.write_datasink`` writes import files to.
+    """Sink of ``ray.data.Dataset.write_datasink`` that writes import files.
 
     Every write task streams its blocks (Arrow, without a copy) straight to the folder ``url``, and the driver puts one
     manifest over all of them when they are done. A task that is tried again, or was started twice, writes beside the
-    first attempt, and one of them is listed; what is not listed is removed.
+    first attempt; the files of one attempt are listed, and those of the others are removed.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         return "Milvus"
 
     def on_write_start(self, schema: Any = None) -> None:
-        """Look whether the folder is free. Called in the driver."""
+        """Raise StoreError if another export is in the folder. Called in the driver."""
         del schema
         place = self._place()
         if not self._replace and place.read(MANIFEST_NAME) is not None:

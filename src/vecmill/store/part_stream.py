@@ -65,6 +65,11 @@ class PartPool:
         for _ in range(n_parts):
             self._free.put(None)
 
+    @property
+    def n_free(self) -> int:
+        """Buffers that nobody holds."""
+        return self._free.qsize()
+
     def take(self) -> Part:
         """Return an empty part; wait until there is one."""
         memory = self._free.get()

@@ -79,6 +79,11 @@ class Memory:
         self._free: SimpleQueue[Buffer] = SimpleQueue()
         self._is_kept = True
 
+    @property
+    def n_free(self) -> int:
+        """Blocks that nobody holds."""
+        return self._free.qsize()
+
     def take(self) -> Buffer:
         """Return a block of `BLOCK_BYTES`, with anything in it."""
         try:

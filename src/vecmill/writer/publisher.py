@@ -1,7 +1,7 @@
-"""Segments from full to visible: sealed and published in the background, in order, and recorded in the manifest.
+"""Full segments become visible: they are sealed and published in the background, in order, and listed in the manifest.
 
-One worker thread: two would only race for the same disk. At most two segments wait for it; after that the caller waits.
-After the first failure nothing more is published, so that what is published is always the first rows, without a gap.
+One thread does it: two would only race for the same disk. At most two segments wait for it; then the caller waits.
+After the first failure nothing more is published, so that the published rows are always the first ones, without a gap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ Callback = Callable[[list[str]], object]
 
 
 class Publisher:
-    """Owns the manifest of one writer and the thread that publishes."""
+    """Publishes the segments of one writer. Methods are called by one thread at a time.
+
+    ``manifest``: the published segments. ``before``: called before each segment is listed. ``failed``: a job has ended
+    with an error; may be read without a lock, and is set before `raise_failure` can see the error.
+    """
 
     def __init__(self, sink: Sink, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -29,12 +33,12 @@ class Publisher:
         self._pool: ThreadPoolExecutor | None = None
         self._jobs: deque[Future[None]] = deque()
         self._abandoned = threading.Event()
-        self.before: Callable[[], object] | None = None  # called before a segment is listed
-        self.failed = False  # a job has ended badly: read without a lock, set before its future is done
+        self.before: Callable[[], object] | None = None
+        self.failed = False
 
     @property
     def batch_files(self) -> list[list[str]]:
-        """Paths of the published files, one list a segment: the shape that the import API takes."""
+        """Paths of the published files, one list per segment: the shape that the import API takes."""
         return [[self._sink.address(entry.path) for entry in segment.files] for segment in self.manifest.segments]
 
     def safe_words(self) -> str:
@@ -50,7 +54,7 @@ class Publisher:
         self._submit(segment.seal)
 
     def publish(self, segment: SegmentFiles, callback: Callback | None = None) -> None:
-        """Seal and publish a segment in the background, as the next number; then call ``callback`` there."""
+        """Seal and publish a segment in the background under the next number; then call ``callback`` with its files."""
 
         def job() -> None:
             with undoing(segment.drop):
@@ -71,7 +75,7 @@ class Publisher:
             self._submit(job)
 
     def _submit(self, job: Callable[[], object]) -> None:
-        """Queue a job; wait while too many are queued. If one of them fails, that is left to ``raise_failure``."""
+        """Queue a job; wait while too many are queued. Errors of jobs are left to ``raise_failure``."""
         while self._jobs and not self.failed and (len(self._jobs) > _MAX_WAITING or self._jobs[0].done()):
             wait([self._jobs[0]])
             if not self.failed:
@@ -93,22 +97,22 @@ class Publisher:
         self.manifest.segments.append(segment)
 
     def raise_failure(self) -> None:
-        """Raise the error of a job that has ended badly, if one has; else do not wait."""
+        """Raise the error of a job that has failed, if there is one. Jobs that still run are not waited for."""
         while self._jobs and (self.failed or self._jobs[0].done()):
             self._jobs.popleft().result()
 
     def pause(self) -> None:
-        """Wait until nothing is under way. Errors are left to ``raise_failure``."""
+        """Wait for all jobs. Their errors are left to ``raise_failure``."""
         wait(self._jobs)
 
     def settle(self) -> BaseException | None:
-        """Wait until nothing is under way. Return the first error that was not raised before."""
+        """Wait for all jobs. Return the first error that was not raised before; None: there is none."""
         errors = [future.exception() for future in self._jobs]
         self._jobs.clear()
         return next((error for error in errors if error is not None), None)
 
     def wait(self) -> None:
-        """Wait until all is published. Raises the first error."""
+        """Wait until all segments are published. Raises the first error."""
         while self._jobs:
             self._jobs.popleft().result()
 
