@@ -21,7 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from other_readers import FORMATS, D, columns, exact, refusal, schema_of, write
+from format_names import FORMATS
+from other_readers import D, columns, exact, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 from vecmill.errors import DataError
 

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from other_readers import FORMATS, NULL_FORMATS, PARQUET_READERS, D, columns, exact, schema_of, write
+from format_names import FORMATS, NULL_FORMATS
+from other_readers import PARQUET_READERS, D, columns, exact, schema_of, write
 from vecmill import DataType, LocalBulkWriter
 
 DIM = 8

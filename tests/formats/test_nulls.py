@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from other_readers import FORMATS, columns, refusal, schema_of, write
+from format_names import FORMATS
+from other_readers import columns, refusal, schema_of, write
 from vecmill import DataType, LocalBulkWriter
 from vecmill.errors import DataError
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from failing_calls import FORMATS, check_folder, columns_of, slow_crc64nvme, small_schema
+from failing_calls import check_folder, columns_of, slow_crc64nvme, small_schema
+from format_names import FORMATS
 from vecmill import LocalBulkWriter
 from vecmill.manifest import FileEntry, Manifest, Segment
 

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from buckets import check_bucket, new_bucket, param
-from failing_calls import FORMATS, check_folder, columns_of, small_schema
+from failing_calls import check_folder, columns_of, small_schema
+from format_names import FORMATS
 from servers.fault_proxy import FaultProxy, running_proxy
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import LocalBulkWriter, RemoteBulkWriter, StoreError

@@ -25,7 +25,6 @@ from vecmill import CollectionSchema, DataType, create_schema
 from vecmill._native.crc64 import crc64nvme  # test_crc64.py holds it to its definition
 
 DIM = 8
-FORMATS = ("npy", "parquet", "json", "jsonl", "csv")
 
 
 # -- rows that tell their own number

@@ -28,11 +28,6 @@ from vecmill.errors import DataError
 
 csv.field_size_limit(2**24)
 D = DataType
-FORMATS = ("npy", "parquet", "json", "jsonl", "csv")
-TEXT_FORMATS = FORMATS[2:]
-NULL_FORMATS = FORMATS[1:]
-# Suffix of the one file of a segment; NPY has a folder.
-SUFFIXES = {"parquet": ".parquet", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
 PARQUET_READERS = ("pyarrow", "duckdb", "polars", "fastparquet", "arro3")
 SCALARS = {D.BOOL: "?", D.INT8: "b", D.INT16: "h", D.INT32: "i", D.INT64: "q", D.FLOAT: "f", D.DOUBLE: "d"}
 LISTS = {D.FLOAT_VECTOR: "f", D.INT8_VECTOR: "b"}

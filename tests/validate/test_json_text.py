@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from faulty_files import D
+from format_names import FORMATS
 from vecmill import CollectionSchema, DataError, LocalBulkWriter, create_schema, validate
 
-FORMATS = ("parquet", "npy", "json", "jsonl", "csv")
 TEXTS = ("json", "jsonl")
 
 # A row's part, and the formats that refuse it.

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from buckets import new_bucket, param
 from commands import run_vecmill
 from faulty_files import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
+from format_names import FORMATS
 from servers.s3 import KEY, SECRET
 from vecmill import (
     DataError,
@@ -35,7 +36,6 @@ from vecmill.cli import app
 from vecmill.schema.carriage import TARGETS
 
 LEVELS = ("headers", "sample", "full")
-FORMATS = ("npy", "parquet", "json", "jsonl", "csv")
 
 
 def everything(form: str) -> tuple[Any, list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from buckets import new_bucket, param
 from faulty_files import D, json_list, rows, schema
+from format_names import FORMATS
 from servers.rest import RestServer, running_rest_server
 from servers.s3 import KEY, SECRET
 from vecmill import (
@@ -34,7 +35,6 @@ from vecmill.manifest import Manifest
 from vecmill.store.blob import LocalBlob, TailBlob
 from vecmill.validate.checksums import ChecksummedBlob
 
-FORMATS = ("npy", "parquet", "json", "jsonl", "csv")
 LEVELS = ("headers", "sample", "full")
 
 

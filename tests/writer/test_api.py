@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from failing_calls import FORMATS, check_folder, columns_of, hidden_in, row_of, run_python, small_schema, writer_threads
-from other_readers import SUFFIXES, columns
+from failing_calls import check_folder, columns_of, hidden_in, row_of, run_python, small_schema, writer_threads
+from format_names import FORMATS, SUFFIXES
+from other_readers import columns
 from vecmill import BulkFileType, DataError, DataType, LocalBulkWriter, SchemaError, StoreError, create_schema
 
 CHUNK = 16 * 1024

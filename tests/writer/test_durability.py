@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from failing_calls import FORMATS, check_folder, run_python
+from failing_calls import check_folder, run_python
+from format_names import FORMATS
 
 # One process that imports once, then forks a child for every moment: the child is killed by its own k-th system call
 # (before it is made; of those beyond the 50th by every third, and of all by every third for two of the three formats of

@@ -19,7 +19,6 @@ from failing_calls import (
     CLEANING,
     EIO,
     ENOSPC,
-    FORMATS,
     Faults,
     check_folder,
     columns_of,
@@ -32,6 +31,7 @@ from failing_calls import (
     small_schema,
     writer_threads,
 )
+from format_names import FORMATS
 from vecmill import DataError, LocalBulkWriter, StoreError
 
 CHUNK = 16 * 1024

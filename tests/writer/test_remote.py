@@ -15,8 +15,8 @@ import pytest
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from buckets import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
-from failing_calls import FORMATS, check_folder, columns_of, row_of, run_python, small_schema, writer_threads
-from other_readers import SUFFIXES
+from failing_calls import check_folder, columns_of, row_of, run_python, small_schema, writer_threads
+from format_names import FORMATS, SUFFIXES
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataError, RemoteBulkWriter, StoreError
 

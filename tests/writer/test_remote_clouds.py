@@ -13,7 +13,8 @@ from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from buckets import MIB, param, wide, wide_schema
-from failing_calls import FORMATS, check_folder, columns_of, small_schema
+from failing_calls import check_folder, columns_of, small_schema
+from format_names import FORMATS
 from servers.azure import ACCOUNT, AzureServer, running_azurite
 from servers.azure import KEY as AZURE_KEY
 from servers.gcs import running_gcs

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from failing_calls import FORMATS, check_folder, columns_of, hidden_in, small_schema
+from failing_calls import check_folder, columns_of, hidden_in, small_schema
+from format_names import FORMATS
 from killed_processes import victims
 from vecmill import DataError, DataType, LocalBulkWriter, StoreError
 

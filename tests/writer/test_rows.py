@@ -16,7 +16,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from other_readers import FORMATS, D, columns, refusal, schema_of, write
+from format_names import FORMATS
+from other_readers import D, columns, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 from vecmill.errors import DataError
 

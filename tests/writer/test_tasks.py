@@ -16,7 +16,8 @@ import pytest
 
 import task_functions
 from buckets import check_bucket, new_bucket, param
-from failing_calls import FORMATS, check_folder, columns_of, small_schema
+from failing_calls import check_folder, columns_of, small_schema
+from format_names import FORMATS
 from servers.s3 import KEY, SECRET, S3Server
 from task_functions import ROWS, SEGMENT, write
 from vecmill import LocalBulkWriter, RemoteBulkWriter, commit, convert, finished_tasks, validate, write_task

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from failing_calls import FORMATS, check_folder, columns_of, hidden_in, row_of, small_schema, writer_threads
+from failing_calls import check_folder, columns_of, hidden_in, row_of, small_schema, writer_threads
+from format_names import FORMATS
 from vecmill import LocalBulkWriter
 
 CHUNK = 32 * 1024

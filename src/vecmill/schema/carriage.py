@@ -144,7 +144,7 @@ def check_target(schema: CollectionSchema, form: BulkFileType, target: str | Non
                 field=field,
             )
     supplied = any(field.is_primary and field.auto_id for field in schema.written_fields())
-    if form is F.CSV and supplied and schema.enable_dynamic_field:
+    if (FORMATS[form].dialect_of or form) is F.CSV and supplied and schema.enable_dynamic_field:
         raise SchemaError(
             "beside a dynamic field the server would put the auto-id key of a CSV file into $meta; use PARQUET",
             field=schema.primary_field.name if schema.primary_field else None,

@@ -1,0 +1,10 @@
+"""The formats that tests run over, by their names on the command line: a new row of `FORMATS` is in all of them."""
+
+from __future__ import annotations
+
+from vecmill import filetype
+
+FORMATS = tuple(one.word for one in filetype.FORMATS.values())
+NULL_FORMATS = tuple(one.word for one in filetype.FORMATS.values() if one.rules.carries_null)
+# Suffix of the one file of a segment; a set has a folder.
+SUFFIXES = {one.word: one.endings[0] for one in filetype.FORMATS.values() if not one.is_set}
