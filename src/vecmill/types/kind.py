@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from types import MappingProxyType
 from typing import Literal
 
 Group = Literal[
@@ -142,10 +141,9 @@ class Carried:
 
 NO_STRUCT_IN_NPY = not_carried("NPY cannot carry struct arrays; use PARQUET or JSON")
 
-_NO_TYPES: Mapping[str, Line] = MappingProxyType({})
 
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+# What a dataclass makes of so many fields costs time at each import of vecmill: only what is used is made.
+@dataclass(frozen=True, slots=True, eq=False, repr=False, match_args=False, kw_only=True)
 class Kind:
     """The row of a type: everything that depends on it.
 
@@ -202,10 +200,10 @@ class Kind:
     npy: tuple[str, ...] = ()
     parquet: ParquetForm = PARQUET_TEXT
     parquet_in_struct: ParquetForm | None = None
-    arrow: Mapping[str, Line] = field(default_factory=lambda: _NO_TYPES)
+    arrow: Mapping[str, Line] = field(default_factory=dict)
     arrow_nullable: Mapping[str, Line] | None = None
     arrow_in_struct: Mapping[str, Line] | None = None
-    inferred_from: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    inferred_from: Mapping[str, str] = field(default_factory=dict)
     text_most: int = 0
     text_usual: int = 0
     is_plain_text: bool = False
@@ -217,6 +215,9 @@ class Kind:
     can_cluster: bool = False
     can_default: bool = False
     in_lite: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Kind {self.dtype.name}>"
 
     @property
     def itemsize(self) -> int:
