@@ -9,26 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecmill._native import csv_read
+from vecmill.sources.text.dialect import Dialect
 from vecmill.sources.text.json_rows import MAX_ROWS, RowProblem, SpanBuffers, Spans
 from vecmill.sources.text.stream import Bytes
 
 
 class Delimited:
-    """CSV and TSV (``quote`` is '"'), or COPY text (no quote, backslashes escape).
+    """Rows of CSV, TSV or COPY text. ``header``: the names of all columns of the file, ``wanted``: those to find."""
 
-    ``header``: the names of all columns of the file; ``has_header``: its first row holds them, and is passed over.
-    """
-
-    def __init__(
-        self, header: Sequence[str], wanted: Sequence[str], *, separator: str, quote: str, null: str, has_header: bool
-    ) -> None:
+    def __init__(self, header: Sequence[str], wanted: Sequence[str], dialect: Dialect) -> None:
         places: Mapping[str, int] = {name: i for i, name in enumerate(wanted)}
         self._slots = np.array([places.get(name, -1) for name in header], np.int32)
         self._header = header
-        self._separator = ord(separator)
-        self._quote = ord(quote) if quote else 0
-        self._null = np.frombuffer(null.encode(), np.uint8)
-        self._skip = has_header
+        self._separator = ord(dialect.separator)
+        self._quote = ord(dialect.quote) if dialect.quote else 0
+        self._null = np.frombuffer(dialect.null.encode(), np.uint8)
+        self._skip = dialect.has_header
         self._ended = False
         self._passable = False
         self._room = SpanBuffers(len(wanted))

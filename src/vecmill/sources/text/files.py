@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from vecmill._native import csv_read, json_read
+from vecmill._native import json_read
 from vecmill.errors import DataError
 from vecmill.sources.base import names_text
 from vecmill.sources.remote import AnyPath
 from vecmill.sources.text.columns import Unfit, Values, decode
 from vecmill.sources.text.csv_rows import Delimited, first_record
+from vecmill.sources.text.dialect import Dialect
 from vecmill.sources.text.json_rows import JsonElements, JsonLines, RowProblem, Spans, Splitter
 from vecmill.sources.text.options import TextOptions
 from vecmill.sources.text.pgcopy import SIGNATURE, CopyBinary, type_of_binary
@@ -59,7 +60,7 @@ class TextFiles:
     def __init__(self, paths: Sequence[str | AnyPath], options: TextOptions | None = None) -> None:
         self.options = options or TextOptions()
         self.inputs = [TextInput(path, spool=self.options.spool) for path in paths]
-        self.kind = self._kind()
+        self.dialect = Dialect(self._kind(), self.options)
         self.types: dict[str, Any] = {}
         self.renamed: dict[str, str] = {}
         for source in self.inputs:
@@ -72,8 +73,8 @@ class TextFiles:
         except DataError as err:
             raise DataError(file=self.inputs[0].name, field=err.field, expected=err.expected, got=err.got) from None
         for name, type_ in self.options.hints.items():
-            if name not in self.options.types and (name in self.types or not self._is_delimited):
-                self.types[name] = hinted(self.types.get(name), type_, is_text=self._is_delimited)
+            if name not in self.options.types and (name in self.types or not self.dialect.is_delimited):
+                self.types[name] = hinted(self.types.get(name), type_, is_text=self.dialect.is_delimited)
         if not self.types:
             raise DataError(file=self.inputs[0].name, expected="rows that tell the columns", got="no rows")
 
@@ -97,73 +98,46 @@ class TextFiles:
             raise DataError(file=elsewhere, expected=f"text of the kind {first}, as in {name!r}", got=other)
         return next(iter(kinds))
 
-    @property
-    def _is_delimited(self) -> bool:
-        return self.kind in ("csv", "tsv", "copy")
-
-    @property
-    def style(self) -> int:
-        """Return how escaped text is written."""
-        if self.kind == "copy":
-            return csv_read.BACKSLASH
-        return ord('"') if self._is_delimited else csv_read.JSON
-
-    def _dialect(self) -> dict[str, str]:
-        options = self.options
-        separator = options.separator or ("," if self.kind == "csv" else "\t")
-        copy = self.kind == "copy"
-        null = options.null if options.null is not None else "\\N" if copy else ""
-        return {"separator": separator, "quote": "" if copy else '"', "null": null}
-
-    @property
-    def first_line(self) -> int | None:
-        """Return the number of the first line, None for what has no lines."""
-        return None if self.kind == "copy-binary" else 1
-
-    @property
-    def _has_header(self) -> bool:
-        return self._is_delimited and (self.kind != "copy" if self.options.header is None else self.options.header)
-
     def splitter(self, source: TextInput, names: Sequence[str], *, strict: bool, first: tuple[Bytes, bool]) -> Splitter:
         """Return what finds the values of ``names`` in a file; ``first`` is its first block.
 
         ``strict``: a key of JSON that is none of them is an error.
         """
-        if self.kind == "jsonl":
+        if self.dialect.kind == "jsonl":
             return JsonLines(names, strict=strict)
-        if self.kind == "json":
+        if self.dialect.kind == "json":
             return JsonElements(names, strict=strict)
         header = self.header(source, first)
         for name in names:
             if name not in header and header:
                 got = f"columns {names_text(header)}"
                 raise DataError(file=source.name, expected=f"a column {name!r}", got=got)
-        if self.kind == "copy-binary":
+        if self.dialect.kind == "copy-binary":
             return CopyBinary(header, names)
-        return Delimited(header, names, has_header=self._has_header, **self._dialect())
+        return Delimited(header, names, self.dialect)
 
     def header(self, source: TextInput, first: tuple[Bytes, bool]) -> tuple[str, ...]:
         """Return the names of all columns of one delimited file, in its order; none if it is empty."""
         data, final = first
-        if self.kind == "copy-binary":
+        if self.dialect.kind == "copy-binary":
             width = CopyBinary.width(data, source.name)
             return self._given(source, width) if width else ()
-        dialect = self._dialect()
+        dialect = self.dialect
         try:
-            record = first_record(data, 0, final, dialect["separator"], dialect["quote"])
+            record = first_record(data, 0, final, dialect.separator, dialect.quote)
         except ValueError as err:
             raise DataError(file=source.name, row=0, expected="a row of fields", got=str(err)) from None
         if record is None and not final:
             raise DataError(file=source.name, expected=f"a first row within {len(data)} bytes", got="a longer one")
-        if record is None or (self.kind == "copy" and record[0] == ["."]):
+        if record is None or (self.dialect.kind == "copy" and record[0] == ["."]):
             return ()
         found = [text or "" for text in record[0]]
-        if not self._has_header:
+        if not self.dialect.has_header:
             return self._given(source, len(found))
         # pandas leaves the name of its index out.
         names = tuple(name or f"unnamed_{i}" for i, name in enumerate(found))
         twice = sorted({name for name in names if names.count(name) > 1})
-        self._check_separator(source, names, dialect["separator"])
+        self._check_separator(source, names, dialect.separator)
         if twice:
             raise DataError(file=source.name, expected="columns of different names", got=f"more than one {twice[0]!r}")
         return names
@@ -194,7 +168,7 @@ class TextFiles:
                 first = blocks.next(tail)
                 data, final = first
                 if splitter is None:
-                    names = () if self.kind in ("jsonl", "json") else self.header(source, first)
+                    names = () if self.dialect.is_json else self.header(source, first)
                     splitter = self.splitter(source, names, strict=False, first=first)
                 spans, position, problem = self._first_rows(splitter, data, final)
                 if spans.n_rows or problem or final:
@@ -202,7 +176,7 @@ class TextFiles:
                 tail = data[position:].copy()
                 check_row_size(source.name, 0, tail)
             if problem and not spans.n_rows:
-                raise located(source.name, 0, Lines(self.first_line).at(data, problem.position), problem)
+                raise located(source.name, 0, Lines(self.dialect.first_line).at(data, problem.position), problem)
             try:
                 self._find_types(source, spans, names)
             except DataError as err:
@@ -228,25 +202,25 @@ class TextFiles:
 
     def _find_types(self, source: TextInput, spans: Spans, names: tuple[str, ...]) -> None:
         """Take the types of the first rows; those that were declared are asked for nothing but a dim."""
-        if self.kind in ("jsonl", "json"):
+        if self.dialect.is_json:
             found = _types_of_objects(spans, self._type_of)
         else:
             found = {}
             for i, name in enumerate(names):
-                values = Values(spans.data, spans.starts[i], spans.ends[i], spans.kinds[i], self.style)
+                values = Values(spans.data, spans.starts[i], spans.ends[i], spans.kinds[i], self.dialect.style)
                 found[name] = self._type_of(name, values)
-        if self._has_header or self.options.names:
+        if self.dialect.has_header or self.options.names:
             self.types = found
             return
         vectors = [name for name, type_ in found.items() if is_vector(type_)]
-        only = vectors[0] if len(vectors) == 1 and not self.kind.startswith("json") else None
+        only = vectors[0] if len(vectors) == 1 and not self.dialect.is_json else None
         self.renamed = {only: "vector"} if only else {}
         self.types = {self.renamed.get(name, name): type_ for name, type_ in found.items()}
 
     def _type_of(self, name: str, values: Any) -> Any:
         declared_ = name in self.options.types
         try:
-            if self.kind == "copy-binary":
+            if self.dialect.kind == "copy-binary":
                 return type_of_binary(name, values, needed=not declared_)
             if isinstance(values, Values):
                 return type_of_texts(_texts(values))
@@ -262,9 +236,9 @@ class TextFiles:
 
     def _resolved(self, name: str, word: Any) -> Any:
         """Return the type that was declared; a vector without a dim takes that of the first rows."""
-        type_ = declared(name, word, postgres=self.kind.startswith("copy"))
+        type_ = declared(name, word, postgres=self.dialect.kind.startswith("copy"))
         if not isinstance(type_, str):
-            return type_ if self.kind == "copy-binary" else as_column(type_)
+            return type_ if self.dialect.kind == "copy-binary" else as_column(type_)
         seen = self.types.get(name)
         if seen is None or not is_vector(seen):
             raise DataError(field=name, expected=f"a dim, as in {type_}(768)", got=repr(type_))

@@ -8,7 +8,8 @@ from typing import Any
 
 from vecmill.errors import DataError
 
-_DELIMITED = ("csv", "tsv", "copy")
+DELIMITED = ("csv", "tsv", "copy")
+"""Kinds whose rows are fields with separators between them."""
 TEXT_KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary")
 
 
@@ -51,11 +52,9 @@ class TextOptions:
             "names (--names)": bool(self.names),
             "types (--type)": bool(self.types),
         }
-        read_by = {"names (--names)": (*_DELIMITED, "copy-binary"), "types (--type)": TEXT_KINDS}
+        read_by = {"names (--names)": (*DELIMITED, "copy-binary"), "types (--type)": TEXT_KINDS}
         return ", ".join(
-            name
-            for name, is_given in given.items()
-            if is_given and set(kinds).isdisjoint(read_by.get(name, _DELIMITED))
+            name for name, is_given in given.items() if is_given and set(kinds).isdisjoint(read_by.get(name, DELIMITED))
         )
 
     def __post_init__(self) -> None:

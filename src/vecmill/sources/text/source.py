@@ -98,7 +98,7 @@ class TextSource:
         """Yield the batches and errors of one file; return its rows."""
         wanted = list(dict.fromkeys(column.source for column in columns))
         row = 0
-        lines = Lines(self._files.first_line)
+        lines = Lines(self._files.dialect.first_line)
         with Blocks(source, block_bytes=self._files.options.block_bytes) as blocks:
             tail = NOTHING
             splitter: Splitter | None = None
@@ -141,7 +141,7 @@ class TextSource:
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
     ) -> tuple[dict[str, Any], RowProblem | None, int]:
         """Return the columns of the rows that are well, what is wrong with the next one, and how many they are."""
-        function = decode_binary if self._files.kind == "copy-binary" else decode
+        function = decode_binary if self._files.dialect.kind == "copy-binary" else decode
         problem = spans.problem
         while True:
             made: dict[str, Any] = {}
@@ -154,7 +154,7 @@ class TextSource:
                     continue
                 n = spans.n_rows if worst is None else worst[0]
                 values = Values(
-                    spans.data, spans.starts[c, :n], spans.ends[c, :n], spans.kinds[c, :n], self._files.style
+                    spans.data, spans.starts[c, :n], spans.ends[c, :n], spans.kinds[c, :n], self._files.dialect.style
                 )
                 try:
                     made[column.name] = function(values, self._files.types[column.source])
