@@ -3,10 +3,10 @@
 A change of a single byte must be a decision (so is a new release number, which Parquet files carry). After one, write
 them anew and look at the difference before committing::
 
-    PYTHONPATH=src python tests/test_golden.py
+    PYTHONPATH=src:tests/support python tests/formats/test_golden.py
 
 Every type is in them, with edge values; what they hold is in ``ROWS``, and
-``tests/test_readers.py`` proves by other readers that such files mean what was written.
+``tests/formats/test_every_type.py`` proves by other readers that such files mean what was written.
 """
 
 from __future__ import annotations

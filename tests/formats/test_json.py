@@ -149,7 +149,7 @@ def test_a_refused_batch_leaves_the_file_whole(tmp_path, file_type):
     st.sampled_from([1, 300, 2**20]),
 )  # fmt: skip
 def test_any_rows(tmp_path, rows, file_type, chunk_size):
-    for row in rows:  # what CSV cannot carry is refused: tests/test_csv.py
+    for row in rows:  # what CSV cannot carry is refused: tests/formats/test_csv.py
         if row["t"] is not None:
             row["t"] = row["t"].replace("\r\n", "\n").replace("\\N", "N")
     written = write(tmp_path, MANY, lambda w: w.append_rows(rows), file_type=file_type, chunk_size=chunk_size)

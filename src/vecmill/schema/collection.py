@@ -244,38 +244,10 @@ class CollectionSchema:
         for flag, name in self._roles.items():
             if name is not None and name not in seen:
                 raise SchemaError(f"there is no field of this name to be {_ROLE[flag]}", field=name)
-        self._verify_roles()
-        self._verify_counts()
+        _verify_roles(self)
+        _verify_counts(self)
         for function in self.functions:
-            self._verify_function(function)
-
-    def _verify_roles(self) -> None:
-        for flag, words in _ROLE.items():
-            holders = [one.name for one in self.fields if getattr(one, flag)]
-            if len(holders) > 1:
-                raise SchemaError(f"only one field can be {words}, {holders[0]!r} is one already", field=holders[1])
-        if self.primary_field is None:
-            raise SchemaError("the schema has no primary key, give one INT64 or VARCHAR field is_primary=True")
-
-    def _verify_counts(self) -> None:
-        # The server counts the sub-fields of struct arrays too.
-        leaves = [leaf for one in self.fields for leaf in (one.struct_fields or (one,))]
-        if len(leaves) > MAX_FIELDS:
-            raise SchemaError(f"a schema has at most {MAX_FIELDS} fields, this one has {len(leaves)}")
-        vectors = [leaf for leaf in leaves if leaf.kind.is_vector]
-        if not vectors:
-            raise SchemaError("the schema has no vector field, the server asks for at least one")
-        if len(vectors) > MAX_VECTOR_FIELDS:
-            raise SchemaError(f"a schema has at most {MAX_VECTOR_FIELDS} vector fields, this one has {len(vectors)}")
-
-    def _verify_function(self, function: Function) -> None:
-        by_name = {one.name: one for one in self.fields}
-        for name in (*function.input_field_names, *function.output_field_names):
-            if name not in by_name:
-                raise SchemaError(f"function {function.name!r} names this field, but there is none", field=name)
-        for name in function.output_field_names:
-            if any(getattr(by_name[name], flag) for flag in _ROLE):
-                raise SchemaError(f"the output of function {function.name!r} cannot be a key", field=name)
+            _verify_function(self, function)
 
     def __len__(self) -> int:
         return len(self.fields)
@@ -294,6 +266,37 @@ class CollectionSchema:
 
     def __repr__(self) -> str:
         return f"CollectionSchema({self.fields!r}, enable_dynamic_field={self.enable_dynamic_field})"
+
+
+def _verify_roles(schema: CollectionSchema) -> None:
+    for flag, words in _ROLE.items():
+        holders = [one.name for one in schema.fields if getattr(one, flag)]
+        if len(holders) > 1:
+            raise SchemaError(f"only one field can be {words}, {holders[0]!r} is one already", field=holders[1])
+    if schema.primary_field is None:
+        raise SchemaError("the schema has no primary key, give one INT64 or VARCHAR field is_primary=True")
+
+
+def _verify_counts(schema: CollectionSchema) -> None:
+    # The server counts the sub-fields of struct arrays too.
+    leaves = [leaf for one in schema.fields for leaf in (one.struct_fields or (one,))]
+    if len(leaves) > MAX_FIELDS:
+        raise SchemaError(f"a schema has at most {MAX_FIELDS} fields, this one has {len(leaves)}")
+    vectors = [leaf for leaf in leaves if leaf.kind.is_vector]
+    if not vectors:
+        raise SchemaError("the schema has no vector field, the server asks for at least one")
+    if len(vectors) > MAX_VECTOR_FIELDS:
+        raise SchemaError(f"a schema has at most {MAX_VECTOR_FIELDS} vector fields, this one has {len(vectors)}")
+
+
+def _verify_function(schema: CollectionSchema, function: Function) -> None:
+    by_name = {one.name: one for one in schema.fields}
+    for name in (*function.input_field_names, *function.output_field_names):
+        if name not in by_name:
+            raise SchemaError(f"function {function.name!r} names this field, but there is none", field=name)
+    for name in function.output_field_names:
+        if any(getattr(by_name[name], flag) for flag in _ROLE):
+            raise SchemaError(f"the output of function {function.name!r} cannot be a key", field=name)
 
 
 def create_schema(**kwargs: Any) -> CollectionSchema:

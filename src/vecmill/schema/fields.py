@@ -231,115 +231,123 @@ class FieldSchema:
 
     def verify(self) -> None:
         """Check what one field can break by itself; raises SchemaError with the field's name."""
-        self._verify_name()
+        _verify_name(self)
         if self.dtype is DataType.STRING:
-            self._refuse("STRING is not supported by any server, use VARCHAR")
+            _refuse(self, "STRING is not supported by any server, use VARCHAR")
         if self.kind.is_vector:
-            self._verify_dim()
+            _verify_dim(self)
         elif self.dtype is DataType.ARRAY:
-            self._verify_array()
+            _verify_array(self)
         elif self.dtype is DataType.VARCHAR:
-            self._verify_max_length()
-        self._verify_keys()
+            _verify_max_length(self)
+        _verify_keys(self)
         if self.default_value is not None:
-            self._verify_default()
+            _verify_default(self)
 
-    def _refuse(self, reason: str) -> NoReturn:
-        raise SchemaError(reason, field=self.name)
 
-    def _verify_name(self) -> None:
-        if not self.name:
-            self._refuse("a field name must not be empty")
-        if self.name == DYNAMIC_FIELD:
-            self._refuse("this name is reserved for the dynamic field, set enable_dynamic_field instead")
-        if self.name in _SYSTEM_NAMES:
-            self._refuse("this name is reserved for a system field of the server")
-        if len(self.name) > MAX_NAME_CHARS:
-            self._refuse(f"a field name has at most {MAX_NAME_CHARS} characters, this one has {len(self.name)}")
-        if not _NAME.fullmatch(self.name):
-            self._refuse(
-                "a field name starts with a letter or an underscore and goes on with letters, digits, underscores"
-            )
+def _refuse(field: FieldSchema, reason: str) -> NoReturn:
+    raise SchemaError(reason, field=field.name)
 
-    def _verify_dim(self) -> None:
-        if self.kind.group == "sparse":
-            if self.dim is not None:
-                self._refuse("a sparse vector has no dim")
-            return
-        is_bits = self.kind.is_bits
-        low, top = (8, MAX_BINARY_DIM) if is_bits else (MIN_DIM, MAX_DIM)
-        if self.dim is None:
-            self._refuse(f"{self.dtype.name} needs a dim")
-        if not low <= self.dim <= top:
-            self._refuse(f"dim must be from {low} to {top}, got {self.dim}")
-        if is_bits and self.dim % 8:
-            self._refuse(f"dim of a binary vector must be a multiple of 8, got {self.dim}")
 
-    def _verify_max_length(self) -> None:
-        if self.max_length is None:
-            self._refuse("VARCHAR needs a max_length")
-        if not 1 <= self.max_length <= MAX_LENGTH_BYTES:
-            self._refuse(f"max_length must be from 1 to {MAX_LENGTH_BYTES} bytes, got {self.max_length}")
+def _verify_name(field: FieldSchema) -> None:
+    if not field.name:
+        _refuse(field, "a field name must not be empty")
+    if field.name == DYNAMIC_FIELD:
+        _refuse(field, "this name is reserved for the dynamic field, set enable_dynamic_field instead")
+    if field.name in _SYSTEM_NAMES:
+        _refuse(field, "this name is reserved for a system field of the server")
+    if len(field.name) > MAX_NAME_CHARS:
+        _refuse(field, f"a field name has at most {MAX_NAME_CHARS} characters, this one has {len(field.name)}")
+    if not _NAME.fullmatch(field.name):
+        _refuse(
+            field, "a field name starts with a letter or an underscore and goes on with letters, digits, underscores"
+        )
 
-    def _verify_array(self) -> None:
-        if self.max_capacity is None:
-            self._refuse("ARRAY needs a max_capacity")
-        if not 1 <= self.max_capacity <= MAX_CAPACITY:
-            self._refuse(f"max_capacity must be from 1 to {MAX_CAPACITY}, got {self.max_capacity}")
-        if self.is_struct:
-            self._verify_struct()
-        elif self.element_type is None:
-            self._refuse("ARRAY needs an element_type")
-        elif not TYPES[self.element_type].in_array:
-            self._refuse(f"element_type must be a number, BOOL or VARCHAR, got {self.element_type.name}")
-        elif self.element_type is DataType.VARCHAR:
-            self._verify_max_length()
 
-    def _verify_struct(self) -> None:
-        if not self.struct_fields:
-            self._refuse("a struct array needs at least one sub-field")
-        seen = set()
-        for sub in self.struct_fields:
-            where = f"{self.name}[{sub.name}]"
-            if sub.name in seen:
-                raise SchemaError("two sub-fields have this name", field=where)
-            seen.add(sub.name)
-            banned = [flag for flag in (*_USER_FLAGS, "is_dynamic") if getattr(sub, flag)]
-            if banned or sub.default_value is not None:
-                raise SchemaError(f"a sub-field cannot have {(banned or ['default_value'])[0]}", field=where)
-            if not sub.kind.in_array and sub.kind.in_struct is None:
-                raise SchemaError(f"a sub-field cannot be of type {sub.dtype.name}", field=where)
-            try:
-                sub.verify()
-            except SchemaError as exc:
-                raise SchemaError(exc.reason, field=where) from None
+def _verify_dim(field: FieldSchema) -> None:
+    if field.kind.group == "sparse":
+        if field.dim is not None:
+            _refuse(field, "a sparse vector has no dim")
+        return
+    is_bits = field.kind.is_bits
+    low, top = (8, MAX_BINARY_DIM) if is_bits else (MIN_DIM, MAX_DIM)
+    if field.dim is None:
+        _refuse(field, f"{field.dtype.name} needs a dim")
+    if not low <= field.dim <= top:
+        _refuse(field, f"dim must be from {low} to {top}, got {field.dim}")
+    if is_bits and field.dim % 8:
+        _refuse(field, f"dim of a binary vector must be a multiple of 8, got {field.dim}")
 
-    def _verify_keys(self) -> None:
-        if self.is_primary:
-            if not self.kind.can_be_key:
-                self._refuse(f"a primary key must be INT64 or VARCHAR, got {self.dtype.name}")
-            if self.nullable:
-                self._refuse("a primary key cannot be nullable")
-            if self.default_value is not None:
-                self._refuse("a primary key cannot have a default value")
-        elif self.auto_id:
-            self._refuse("auto_id is for the primary key only")
-        if self.is_partition_key:
-            if self.is_primary:
-                self._refuse("the primary key cannot be the partition key")
-            if not self.kind.can_be_key:
-                self._refuse(f"a partition key must be INT64 or VARCHAR, got {self.dtype.name}")
-            if self.nullable:
-                self._refuse("a partition key cannot be nullable")
-        if self.is_clustering_key and not self.kind.can_cluster:
-            self._refuse(f"a clustering key must be a number, VARCHAR or FLOAT_VECTOR, got {self.dtype.name}")
 
-    def _verify_default(self) -> None:
-        if not self.kind.can_default:
-            self._refuse(f"{self.dtype.name} cannot have a default value")
-        problem = default_problem(self.kind, self.default_value, max_length=self.max_length)
-        if problem is not None:
-            self._refuse(f"default value: {problem}")
+def _verify_max_length(field: FieldSchema) -> None:
+    if field.max_length is None:
+        _refuse(field, "VARCHAR needs a max_length")
+    if not 1 <= field.max_length <= MAX_LENGTH_BYTES:
+        _refuse(field, f"max_length must be from 1 to {MAX_LENGTH_BYTES} bytes, got {field.max_length}")
+
+
+def _verify_array(field: FieldSchema) -> None:
+    if field.max_capacity is None:
+        _refuse(field, "ARRAY needs a max_capacity")
+    if not 1 <= field.max_capacity <= MAX_CAPACITY:
+        _refuse(field, f"max_capacity must be from 1 to {MAX_CAPACITY}, got {field.max_capacity}")
+    if field.is_struct:
+        _verify_struct(field)
+    elif field.element_type is None:
+        _refuse(field, "ARRAY needs an element_type")
+    elif not TYPES[field.element_type].in_array:
+        _refuse(field, f"element_type must be a number, BOOL or VARCHAR, got {field.element_type.name}")
+    elif field.element_type is DataType.VARCHAR:
+        _verify_max_length(field)
+
+
+def _verify_struct(field: FieldSchema) -> None:
+    if not field.struct_fields:
+        _refuse(field, "a struct array needs at least one sub-field")
+    seen = set()
+    for sub in field.struct_fields:
+        where = f"{field.name}[{sub.name}]"
+        if sub.name in seen:
+            raise SchemaError("two sub-fields have this name", field=where)
+        seen.add(sub.name)
+        banned = [flag for flag in (*_USER_FLAGS, "is_dynamic") if getattr(sub, flag)]
+        if banned or sub.default_value is not None:
+            raise SchemaError(f"a sub-field cannot have {(banned or ['default_value'])[0]}", field=where)
+        if not sub.kind.in_array and sub.kind.in_struct is None:
+            raise SchemaError(f"a sub-field cannot be of type {sub.dtype.name}", field=where)
+        try:
+            sub.verify()
+        except SchemaError as exc:
+            raise SchemaError(exc.reason, field=where) from None
+
+
+def _verify_keys(field: FieldSchema) -> None:
+    if field.is_primary:
+        if not field.kind.can_be_key:
+            _refuse(field, f"a primary key must be INT64 or VARCHAR, got {field.dtype.name}")
+        if field.nullable:
+            _refuse(field, "a primary key cannot be nullable")
+        if field.default_value is not None:
+            _refuse(field, "a primary key cannot have a default value")
+    elif field.auto_id:
+        _refuse(field, "auto_id is for the primary key only")
+    if field.is_partition_key:
+        if field.is_primary:
+            _refuse(field, "the primary key cannot be the partition key")
+        if not field.kind.can_be_key:
+            _refuse(field, f"a partition key must be INT64 or VARCHAR, got {field.dtype.name}")
+        if field.nullable:
+            _refuse(field, "a partition key cannot be nullable")
+    if field.is_clustering_key and not field.kind.can_cluster:
+        _refuse(field, f"a clustering key must be a number, VARCHAR or FLOAT_VECTOR, got {field.dtype.name}")
+
+
+def _verify_default(field: FieldSchema) -> None:
+    if not field.kind.can_default:
+        _refuse(field, f"{field.dtype.name} cannot have a default value")
+    problem = default_problem(field.kind, field.default_value, max_length=field.max_length)
+    if problem is not None:
+        _refuse(field, f"default value: {problem}")
 
 
 def _struct_fields(struct_schema: object, name: str) -> tuple[FieldSchema, ...]:
