@@ -131,7 +131,6 @@ ENDINGS_TEXT = f"{', '.join(_first)} or {_last}"
 
 # Go's encoding/csv takes any other character, and with it the server (milvus, importutilv2/util.go).
 _NO_SEPARATORS = '\0\r\n"\ufffd'
-_IN_NUMBERS = "0123456789+-.aeflrstu"
 
 
 def check_separator(sep: object) -> str:
@@ -142,8 +141,8 @@ def check_separator(sep: object) -> str:
 
 
 def is_in_numbers(sep: str) -> bool:
-    """Return whether numbers and bools may contain a separator: such cells must be quoted."""
-    return sep in _IN_NUMBERS
+    """Return True if numbers and bools may contain a separator, so that such cells must be quoted."""
+    return sep in "+-." or (sep.isascii() and sep.isalnum())
 
 
 def parse_file_type(value: object) -> BulkFileType:

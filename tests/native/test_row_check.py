@@ -139,7 +139,7 @@ def csv_cell(text: str, quoted: bool) -> str:
 @st.composite
 def csv_texts(draw: st.DrawFn) -> tuple[str, bytes, str, str]:
     name = draw(names)
-    sep = draw(st.sampled_from([",", ",", ";", "\t", "|", " ", "1", ".", "-", "é"]))
+    sep = draw(st.sampled_from([",", ",", ";", "\t", "|", " ", "1", ".", "-", "E", "x", "é"]))
     null = draw(st.sampled_from(["", "", "NULL", "1", "\\N", 'a"b', "{}"]))
     header = draw(st.permutations(["id", "v", name, *draw(st.lists(st.just("more"), max_size=1))]))
     lines = [sep.join(header)]
