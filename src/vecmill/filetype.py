@@ -1,6 +1,8 @@
 """The output formats: one row a format, which all other code asks.
 
-`vecmill.formats` writes them and `vecmill.validate` checks them.
+`vecmill.formats` writes them and `vecmill.validate` checks them. A new format is a row of `FORMATS`, a module in
+`formats` with a line in its ``_OPENERS``, a check with a line in ``validate.check._CHECKS``, and a reader in
+tests/formats/test_format_contract.py; docs/formats.md and docs/rules.md are printed anew.
 """
 
 from __future__ import annotations

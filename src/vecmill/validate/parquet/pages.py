@@ -77,7 +77,7 @@ def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings
     Return the bytes of a row in memory, by column. None: a page is wrong.
     """
     widths = dict.fromkeys(names, 1)
-    fine, ahead = True, _ReadAhead(blob)
+    readable, ahead = True, _ReadAhead(blob)
     for number, group in enumerate(footer.groups):
         in_group = dict.fromkeys(names, 0)
         for leaf, chunk in zip(footer.leaves, group.chunks, strict=True):
@@ -87,14 +87,14 @@ def check_pages(footer: Footer, names: Set[str], blob: Blob, name: str, findings
                 width = _value_width(leaf, chunk, ahead)
                 in_group[leaf.top] += width * ceil(chunk.n_values / max(group.rows, 1))
             except WrongFooter as wrong:
-                fine = False
+                readable = False
                 where = f"row group {number}: {wrong.got}"
                 findings.add(
                     "parquet-pages", file=name, field=leaf.top, offset=wrong.at, expected=wrong.expected, got=where
                 )
         for top, width in in_group.items():
             widths[top] = max(widths[top], width)
-    return widths if fine else None
+    return widths if readable else None
 
 
 def _value_width(leaf: LeafColumn, chunk: Chunk, blob: _ReadAhead) -> int:
