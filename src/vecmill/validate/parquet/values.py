@@ -129,7 +129,8 @@ class ColumnCheck:
         elif plan.is_vector:
             self._vector(array, rows)
         elif pt.is_string(kind):
-            self._text(array, rows)
+            offsets, data = text_from_arrow(plan, array)
+            check_texts(self._texts, np.ascontiguousarray(offsets, np.int32), data, rows)
         elif pt.is_floating(kind):
             self._floats(np.asarray(array.to_numpy(zero_copy_only=False)), rows)
 
@@ -147,10 +148,6 @@ class ColumnCheck:
             self._add("value-null-element", rows, lambda _i: "a null", "no null in it")
         elif not plan.nullable and plan.field.default_value is None:
             self._add("value-null", rows, lambda _i: "null", "a value: the field is not nullable")
-
-    def _text(self, array: PaArray, rows: Array) -> None:
-        offsets, data = text_from_arrow(self._plan, array)
-        check_texts(self._texts, np.ascontiguousarray(offsets, np.int32), data, rows)
 
     def _floats(self, values: Array, rows: Array) -> None:
         self._finite(values, rows, "value-nan", "a finite value")
