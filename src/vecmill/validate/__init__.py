@@ -1,4 +1,4 @@
-"""`validate`: would the server take these files, and take them for what they are? Asked before they are uploaded."""
+"""`validate`: checks files against the rules of the server before they are uploaded."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ def validate(
 
     Parameters
     ----------
-    files: a path or URL (s3://, gs://, az://; credentials from the environment) of a file, of a folder, of the output
-        of a writer or its ``manifest.json``; a list of such; or a list of lists, as ``bulk_import(files=...)`` takes
-        it: that is one request, and is held to its limits. NPY files in one list are one column set.
-    schema: whatever describes the collection; None takes for each output that of its manifest.
+    files: a path or URL (s3://, gs://, az://; credentials from the environment) of a file, a folder, the output of a
+        writer or its ``manifest.json``; a list of these; or a list of lists, as ``bulk_import(files=...)`` takes it. A
+        list of lists is one request, and its limits are checked too. NPY files in one list are one column set.
+    schema: a schema of any kind that vecmill reads. None: the schema in the manifest of each output.
     target: "2.3", "2.4", "2.5", "2.6", "3.0" (the latest patch release of each) or "cloud". None: files must suit
-        every one of them that reads the schema from the format; but a default that a file leaves to the server, and a
-        key that is supplied for an auto-id key, need only one.
-    level: "headers" reads headers, footers and first rows only; "sample" looks at ``sample_rows`` rows of every file
-        (of JSON and CSV the first ones), "full" at every value.
-    max_findings: how many of one rule are told of; all are counted.
-    sep, nullkey: the options of the import of CSV files; None takes what the manifest says, else "," and "".
+        all release lines that read the schema from the format; default values that a file leaves to the server, and
+        supplied auto-id keys, need one such line only.
+    level: "headers" reads headers, footers and first rows; "sample" checks ``sample_rows`` rows of each file (the first
+        ones of JSON and CSV); "full" checks every value.
+    sample_rows: rows of each file on the level "sample".
+    max_findings: most findings of a rule in the report; all are counted.
+    sep, nullkey: import options of CSV files. None: those of the manifest, otherwise "," and "".
 
-    With a manifest, files are also held against the bytes and rows that it tells, and on the level "full" against its
-    checksums.
+    If there is a manifest, sizes and rows of files are compared with it, and checksums too on the level "full".
 
-    Files are looked at on up to four cores. Memory is bounded, whatever the files say of themselves: about 100 MiB for
-    each core, and more only for a row (of 64 MiB at most) or a Parquet page (256 MiB) that is large itself.
+    Up to four cores check files at the same time. Each takes about 100 MiB of memory, and more only for large rows (up
+    to 64 MiB) and large Parquet pages (up to 256 MiB), whatever the files claim.
 
-    Raises SchemaError for a schema that cannot be read, StoreError for a place that cannot, ValueError for an unknown
-    target or level. What is wrong with the files is in the report.
+    Raises SchemaError for a schema that cannot be read, StoreError for files that cannot be reached, ValueError for an
+    unknown target or level. Findings about files are in the report.
 
     >>> report = validate("out/3f2a", target="2.5")  # doctest: +SKIP
     >>> report.raise_for_errors()  # doctest: +SKIP
