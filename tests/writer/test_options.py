@@ -5,11 +5,22 @@ from __future__ import annotations
 import inspect
 import pickle
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from vecmill import BulkFileType, LocalBulkWriter, RemoteBulkWriter, SchemaError, commit, write_task
+from vecmill import (
+    BulkFileType,
+    DataType,
+    LocalBulkWriter,
+    RemoteBulkWriter,
+    SchemaError,
+    commit,
+    create_schema,
+    write_task,
+)
 from vecmill.convert import SEGMENT_BYTES, convert
 from vecmill.writer.options import KeywordOptions, WriterKeywords, WriterOptions
 
@@ -77,3 +88,15 @@ def test_one_default_for_conversions_and_tasks() -> None:
     assert WriterOptions().segment_size == SEGMENT_BYTES == 512 << 20
     assert inspect.signature(LocalBulkWriter).parameters["chunk_size"].default == 128 << 20
     assert inspect.signature(RemoteBulkWriter).parameters["chunk_size"].default == 1024 << 20
+
+
+def test_a_task_takes_the_options_of_a_writer(tmp_path: Path) -> None:
+    schema = create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    batch = {"id": [1, 2], "vector": np.ones((2, 4), np.float32)}
+    options = WriterOptions(file_type=BulkFileType.NUMPY, validate="full", target="2.5").keywords()
+    entries = write_task([batch], tmp_path, 0, schema=schema, **options)
+    assert commit(tmp_path, entries, schema=schema, **options).n_rows == 2
+    with pytest.raises(ValueError, match="not resumed"):
+        write_task([batch], tmp_path, 1, schema=schema, resume=True)

@@ -94,8 +94,8 @@ class BulkWriter(WriterFacts):
     def append_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows from a list or any iterable; much faster than one call a row.
 
-        Bad rows are refused alone and all others taken; then the first refusal is raised as DataError, with every
-        refused row in its ``refused`` and their number in ``n_refused``. Raises StoreError as ``append_row`` does.
+        Bad rows are refused alone and all others are taken; then the first refusal is raised as DataError, with up to
+        1,000 refusals in its ``refused`` and their number in ``n_refused``. Raises StoreError as ``append_row`` does.
         """
         refused: list[DataError] = []
         n_refused = 0
@@ -187,8 +187,8 @@ class BulkWriter(WriterFacts):
     def close(self) -> None:
         """Commit and release everything; then validate, if that was asked for. A second call does nothing.
 
-        Raises StoreError as ``commit`` does; DataError with its ``findings`` if the server would not take what was
-        written, or not for what it is: the files stay, and a note says where.
+        Raises StoreError as ``commit`` does; DataError with ``findings`` if the server would refuse the files, or store
+        other values than were given. The files stay, and a note says where.
         """
         with self._lock:
             if self._state.is_closed:
@@ -223,7 +223,7 @@ class BulkWriter(WriterFacts):
         )
 
     def abort(self) -> None:
-        """Give up: publish nothing more, remove what is not published, release everything."""
+        """Publish nothing more, remove all unpublished files, and release everything."""
         with self._lock:
             if not self._state.is_closed:
                 self._release(abandon=True)
@@ -255,13 +255,13 @@ class BulkWriter(WriterFacts):
     def before_publish(self, call: Callable[[], object]) -> None:
         """Have ``call`` called before each segment is published, in the background thread.
 
-        What it raises ends the writer.
+        An exception of ``call`` ends the writer.
         """
         self._publisher.before = call
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
-    """Cut an iterable into lists. If it raises, what it gave before is taken first."""
+    """Cut an iterable into lists. If it raises, the rows that it gave before are yielded first."""
     if isinstance(rows, list):
         yield rows
         return
