@@ -134,7 +134,7 @@ def test_every_cell_is_written_and_read_back_or_refused(name: str, form: BulkFil
 @pytest.mark.parametrize("row", [*TYPE_TABLE, *FEATURE_TABLE])
 def test_a_target_takes_what_its_release_line_reads(row: str, target: str | None) -> None:
     schema = schema_with(row) if row in TYPE_TABLE else schema_asking(row)
-    asked = {name for _, name in targets._asked(schema)}
+    asked = {name for _, name in targets.rows_of(schema)}
     assert row in asked
     for form in FORMATS:
         cells = [(TYPE_TABLE.get(name) or FEATURE_TABLE[name])[form] for name in asked]

@@ -88,7 +88,7 @@ FEATURE_TABLE: Mapping[str, Mapping[BulkFileType, Carriage]] = {
 """What a schema can ask for beside plain types."""
 
 
-def _asked(schema: CollectionSchema) -> Iterator[tuple[str | None, str]]:
+def rows_of(schema: CollectionSchema) -> Iterator[tuple[str | None, str]]:
     """Yield what a schema asks of a file: (field, row of one of the tables)."""
     fields = [field for field in schema.written_fields() if not field.is_dynamic]
     for field in fields:
@@ -131,23 +131,28 @@ def check_target(schema: CollectionSchema, form: BulkFileType, target: str | Non
             f"target {target} does not read {form.name} files, servers do from {_version(FORMATS[form].since)} on; "
             f"use {_ways_out({other: one.since for other, one in FORMATS.items()}, line)}"
         )
-    for field, name in _asked(schema):
-        row = TYPE_TABLE.get(name) or FEATURE_TABLE[name]
-        cell = row[form]
-        if cell.since is None:
-            raise SchemaError(cell.how, field=field)
-        if line is not None and cell.since[:2] > line:
-            since = {other: one.since for other, one in row.items() if one.since is not None}
-            raise SchemaError(
-                f"target {target} does not read {name} from {form.name} files, servers do from "
-                f"{_version(cell.since)} on; use {_ways_out(since, line) or 'another type'}",
-                field=field,
-            )
+    for field, name in rows_of(schema):
+        _check_row(field, name, form, target)
     supplied = any(field.is_primary and field.auto_id for field in schema.written_fields())
     if (FORMATS[form].dialect_of or form) is F.CSV and supplied and schema.enable_dynamic_field:
         raise SchemaError(
             "beside a dynamic field the server would put the auto-id key of a CSV file into $meta; use PARQUET",
             field=schema.primary_field.name if schema.primary_field else None,
+        )
+
+
+def _check_row(field: str | None, name: str, form: BulkFileType, target: str | None) -> None:
+    """Raise SchemaError if the format cannot carry the row ``name``, or the target does not read it from the format."""
+    row = TYPE_TABLE.get(name) or FEATURE_TABLE[name]
+    cell = row[form]
+    if cell.since is None:
+        raise SchemaError(cell.how, field=field)
+    if target is not None and cell.since[:2] > TARGETS[target]:
+        since = {other: one.since for other, one in row.items() if one.since is not None}
+        raise SchemaError(
+            f"target {target} does not read {name} from {form.name} files, servers do from "
+            f"{_version(cell.since)} on; use {_ways_out(since, TARGETS[target]) or 'another type'}",
+            field=field,
         )
 
 
