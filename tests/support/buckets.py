@@ -1,4 +1,4 @@
-"""What the tests of object storage share: a bucket as an import would find it, and parameters for a server."""
+"""For tests of object storage: the files of a bucket as an import finds them, and parameters of a server."""
 
 from __future__ import annotations
 

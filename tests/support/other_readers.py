@@ -1,4 +1,4 @@
-"""What a writer wrote, as readers of other people find it: NumPy for NPY; five that share no decoder for Parquet; the
+"""Files of a writer, read by other people's readers: NumPy for NPY; five that share no decoder for Parquet; the
 json and csv modules for text, whose values are then made what the server makes of them.
 
 pyarrow is parquet-cpp (what Milvus is tested with, beside arrow-go), arro3 is arrow-rs; DuckDB, Polars and fastparquet

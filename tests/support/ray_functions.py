@@ -1,4 +1,4 @@
-"""What runs in Ray's workers: shared by the tests of Ray and its benchmark."""
+"""Functions that run in Ray's workers, for the tests of Ray and its benchmark."""
 
 from __future__ import annotations
 

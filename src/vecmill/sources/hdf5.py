@@ -15,9 +15,9 @@ from vecmill.sources.arrays import Array, Read
 from vecmill.sources.base import extra, names_text, reading
 
 _ANN_BENCHMARKS = "train"
-"""What ann-benchmarks calls the rows; its test, neighbors and distances belong to the queries."""
+"""Name of the rows in ann-benchmarks; its test, neighbors and distances belong to the queries."""
 _CHUNK_CACHE_BYTES = 64 << 20
-"""h5py's 1 MiB holds not even one chunk of many files, which are then decoded again for every batch."""
+"""h5py's default of 1 MiB is less than one chunk of many files, which would be decoded again for every batch."""
 
 
 def arrays(path: Path, member: str = "") -> dict[str, Array]:

@@ -54,7 +54,7 @@ def _paths(place: SourceFile) -> list[AnyPath]:
 
 
 class _IpcTable:
-    """One Arrow file or stream; which of them, its beginning tells.
+    """One Arrow file or stream.
 
     The file is mapped, and its pages are given back while it is read, so that the resident size does not grow with the
     data: writers like Polars put a whole frame into one batch. Batches that are compressed take memory as a whole.
@@ -79,7 +79,7 @@ class _IpcTable:
         self._count()
 
     def _count(self) -> None:
-        """Count rows and nulls, if the batches are what lies in the file: then no value is touched."""
+        """Count rows and nulls if batches are not compressed, so that no value is touched."""
         import pyarrow as pa
         import pyarrow.types as t
 
@@ -168,7 +168,7 @@ class _IpcTable:
 
 
 def _footer_rows(path: Path) -> int:
-    """Return the rows of an Arrow file, of whose batches only the headers are read."""
+    """Return the row count of an Arrow file; only headers of its batches are read."""
     import pyarrow.dataset as ds
 
     return int(ds.dataset(path, format="ipc").count_rows())

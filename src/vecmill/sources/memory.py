@@ -17,7 +17,7 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def is_object(value: object) -> bool:
-    """Whether ``value`` holds columns, and is no path."""
+    """Return True if ``value`` holds columns; False for a path."""
     return any(hasattr(value, name) for name in _PROTOCOLS) or _foreign(value) != ""
 
 
@@ -39,7 +39,7 @@ def open_object(value: Any) -> Table:
 
 
 def _foreign(value: object) -> str:
-    """Return what an object of a library is that has no Arrow interface, or one that does not serve here."""
+    """Return the kind of an object that is not read by its Arrow interface; "" for all others."""
     for module, name, kind in (
         ("datasets", "Dataset", "dataset"),
         ("datasets", "IterableDataset", "iterable"),
@@ -98,8 +98,8 @@ def _json_texts(series: Any) -> Any:
 class _Stream:
     """An object with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
 
-    A stream may be read once only. A first look at some of its columns (to infer a schema) therefore writes it to a
-    temporary file without a name, and the next one reads that.
+    A stream can be read only once. The first reading of some of its columns (to infer a schema) therefore copies it to a
+    temporary file without a name, which later readings use.
     """
 
     def __init__(self, value: Any, place: str) -> None:
@@ -194,7 +194,7 @@ class _Dataset:
         with _damage(place):
             if data.features is not None:
                 self.schema = data.features.arrow_schema
-            else:  # of a stream that has not begun, nobody knows
+            else:  # a stream tells its columns with its first rows
                 first = next(iter(self._data.iter(batch_size=MIN_BATCH_ROWS)), None)
                 if first is None:
                     raise DataError(file=place, expected="a dataset with columns", got="one without features or rows")

@@ -25,7 +25,7 @@ SLOW_SECONDS = 0.5
 
 @dataclass
 class Plan:
-    """What happens to which requests. ``stays``: to all from the k-th on."""
+    """The fault, and the request that it happens to. ``stays``: to all requests from the k-th on."""
 
     act: str = ""
     k: int = 0

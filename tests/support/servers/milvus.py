@@ -197,7 +197,7 @@ def _unpacked() -> Path:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, below those that the kernel gives to outgoing connections."""
+    """Return free ports, below those that the operating system gives to outgoing connections."""
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(30_000, 32_500)  # below are those of other servers

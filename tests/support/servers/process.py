@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, below those that the kernel gives to outgoing connections.
+    """Return free ports, below those that the operating system gives to outgoing connections.
 
     Each pytest worker has its own to choose from. SeaweedFS takes its ports + 10,000 as well: none is another one here.
     """
@@ -84,7 +84,7 @@ def _tried(is_up: Callable[[], bool]) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody takes connections on a port of loopback."""
+    """Return True if a port of loopback takes connections."""
     with socket.create_connection((HOST, port), timeout=1):
         return True
 

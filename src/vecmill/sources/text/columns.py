@@ -22,7 +22,7 @@ _EXACT = float(1 << 53)
 
 
 class Unfit(Exception):  # noqa: N818 (raised and caught here, like a Misfit)
-    """A value that is not of its column's type: row among the spans, and in words what was expected and found."""
+    """A value that is not of the type of its column: its row among the spans, what was expected and what was found."""
 
     def __init__(self, row: int, expected: str, got: str) -> None:
         super().__init__(row, expected, got)
@@ -52,11 +52,11 @@ class Values:
 
     @property
     def is_json(self) -> bool:
-        """Tell whether kinds are those of JSON: in other text everything is a string."""
+        """Return True if kinds are those of JSON; in other text every value is a string."""
         return self.style == csv_read.JSON
 
     def raw(self, row: int) -> str:
-        """Return one value as it stands in the file, shortened."""
+        """Return a value as it stands in the file, shortened to 40 characters."""
         if not self.kinds[row]:
             return "null"
         text = self.data[self.starts[row] : min(self.ends[row], self.starts[row] + 60)].tobytes()
@@ -65,7 +65,7 @@ class Values:
         return shown if self.is_json else repr(shown)
 
     def text(self, row: int) -> str | None:
-        """Return one value whole, without quotes and escapes where it is text; None for null."""
+        """Return a whole value, without quotes and escapes if it is text. None: null."""
         if not self.kinds[row]:
             return None
         alone = slice(row, row + 1)
@@ -78,7 +78,7 @@ class Values:
         return found
 
     def only(self, expected: str, *kinds: int) -> None:
-        """Raise Unfit if JSON values of other kinds are among them."""
+        """Raise Unfit for the first JSON value that is neither null nor of these kinds."""
         if self.is_json:
             wrong = _others(kinds)[self.kinds]
             if wrong.any():
@@ -86,7 +86,7 @@ class Values:
                 raise Unfit(row, expected, self.raw(row))
 
     def nulls(self) -> NDArray[np.bool_] | None:
-        """Return which rows are null; None when none is."""
+        """Return a mask of the null rows (n,). None: there are none."""
         mask = self.kinds == json_read.NULL_VALUE
         return mask if mask.any() else None
 

@@ -1,4 +1,4 @@
-"""How text of one kind is written: separator, quote, null, header; told by the caller, or else what is usual."""
+"""The `Dialect` of text files: separator, quote, null and header, as the caller says or as is usual for the kind."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from vecmill.sources.text.stream import MAX_ROW_BYTES, Blocks, Bytes, TextInput
 from vecmill.sources.text.types import declared, hinted, is_uuid, is_vector, type_of_texts, type_of_values, vector_type
 
 SAMPLE_ROWS = 1000
-"""Rows that are looked at to find columns and types; fewer if the first 512 KiB hold fewer."""
+"""Rows that columns and types are found in; fewer if the first 512 KiB hold fewer."""
 
 _SAMPLE_BYTES = 1 << 19
 _LOOK_BYTES = 1 << 16
@@ -31,7 +31,7 @@ NOTHING = np.empty(0, np.uint8)
 
 
 def kind_of_bytes(source: TextInput) -> str | None:
-    """Return the kind that the first bytes of a file tell; None if they tell none."""
+    """Return the kind of a file by its first bytes. None: they do not tell."""
     with Blocks(source, look=True, block_bytes=_LOOK_BYTES) as blocks:
         head = blocks.next(NOTHING)[0].tobytes()
     if head.startswith(SIGNATURE):
@@ -99,9 +99,9 @@ class TextFiles:
         return next(iter(kinds))
 
     def splitter(self, source: TextInput, names: Sequence[str], *, strict: bool, first: tuple[Bytes, bool]) -> Splitter:
-        """Return what finds the values of ``names`` in a file; ``first`` is its first block.
+        """Return the splitter of a file for the columns ``names``; ``first`` is its first block.
 
-        ``strict``: a key of JSON that is none of them is an error.
+        ``strict``: any other key of JSON is an error.
         """
         if self.dialect.kind == "jsonl":
             return JsonLines(names, strict=strict)
@@ -117,7 +117,7 @@ class TextFiles:
         return Delimited(header, names, self.dialect)
 
     def header(self, source: TextInput, first: tuple[Bytes, bool]) -> tuple[str, ...]:
-        """Return the names of all columns of one delimited file, in its order; none if it is empty."""
+        """Return the names of all columns of one file, in its order; () if it is empty."""
         data, final = first
         if self.dialect.kind == "copy-binary":
             width = CopyBinary.width(data, source.name)
@@ -185,9 +185,9 @@ class TextFiles:
                 ) from None
 
     def _first_rows(self, splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, RowProblem | None]:
-        """Return rows to find types in, where to go on, and what is wrong with the first row that is refused.
+        """Return rows to find types in, where to go on, and what is wrong with the first bad row.
 
-        Rows that are refused are passed over as long as there are no others: they may be left out of a conversion.
+        Bad rows before the first good row are passed over: a conversion may leave them out.
         """
         spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
         problem = spans.problem
@@ -201,7 +201,7 @@ class TextFiles:
         return spans, position, problem
 
     def _find_types(self, source: TextInput, spans: Spans, names: tuple[str, ...]) -> None:
-        """Take the types of the first rows; those that were declared are asked for nothing but a dim."""
+        """Set the types from the first rows; a declared type takes only a dim from them."""
         if self.dialect.is_json:
             found = _types_of_objects(spans, self._type_of)
         else:
@@ -300,7 +300,7 @@ def located(file: str, row: int, line: int | None, problem: RowProblem) -> DataE
 
 
 class Lines:
-    """Which line of a file a byte of a block stands in. Counted on from byte to byte: there may be many bad rows."""
+    """Line numbers of bytes, counted on from the last byte that was asked for: there may be many bad rows."""
 
     def __init__(self, first: int | None) -> None:
         self._line = first

@@ -43,17 +43,17 @@ class TextSource:
         self._suspended: _Suspended | None = None
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
-        """Return the file that holds ``row``, as far as files have been read, and the row in that file."""
+        """Return the file that holds ``row``, among the files read so far, and the row in that file."""
         i = min(bisect.bisect_right(self._ends, row), len(self._files.inputs) - 1)
         return self._files.inputs[i].name, row - (self._ends[i - 1] if i else 0)
 
     def batches(
         self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows as columns; see `Source.batches`. The rows before one that is refused come first.
+        """Yield the rows as columns; see `Source.batches`. Rows before a bad row come first, then its error.
 
-        Whoever then asks for the rows behind it, with the same ``names``, goes on in the open file: a file may hold
-        very many bad rows.
+        A call that asks for the rows behind that row, with the same ``names``, goes on in the open file: a file may
+        hold very many bad rows.
         """
         asked = (None if names is None else tuple(names), batch_rows)
         last, self._suspended = self._suspended, None
@@ -140,7 +140,7 @@ class TextSource:
     def _decoded(
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
     ) -> tuple[dict[str, Any], RowProblem | None, int]:
-        """Return the columns of the rows that are well, what is wrong with the next one, and how many they are."""
+        """Return (columns of the rows before the first bad row, what is wrong with that row or None, number of rows)."""
         function = decode_binary if self._files.dialect.kind == "copy-binary" else decode
         problem = spans.problem
         while True:
@@ -173,7 +173,7 @@ class TextSource:
 
 @dataclass(frozen=True, slots=True)
 class _Suspended:
-    """Reading that was left at a bad row: what it was asked for, the row it goes on with."""
+    """Reading that stopped at a bad row: the arguments it was called with, and the row it goes on with."""
 
     asked: tuple[tuple[str, ...] | None, int | None]
     row: int

@@ -1,4 +1,4 @@
-"""What type a column of text has: told by the caller, or taken from the values of the first rows.
+"""Types of text columns: given by the caller, or taken from the values of the first rows.
 
 All types are Arrow's. A vector is a ``fixed_size_list`` of its dim; what only JSON can hold is ``arrow.json`` (text, as
 it stands in the file); a sparse vector is a struct of ``indices`` (0-based) and ``values``.
@@ -41,7 +41,7 @@ def sparse_type() -> Any:
 
 
 def is_sparse(type_: Any) -> bool:
-    """Tell whether ``type_`` is that of a sparse vector."""
+    """Return True for the type of sparse vectors."""
     import pyarrow.types as t
 
     return bool(t.is_struct(type_)) and type_ == sparse_type()
@@ -55,17 +55,17 @@ def json_type() -> Any:
 
 
 def is_json(type_: Any) -> bool:
-    """Tell whether ``type_`` is text that is JSON."""
+    """Return True for text that is JSON."""
     return getattr(type_, "extension_name", "") == "arrow.json"
 
 
 def is_uuid(type_: Any) -> bool:
-    """Tell whether ``type_`` is that of UUIDs, which binary COPY has in 16 bytes, and which come out as text."""
+    """Return True for UUIDs, which are 16 bytes in binary COPY and come out as text."""
     return getattr(type_, "extension_name", "") == "arrow.uuid"
 
 
 def is_vector(type_: Any) -> bool:
-    """Tell whether ``type_`` is that of vectors of one dim."""
+    """Return True for vectors of one dim."""
     return hasattr(type_, "list_size")
 
 
