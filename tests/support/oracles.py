@@ -439,7 +439,7 @@ def scan_ucs4(rows: Sequence[Sequence[int]]) -> tuple[list[int | None], list[int
 
 
 def is_json(text: bytes) -> bool:
-    """Return True if ``text`` is one JSON value and blanks, as Go's encoding/json reads it: bytes in strings may be any.
+    """Return True if ``text`` is one JSON value and blanks, as Go's encoding/json reads it. Strings may hold any bytes.
 
     What it reads as a number has to be a finite float64."""
     import json

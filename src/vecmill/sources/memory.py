@@ -98,8 +98,8 @@ def _json_texts(series: Any) -> Any:
 class _Stream:
     """An object with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
 
-    A stream can be read only once. The first reading of some of its columns (to infer a schema) therefore copies it to a
-    temporary file without a name, which later readings use.
+    A stream can be read only once. The first reading of some of its columns (to infer a schema) therefore copies it to
+    a temporary file without a name, which later readings use.
     """
 
     def __init__(self, value: Any, place: str) -> None:

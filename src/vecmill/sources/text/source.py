@@ -140,7 +140,7 @@ class TextSource:
     def _decoded(
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
     ) -> tuple[dict[str, Any], RowProblem | None, int]:
-        """Return (columns of the rows before the first bad row, what is wrong with that row or None, number of rows)."""
+        """Return (columns of the rows before the first bad row, what is wrong with it or None, number of rows)."""
         function = decode_binary if self._files.dialect.kind == "copy-binary" else decode
         problem = spans.problem
         while True:
