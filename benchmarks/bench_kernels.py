@@ -1,4 +1,4 @@
-"""Time each small kernel (bits, half, crc64, npy) against its best rival, in one process, in interleaved rounds.
+"""Time each small kernel (bits, half, crc64) against its best rival, in one process, in interleaved rounds.
 
 Every case is timed twice: on a large input (memory speed) and on a small one that stays in the L2 cache, as stages of
 the writer do. Outputs are allocated and touched before the clock. "equal" tells whether both gave the same answer, bit
@@ -8,7 +8,6 @@ for bit; the exit code is 1 if any did not. A rival that checks nothing is marke
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import platform
 import statistics
@@ -22,10 +21,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from numpy.lib import format as npy_format
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from vecmill._native import bits, crc64, half, npy
+from vecmill._native import bits, crc64, half
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +144,6 @@ def crc_cases(n_bytes: int) -> Iterator[Case]:
     yield Case("crc64nvme", n_bytes, ours, "awscrt", lambda: rival(data), lambda: ours() == rival(data))
 
 
-def header_cases() -> Iterator[Case]:
-    def rival() -> bytes:
-        file = io.BytesIO()
-        npy_format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (1000, 768)})
-        return file.getvalue()
-
-    def ours() -> bytes:
-        return npy.npy_header("<f4", (1000, 768))
-
-    yield Case("npy_header", 0, ours, "numpy.lib.format", rival, lambda: ours() == rival())
-    header = bytearray(ours())
-
-    def equal() -> bool:
-        npy.patch_row_count(header, 1000)
-        return bytes(header) == rival()
-
-    yield Case("patch_row_count", 0, lambda: npy.patch_row_count(header, 1000), "numpy.lib.format", rival, equal)
-
-
 def per_call_s(call: Callable[[], Any], n_calls: int) -> float:
     start = time.perf_counter()
     for _ in range(n_calls):
@@ -222,7 +201,7 @@ def main() -> int:
     rounds, large = (3, 16 << 20) if options.quick else (options.rounds, options.large_mib << 20)
 
     lines = []
-    for make in (bits_cases, conversion_cases, finite_cases, crc_cases, lambda _: header_cases()):
+    for make in (bits_cases, conversion_cases, finite_cases, crc_cases):
         for n_bytes in (large, options.small_kib << 10) if make.__name__ != "<lambda>" else (0,):
             for case in make(n_bytes):
                 if case.name.startswith(tuple(options.only)):

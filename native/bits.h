@@ -1,14 +1,15 @@
-/* Pack 0/1 bytes into bits, big bit order (element 0 is the highest bit of byte 0), as np.packbits and Milvus do.
- * Packing and the check "is it 0 or 1?" share one pass over the input. */
+/* Pack bytes of 0 and 1 into bits, big bit order (element 0 is the highest bit of byte 0), as np.packbits and Milvus
+ * do. Packing and the check for other bytes share one pass over the input.
+ * Python twin: tests/support/oracles/bits.py (pack_bits_into) */
 #ifndef VM_BITS_H
 #define VM_BITS_H
 
 #include "dispatch.h"
 
-/* Bytes of output per check: 8 KiB of input, still in L1 when the culprit has to be searched. */
+/* Bytes of output per check: 8 KiB of input, still in L1 when a wrong byte has to be found. */
 #define VM_PACK_BLOCK 1024
 
-/* Each vm_pack_block_* packs 8 * n bytes into n and returns non-zero if any of them was neither 0 nor 1. */
+/* Each vm_pack_block_* packs 8 * n bytes into n. Return non-zero if one of them is neither 0 nor 1. */
 static inline unsigned vm_pack_block_plain(const uint8_t *src, uint8_t *dst, ptrdiff_t n)
 {
     uint64_t seen = 0;
@@ -57,8 +58,8 @@ VM_TARGET("avx512f,avx512bw") static unsigned vm_pack_block_avx512(const uint8_t
 }
 #endif
 
-/* Pack 8 * n_bytes_out bytes of src into dst. Return -1, or the index into src of the first byte that is not 0 or 1;
- * dst is then unspecified. Neither pointer needs alignment; they must not overlap. Safe without the GIL. */
+/* Pack 8 * n_bytes_out bytes of `src` into `dst`. Return -1, or the index in `src` of the first byte that is neither 0
+ * nor 1; `dst` is then unspecified. Any alignment; no overlap. Safe without the GIL. */
 static inline ptrdiff_t vm_pack_bits(const uint8_t *src, uint8_t *dst, ptrdiff_t n_bytes_out)
 {
     unsigned (*pack_block)(const uint8_t *, uint8_t *, ptrdiff_t) = vm_pack_block_plain;

@@ -12,8 +12,9 @@ def pack_bits_into(const uint8_t[:, ::1] matrix not None, uint8_t[:, ::1] out no
     ``matrix``: (n, dim) uint8 or bool, C-contiguous, may be read-only, dim a multiple of 8. ``out``: (n, dim // 8)
     uint8, C-contiguous, writable, not overlapping ``matrix``. The GIL is released once.
 
-    Returns -1, or the flat index ``row * dim + column`` of the first element that is neither 0 nor 1; ``out`` is then
-    unspecified. Raises ValueError for a wrong dtype, shape or layout. Slow twin: ``tests/oracles.py``.
+    Return -1, or the flat index ``row * dim + column`` of the first element that is neither 0 nor 1; ``out`` is then
+    unspecified. Raises ValueError for a wrong dtype, shape or layout.
+    Python twin: tests/support/oracles/bits.py (pack_bits_into)
     """
     cdef Py_ssize_t n = matrix.shape[0], dim = matrix.shape[1], bad
     if dim % 8:

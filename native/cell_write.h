@@ -1,6 +1,8 @@
-/* Text as a value of JSON or CSV. Nobody checks for room on the way: see row_write.h. */
-#ifndef VM_CELLTEXT_H
-#define VM_CELLTEXT_H
+/* Text as a value of JSON or CSV. The functions write at `p` and return the end; the caller has made room, see
+ * row_write.h.
+ * Python twin: tests/support/oracles/row_write.py (json_value, csv_cell) */
+#ifndef VM_CELL_WRITE_H
+#define VM_CELL_WRITE_H
 
 #include "dispatch.h"
 #include "text.h"
@@ -17,7 +19,7 @@ static inline uint8_t *vm_put_quote(uint8_t *p, int is_csv)
     return p + 1 + is_csv;
 }
 
-/* One bit for each of up to 16 bytes that JSON must escape. Reads s[0..n). */
+/* Return a mask with a bit for each of the first 16 bytes of s[0:n] that JSON must escape. */
 static inline unsigned vm_json_special(const uint8_t *s, Py_ssize_t n)
 {
 #if VM_X86
@@ -51,7 +53,7 @@ static inline uint8_t *vm_put_escape(uint8_t *p, uint8_t c, int is_csv)
     return p + 5;
 }
 
-/* UTF-8 as a JSON string. */
+/* Write UTF-8 as a JSON string. */
 static inline uint8_t *vm_put_string(uint8_t *p, const uint8_t *s, Py_ssize_t n, int is_csv)
 {
     p = vm_put_quote(p, is_csv);
@@ -72,7 +74,7 @@ static inline uint8_t *vm_put_string(uint8_t *p, const uint8_t *s, Py_ssize_t n,
     return vm_put_quote(p, is_csv);
 }
 
-/* JSON text as it is, on one line: a control character in valid JSON is space between tokens. Quotes twice for CSV. */
+/* Write JSON text on one line: a control character in valid JSON is a blank between tokens. CSV: each quote twice. */
 static inline uint8_t *vm_put_json(uint8_t *p, const uint8_t *s, Py_ssize_t n, int is_csv)
 {
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -91,7 +93,7 @@ static inline int vm_is_object(const uint8_t *s, Py_ssize_t n)
     return i < n && s[i] == '{';
 }
 
-/* A text cell of CSV, quoted where it must be; an empty one too, for readers that take an empty cell for a null. */
+/* Write a text cell of CSV, quoted if it must be, or if it is empty: readers take an empty cell for a null. */
 static inline uint8_t *vm_put_csv_text(uint8_t *p, const uint8_t *s, Py_ssize_t n, uint8_t separator)
 {
     int special = n == 0, quotes = 0;

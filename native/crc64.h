@@ -1,9 +1,12 @@
-/* CRC-64/NVME: the checksum of NVMe and of S3's x-amz-checksum-crc64nvme. Polynomial 0xad93d23594c93659, reflected in
+/* CRC-64/NVME: the checksum of NVMe and of S3's x-amz-checksum-crc64nvme.
+ * Python twin: tests/support/oracles/crc64.py (crc64nvme, crc64nvme_combine)
+ *
+ * Polynomial 0xad93d23594c93659, reflected in
  * and out, start and final XOR all ones; check value of "123456789" 0xae8b14860a799888.
  *
- * A 64-bit word is a polynomial over GF(2), reflected: bit 63 is x^0. Nothing here is a copied magic number: the byte
- * tables and the folding constants x^n mod P are computed by vm_crc64_init(), which a module calls once when it is
- * imported (so no lock is needed later); each translation unit that includes this header has its own tables. */
+ * A 64-bit word is a polynomial over GF(2), reflected: bit 63 is x^0. vm_crc64_init() computes the byte tables and the
+ * folding constants x^n mod P; a module calls it once, when it is imported, so that no lock is needed later. Each
+ * translation unit that includes this header has its own tables. */
 #ifndef VM_CRC64_H
 #define VM_CRC64_H
 

@@ -12,12 +12,15 @@ vm_crc64_init()
 
 
 def crc64nvme(data, uint64_t crc=0):
-    """Checksum the bytes of ``data``, going on from ``crc``: ``crc64nvme(b, crc64nvme(a)) == crc64nvme(a + b)``.
+    """Return the checksum of the bytes of ``data``, continued from ``crc``.
+
+    ``crc64nvme(b, crc64nvme(a)) == crc64nvme(a + b)``.
 
     ``data``: any C-contiguous buffer of any dtype and shape, taken as its bytes. The GIL is released once.
 
-    Raises TypeError when ``data`` is no buffer, ValueError when it is not contiguous, OverflowError when ``crc`` is not
-    a 64-bit number. Slow twin: ``tests/oracles.py``.
+    Raises TypeError if ``data`` is not a buffer, ValueError if it is not contiguous, OverflowError if ``crc`` is not a
+    64-bit number.
+    Python twin: tests/support/oracles/crc64.py (crc64nvme)
 
     >>> hex(crc64nvme(b"123456789"))
     '0xae8b14860a799888'
@@ -34,8 +37,9 @@ def crc64nvme(data, uint64_t crc=0):
 
 
 def crc64nvme_combine(uint64_t crc_a, uint64_t crc_b, uint64_t len_b):
-    """Checksum of ``a + b`` from the checksum of each and the length of ``b`` in bytes, in O(log len_b).
+    """Return the checksum of ``a + b`` from the checksum of each and the bytes of ``b``, in O(log len_b).
 
-    Raises OverflowError for a negative or too large number. Slow twin: ``tests/oracles.py``.
+    Raises OverflowError for a negative or too large number.
+    Python twin: tests/support/oracles/crc64.py (crc64nvme_combine)
     """
     return vm_crc64_combine(crc_a, crc_b, len_b)

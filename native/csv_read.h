@@ -1,27 +1,36 @@
 /* Fields of CSV, TSV and PostgreSQL's COPY text, as spans of a buffer.
+ * Python twin: tests/support/oracles/csv_read.py (csv_rows, copy_unescaped)
  *
  * CSV is RFC 4180: a field that begins with the quote ends at the next single quote, and may hold separators, line ends
- * and doubled quotes. Without a quote (COPY text) a backslash hides what follows it. */
-#ifndef VECMILL_DELIMITED_H
-#define VECMILL_DELIMITED_H
+ * and doubled quotes. Without a quote (COPY text) a backslash takes the next byte into the field, whatever it is. */
+#ifndef VM_CSV_READ_H
+#define VM_CSV_READ_H
 
 #include "dispatch.h"
+#include "spans.h"
 
-enum { VM_D_OK, VM_D_SHORT, VM_D_QUOTE, VM_D_FEW, VM_D_MANY, VM_D_END };
-enum { VM_D_NULL = 0, VM_D_TEXT = 5, VM_D_ESCAPED = 6 };
+/* Why the rows end. */
+enum {
+    VM_CSV_OK,
+    VM_CSV_SHORT, /* the end of a field is not in the buffer */
+    VM_CSV_QUOTE, /* a quote is not closed, or bytes follow the closing quote */
+    VM_CSV_FEW,   /* a row has fewer fields than there are columns */
+    VM_CSV_MANY,  /* a row has more */
+    VM_CSV_END    /* the line "\." of COPY: nothing follows it */
+};
 
 typedef struct {
-    uint8_t separator, quote; /* quote 0: none, backslash escapes */
-    const uint8_t *null;
+    uint8_t separator, quote; /* quote 0: none; a backslash escapes */
+    const uint8_t *null;      /* the text that stands for a null */
     Py_ssize_t null_size;
 } vm_dialect;
 
 typedef struct {
     const uint8_t *start, *end, *next; /* next: behind the separator or line end */
-    int kind, last;
+    int kind, last;                    /* VM_SPAN_*; last: the field ends its row */
 } vm_field;
 
-/* The next separator or line feed (or, `slash`, backslash). */
+/* Return the place of the next separator, line feed or `slash`, or `end`. */
 static inline const uint8_t *vm_plain_end(const uint8_t *p, const uint8_t *end, uint8_t separator, uint8_t slash)
 {
 #if VM_X86
@@ -41,22 +50,21 @@ static inline const uint8_t *vm_plain_end(const uint8_t *p, const uint8_t *end, 
     return p;
 }
 
-/* One field at p. VM_D_SHORT: its end is not in the buffer. */
+/* Find the field at p. `final`: the file ends at `end`. Return VM_CSV_OK, VM_CSV_SHORT or VM_CSV_QUOTE. */
 static inline int vm_next_field(const vm_dialect *d, const uint8_t *p, const uint8_t *end, int final, vm_field *f)
 {
-    f->kind = VM_D_TEXT;
+    f->kind = VM_SPAN_STRING;
     f->start = p;
     if (d->quote && p < end && *p == d->quote) {
-        f->kind = VM_D_TEXT;
         f->start = ++p;
         for (;;) {
             p = p < end ? (const uint8_t *)memchr(p, d->quote, (size_t)(end - p)) : NULL;
             if (p == NULL)
-                return final ? VM_D_QUOTE : VM_D_SHORT;
+                return final ? VM_CSV_QUOTE : VM_CSV_SHORT;
             if (p + 1 == end && !final)
-                return VM_D_SHORT;
+                return VM_CSV_SHORT;
             if (p + 1 < end && p[1] == d->quote) {
-                f->kind = VM_D_ESCAPED;
+                f->kind = VM_SPAN_ESCAPED;
                 p += 2;
                 continue;
             }
@@ -65,26 +73,26 @@ static inline int vm_next_field(const vm_dialect *d, const uint8_t *p, const uin
         f->end = p++;
         if (p < end && *p == '\r') {
             if (p + 1 == end && !final)
-                return VM_D_SHORT;
+                return VM_CSV_SHORT;
             if (p + 1 == end || p[1] == '\n')
                 p++;
         }
         if (p == end && !final)
-            return VM_D_SHORT;
+            return VM_CSV_SHORT;
         if (p < end && *p != d->separator && *p != '\n')
-            return VM_D_QUOTE;
+            return VM_CSV_QUOTE;
         f->last = p == end || *p == '\n';
         f->next = p == end ? p : p + 1;
-        return VM_D_OK;
+        return VM_CSV_OK;
     }
     uint8_t slash = d->quote ? '\n' : '\\';
     for (;;) {
         p = vm_plain_end(p, end, d->separator, slash);
         if (p < end && *p == '\\' && slash == '\\' && *p != d->separator) {
-            f->kind = VM_D_ESCAPED;
+            f->kind = VM_SPAN_ESCAPED;
             if (p + 1 >= end) {
                 if (!final)
-                    return VM_D_SHORT;
+                    return VM_CSV_SHORT;
                 p = end;
                 break;
             }
@@ -94,18 +102,18 @@ static inline int vm_next_field(const vm_dialect *d, const uint8_t *p, const uin
         break;
     }
     if (p == end && !final)
-        return VM_D_SHORT;
+        return VM_CSV_SHORT;
     f->last = p == end || *p == '\n';
     f->next = p == end ? p : p + 1;
     f->end = p;
     if (f->last && f->end > f->start && f->end[-1] == '\r')
         f->end--;
     if (f->end - f->start == d->null_size && !memcmp(f->start, d->null, (size_t)d->null_size))
-        f->kind = VM_D_NULL;
-    return VM_D_OK;
+        f->kind = VM_SPAN_NULL;
+    return VM_CSV_OK;
 }
 
-/* Undo doubled quotes, or COPY's backslashes (PostgreSQL manual, COPY, "Text Format"). */
+/* Undo doubled quotes; `out` has room for n bytes. Return the bytes written. */
 static inline Py_ssize_t vm_unquote(const uint8_t *p, Py_ssize_t n, uint8_t quote, uint8_t *out)
 {
     const uint8_t *end = p + n;
@@ -119,6 +127,8 @@ static inline Py_ssize_t vm_unquote(const uint8_t *p, Py_ssize_t n, uint8_t quot
 
 static inline int vm_octal(const uint8_t *p, const uint8_t *end) { return p < end && *p >= '0' && *p <= '7'; }
 
+/* Undo COPY's backslashes (PostgreSQL manual, COPY, "Text Format"); `out` has room for n bytes. Return the bytes
+ * written. */
 static inline Py_ssize_t vm_copy_unescape(const uint8_t *p, Py_ssize_t n, uint8_t *out)
 {
     const uint8_t *end = p + n;

@@ -1,23 +1,24 @@
 """Rows of CSV, TSV and PostgreSQL's COPY text as spans of a buffer, and spans of text as an Arrow string column.
 
-Kinds are those of ``jsonrows``: NULL for the null text where it stands unquoted, STRING for plain text, ESCAPED for
-text that has to be unquoted first. Oracles: Python's csv module, and ``tests/oracles_text.py`` (``copy_unescaped``).
-All release the GIL.
+Kinds of values are those of ``json_read``: NULL_VALUE for the null text without quotes, STRING for plain text, ESCAPED
+for text whose quotes or backslashes are still to be undone. Buffers and kinds are uint8, starts and ends int64. All
+functions release the GIL.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
+
+from spans cimport VM_SPAN_ESCAPED, VM_SPAN_STRING
 
 cdef extern from "text.h" nogil:
     bint vm_is_ascii(const uint8_t *s, Py_ssize_t n) noexcept
     bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
 
 cdef extern from "json_read.h" nogil:
-    enum: VM_STRING, VM_ESCAPED
     Py_ssize_t vm_json_unescape(const uint8_t *p, Py_ssize_t n, uint8_t *out) noexcept
 
 cdef extern from "csv_read.h" nogil:
-    enum: VM_D_OK, VM_D_SHORT, VM_D_QUOTE, VM_D_FEW, VM_D_MANY, VM_D_END
+    enum: VM_CSV_OK, VM_CSV_SHORT, VM_CSV_QUOTE, VM_CSV_FEW, VM_CSV_MANY, VM_CSV_END
     ctypedef struct vm_dialect:
         uint8_t separator
         uint8_t quote
@@ -33,32 +34,44 @@ cdef extern from "csv_read.h" nogil:
     Py_ssize_t vm_unquote(const uint8_t *p, Py_ssize_t n, uint8_t quote, uint8_t *out) noexcept
     Py_ssize_t vm_copy_unescape(const uint8_t *p, Py_ssize_t n, uint8_t *out) noexcept
 
-OK = VM_D_OK
-QUOTE = VM_D_QUOTE      # a quote is not closed, or something stands behind the closing one
-FEW = VM_D_FEW          # fewer fields than columns
-MANY = VM_D_MANY        # more
-END = VM_D_END          # the line "\." of COPY: nothing follows it
+OK = VM_CSV_OK
+QUOTE = VM_CSV_QUOTE
+FEW = VM_CSV_FEW
+MANY = VM_CSV_MANY
+END = VM_CSV_END
 
-FINE = 0
-NOT_UTF8 = 1
-SURROGATE = 2
+# What strings_into found.
+cdef enum Reason:
+    REASON_FINE = 0
+    REASON_NOT_UTF8 = 1
+    REASON_SURROGATE = 2
 
-# How the text of an ESCAPED value is to be read.
-JSON = 0
-BACKSLASH = 1           # COPY; any other number is the quote that is doubled
+FINE = REASON_FINE
+NOT_UTF8 = REASON_NOT_UTF8
+SURROGATE = REASON_SURROGATE
+
+# How the text of an ESCAPED value is read. Any other number is the quote that is doubled in it.
+cdef enum Style:
+    STYLE_JSON = 0
+    STYLE_BACKSLASH = 1
+
+JSON = STYLE_JSON
+BACKSLASH = STYLE_BACKSLASH
 
 
 def split_fields(const uint8_t[::1] buffer, Py_ssize_t start, bint final, int separator, int quote,
                  const uint8_t[::1] null, const int32_t[::1] slots, Py_ssize_t max_rows, int64_t[::1] row_starts,
                  int64_t[:, ::1] starts, int64_t[:, ::1] ends, uint8_t[:, ::1] kinds):
-    """Split rows from ``start`` on, at most ``max_rows``, into spans (columns kept, rows).
+    r"""Split rows from ``start`` on, at most ``max_rows``, into spans (columns kept, rows).
 
-    ``slots[i]`` is the place of field ``i`` among the spans, -1 for a field that nobody wants. ``quote`` 0: none, and
-    backslashes escape. ``null``: the text that stands for null. Blank lines are passed over. Return (rows, where to go
-    on, why, fields of the row that is wrong): FEW and MANY are rows of another number of fields.
+    ``slots[i]``: row of the spans that takes field ``i``; -1: the field is not kept. ``quote`` 0: none, and backslashes
+    escape. ``null``: the text that stands for a null. ``final``: the file ends with the buffer. Blank lines are passed
+    over. Return (rows, where to go on, why, fields of the row that is wrong); why is OK, QUOTE, FEW, MANY (fewer or
+    more fields than ``slots``) or END (the line ``\.`` of COPY). Raises ValueError for spans of another shape.
+    Python twin: tests/support/oracles/csv_read.py (csv_rows)
     """
     cdef Py_ssize_t n = 0, room = min(max_rows, starts.shape[1]), width = slots.shape[0], field = 0, i
-    cdef int why = VM_D_OK
+    cdef int why = VM_CSV_OK
     cdef vm_dialect dialect
     cdef vm_field f
     cdef const uint8_t *base
@@ -72,7 +85,7 @@ def split_fields(const uint8_t[::1] buffer, Py_ssize_t start, bint final, int se
         if slots[i] >= starts.shape[0]:
             raise ValueError("a slot lies outside the spans")
     if not 0 <= start < buffer.shape[0]:
-        return 0, start, VM_D_OK, 0
+        return 0, start, VM_CSV_OK, 0
     dialect.separator = separator
     dialect.quote = quote
     dialect.null_size = null.shape[0]
@@ -87,13 +100,13 @@ def split_fields(const uint8_t[::1] buffer, Py_ssize_t start, bint final, int se
                     p += 1 if p[0] == c"\n" else 2
                     continue
             if quote == 0 and end - p >= 3 and p[0] == c"\\" and p[1] == c"." and (p[2] == c"\n" or p[2] == c"\r"):
-                why = VM_D_END
+                why = VM_CSV_END
                 break
             q = p
             field = 0
             while True:
                 why = vm_next_field(&dialect, q, end, final, &f)
-                if why != VM_D_OK:
+                if why != VM_CSV_OK:
                     break
                 if field < width and slots[field] >= 0:
                     starts[slots[field], n] = f.start - base
@@ -103,33 +116,34 @@ def split_fields(const uint8_t[::1] buffer, Py_ssize_t start, bint final, int se
                 q = f.next
                 if f.last:
                     break
-            if why == VM_D_OK and field != width:
-                why = VM_D_FEW if field < width else VM_D_MANY
-            if why != VM_D_OK:
+            if why == VM_CSV_OK and field != width:
+                why = VM_CSV_FEW if field < width else VM_CSV_MANY
+            if why != VM_CSV_OK:
                 break
             row_starts[n] = p - base
             n += 1
             p = q
-    return n, p - base, (VM_D_OK if why == VM_D_SHORT else why), field
+    return n, p - base, (VM_CSV_OK if why == VM_CSV_SHORT else why), field
 
 
 def strings_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
                  const uint8_t[::1] kinds, int style, int32_t[::1] offsets, uint8_t[::1] out):
-    """Gather text as UTF-8: ``offsets`` (n + 1) and bytes, for which ``out`` needs the sum of all span lengths.
+    """Gather text as UTF-8: ``offsets`` (n + 1,) int32 and bytes; ``out`` needs the sum of all span lengths.
 
-    Spans of kind STRING are the text, those of kind ESCAPED are read by ``style`` (JSON, BACKSLASH, or the quote); JSON
-    strings are given with their quotes. All other kinds become empty. Return (row, reason) of the first that is no
-    text, (-1, FINE) when all are.
+    Spans of kind STRING are copied, those of kind ESCAPED are read by ``style``: JSON, BACKSLASH, or the quote. With
+    JSON the quotes are part of each span. Other kinds become empty text. Return (-1, FINE), or (row, NOT_UTF8 or
+    SURROGATE) of the first value that is not text. Raises ValueError for spans outside the buffer or too little room.
+    Python twin: tests/support/oracles/csv_read.py (unquoted, copy_unescaped)
     """
     cdef Py_ssize_t i, size, rows = starts.shape[0], used = 0, total = 0
-    cdef int reason = 0
+    cdef int reason = REASON_FINE
     cdef const uint8_t *p
     cdef uint8_t *o
     if not (ends.shape[0] == kinds.shape[0] == rows and offsets.shape[0] == rows + 1):
         raise ValueError("starts, ends and kinds must be of one length, offsets one longer")
     for i in range(rows):
-        if kinds[i] == VM_STRING or kinds[i] == VM_ESCAPED:
-            if not 0 <= starts[i] <= ends[i] <= buffer.shape[0] or (style == 0 and ends[i] - starts[i] < 2):
+        if kinds[i] == VM_SPAN_STRING or kinds[i] == VM_SPAN_ESCAPED:
+            if not 0 <= starts[i] <= ends[i] <= buffer.shape[0] or (style == STYLE_JSON and ends[i] - starts[i] < 2):
                 raise ValueError(f"span {i} lies outside the buffer")
             total += ends[i] - starts[i]
     if total > out.shape[0] or total > 0x7FFFFFFF:
@@ -137,26 +151,26 @@ def strings_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int
     offsets[0] = 0
     with nogil:
         for i in range(rows):
-            if (kinds[i] == VM_STRING or kinds[i] == VM_ESCAPED) and ends[i] > starts[i]:
+            if (kinds[i] == VM_SPAN_STRING or kinds[i] == VM_SPAN_ESCAPED) and ends[i] > starts[i]:
                 p = &buffer[0] + starts[i]
                 size = ends[i] - starts[i]
                 o = &out[0] + used
-                if style == 0:
+                if style == STYLE_JSON:
                     p += 1
                     size -= 2
-                if kinds[i] == VM_STRING:
+                if kinds[i] == VM_SPAN_STRING:
                     memcpy(o, p, size)
-                elif style == 0:
+                elif style == STYLE_JSON:
                     size = vm_json_unescape(p, size, o)
-                elif style == 1:
+                elif style == STYLE_BACKSLASH:
                     size = vm_copy_unescape(p, size, o)
                 else:
                     size = vm_unquote(p, size, style, o)
                 if size < 0:
-                    reason = 2
+                    reason = REASON_SURROGATE
                     break
                 if not vm_is_ascii(o, size) and not vm_utf8_valid(o, size):
-                    reason = 1
+                    reason = REASON_NOT_UTF8
                     break
                 used += size
             offsets[i + 1] = used

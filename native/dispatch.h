@@ -1,12 +1,12 @@
-/* Run-time choice of SIMD width, shared by every kernel. Wheels are built for the plain platform (no -march=native).
+/* Choice of SIMD width at run time, for all kernels. Wheels are built for the plain platform (no -march=native).
  *
- * VM_CLONES    put before a loop that the compiler vectorises: gcc emits one clone per CPU level and the loader picks
- *              one (GNU IFUNC). Needs glibc and gcc >= 12; elsewhere (musl, macOS, clang, Arm) the loop is built once.
- * VM_X86       1 when intrinsics of any level may be used inside VM_TARGET("...") functions; call such a function only
- *              behind VM_CPU_HAS("...") or VM_CPU_HAS_AVX512(...).
+ * VM_CLONES  before a loop that the compiler vectorises: gcc builds one clone per CPU level, the loader picks one (GNU
+ *            IFUNC). Needs glibc and gcc >= 12; elsewhere (musl, macOS, clang, Arm) the loop is built once.
+ * VM_X86     1: intrinsics may be used, SSE2 anywhere, others inside VM_TARGET("...") functions, which are called only
+ *            behind VM_CPU_HAS("...") or VM_CPU_HAS_AVX512(...).
  *
- * For tests of the slower paths: -DVM_PLAIN builds only the portable code, -DVM_NO_AVX512 stops at AVX2.
- */
+ * To test the slower paths (setup.py, `make test-plain`): -DVM_PLAIN builds the portable code only, -DVM_NO_AVX2 stops
+ * at SSE2 and PCLMUL, -DVM_NO_AVX512 stops at AVX2. */
 #ifndef VM_DISPATCH_H
 #define VM_DISPATCH_H
 
@@ -22,7 +22,12 @@
 #define VM_X86 1
 #include <immintrin.h>
 #define VM_TARGET(isa) __attribute__((target(isa)))
-#define VM_CPU_HAS(isa) __builtin_cpu_supports(isa) /* also asks whether the OS saves the wide registers */
+#ifdef VM_NO_AVX2
+#define VM_NO_AVX512
+#define VM_CPU_HAS(isa) (strcmp(isa, "avx2") != 0 && __builtin_cpu_supports(isa))
+#else
+#define VM_CPU_HAS(isa) __builtin_cpu_supports(isa) /* also tells whether the OS saves the wide registers */
+#endif
 #ifdef VM_NO_AVX512
 #define VM_CPU_HAS_AVX512(isa) 0
 #else
@@ -32,10 +37,12 @@
 #define VM_X86 0
 #endif
 
-/* Sanitizers are left out: IFUNC resolvers run before their run-time is up. */
+/* Not with sanitizers: IFUNC resolvers run before the run-time of a sanitizer is ready. */
 #if VM_X86 && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12 && !defined(__SANITIZE_ADDRESS__) \
     && !defined(__SANITIZE_THREAD__)
-#ifdef VM_NO_AVX512
+#if defined(VM_NO_AVX2)
+#define VM_CLONES
+#elif defined(VM_NO_AVX512)
 #define VM_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define VM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

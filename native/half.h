@@ -1,12 +1,14 @@
-/* Narrow float32 and float64 to float16, bfloat16 and float32, and look for NaN and infinity. Every conversion rounds
- * once, to nearest, ties to even, with exact subnormals: finite results are bit-equal to numpy and ml_dtypes. (Hardware
- * bfloat16, VCVTNEPS2BF16, is no help: it flushes subnormals to zero.) */
+/* Narrow float32 and float64 to float16, bfloat16 and float32, and find NaN and infinity.
+ * Python twin: tests/support/oracles/half.py (round_float)
+ *
+ * Every conversion rounds once, to nearest, ties to even, with exact subnormals: finite results are bit-equal to NumPy
+ * and ml_dtypes. The instruction VCVTNEPS2BF16 is not used: it flushes subnormals to zero. */
 #ifndef VM_HALF_H
 #define VM_HALF_H
 
 #include "dispatch.h"
 
-/* Elements looked at before asking whether one was bad. Only a culprit makes a block be read again, from L2. */
+/* Elements of a block. A block is converted whole; if one of its results is not finite, it is read again, from L2. */
 #define VM_HALF_BLOCK 8192
 
 static inline uint32_t vm_f32_bits(float x)
@@ -37,8 +39,8 @@ static inline double vm_f64_from_bits(uint64_t bits)
     return x;
 }
 
-/* ---- One value. Branch-free, so that loops over them vectorise. NaN stays a NaN of the same sign; which one is
- * unspecified (the array functions report it anyway).
+/* ---- One value. Without branches, so that loops over them vectorise. A NaN stays a NaN of the same sign, with
+ * unspecified bits.
  *
  * Normal results: add half a unit in the last place minus one, plus the bit that would become the last (ties to even),
  * shift, move the exponent; a carry out of the mantissa is right by construction. Subnormal results: add the power of
@@ -64,8 +66,8 @@ static inline uint16_t vm_f32_to_bf16(float x)
     return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
 }
 
-/* The float64 forms round straight from 53 bits: by way of float32 a value just off a tie would round twice. Signed
- * 64-bit compares because AVX2 has no unsigned ones. */
+/* The float64 forms round from 53 bits at once: by way of float32 a value next to a tie would round twice. Compares are
+ * signed because AVX2 has no unsigned 64-bit compares. */
 
 static inline uint16_t vm_f64_to_f16(double x)
 {
@@ -98,9 +100,9 @@ static inline float vm_f64_to_f32(double x)
     return (float)x;
 }
 
-/* ---- Index of the first NaN or infinity, or -1. A block is asked "any?" with carries only (a full exponent plus its
- * lowest bit reaches the sign bit), and searched one by one only if so. Bits are read, never floats: a signalling NaN
- * must not trap, and float16 has no C type. */
+/* ---- Return the index of the first NaN or infinity, or -1. A full exponent plus its lowest bit carries into the sign
+ * bit: a block is searched one by one only if a carry occurs in it. Bits are read, never floats: a signalling NaN must
+ * not trap, and float16 has no C type. */
 #define VM_FIRST_NONFINITE(name, value_t, bits_t, exponent_lsb)                                                        \
     VM_CLONES static ptrdiff_t name(const value_t *values, ptrdiff_t n)                                                \
     {                                                                                                                  \
@@ -129,7 +131,7 @@ VM_FIRST_NONFINITE(vm_bf16_finite, uint16_t, uint16_t, 7)
 VM_FIRST_NONFINITE(vm_f32_finite, float, uint32_t, 23)
 VM_FIRST_NONFINITE(vm_f64_finite, double, uint64_t, 52)
 
-/* ---- Arrays. Each vm_block_* converts n values and tells whether a result is NaN or infinite, by the carry above. */
+/* ---- Arrays. Each vm_block_* converts n values. Return non-zero if a result is NaN or infinite. */
 #define VM_CONVERT_BLOCK(name, src_t, dst_t, bits_t, exponent_lsb, convert)                                            \
     VM_CLONES static int name(const src_t *src, dst_t *dst, ptrdiff_t n)                                               \
     {                                                                                                                  \
@@ -194,8 +196,8 @@ static inline vm_block_f32_to_f16_t *vm_choose_f32_to_f16(void)
     return vm_block_f32_to_f16;
 }
 
-/* Convert n values. Return -1, or the index of the first whose result is NaN or infinite (so: that was not finite, or
- * overflows); dst is then unspecified from there on. No alignment needed, no overlap allowed. Safe without the GIL. */
+/* Convert n values. Return -1, or the index of the first value whose result is NaN or infinite, because it was or
+ * because it overflows; `dst` is unspecified from there on. Any alignment; no overlap. Safe without the GIL. */
 #define VM_CONVERT(name, src_t, dst_t, choose_block, finite)                                                           \
     static inline ptrdiff_t name(const src_t *src, dst_t *dst, ptrdiff_t n)                                            \
     {                                                                                                                  \

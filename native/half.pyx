@@ -1,13 +1,13 @@
 """Narrow floats to float16, bfloat16 and float32, and find NaN and infinity.
 
-Every function takes 1-D C-contiguous views of any length and alignment (a source may be read-only), releases the GIL
-once, and raises ValueError for a wrong dtype, shape or layout. float16 and bfloat16 travel as bit patterns,
-uint16: pass ``array.view(np.uint16)``.
+Every function takes 1-D C-contiguous arrays of any length and alignment (a source may be read-only), releases the GIL
+once, and raises ValueError for a wrong dtype, shape or layout. float16 and bfloat16 are passed as their bits, uint16:
+``array.view(np.uint16)``.
 
 The ``*_into`` functions round once, to nearest, ties to even, subnormals exact. They return -1, or the index of the
-first element whose result is NaN or infinite: because it was, or because it overflows (float16: 65520 and up). From
+first element whose result is NaN or infinite, because it was or because it overflows (float16: from 65520 on). From
 that element on ``out`` is unspecified. ``src`` and ``out`` must not overlap. The ``*_finite`` functions return the
-index of the first NaN or infinity, or -1. Slow twins, under the same names: ``tests/oracles.py``.
+index of the first NaN or infinity, or -1.
 """
 
 from libc.stdint cimport uint16_t
@@ -31,7 +31,10 @@ cdef int _check_lengths(Py_ssize_t n_src, Py_ssize_t n_out) except -1:
 
 
 def float32_to_float16_into(const float[::1] src not None, uint16_t[::1] out not None):
-    """Narrow float32 ``src`` (n,) to float16 bits ``out`` (n,) uint16; -1 or the first index not finite."""
+    """Narrow float32 ``src`` (n,) to float16 bits ``out`` (n,) uint16; -1 or the first index not finite.
+
+    Python twin: tests/support/oracles/half.py (float32_to_float16_into)
+    """
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
     if src.shape[0]:
@@ -41,7 +44,10 @@ def float32_to_float16_into(const float[::1] src not None, uint16_t[::1] out not
 
 
 def float32_to_bfloat16_into(const float[::1] src not None, uint16_t[::1] out not None):
-    """Narrow float32 ``src`` (n,) to bfloat16 bits ``out`` (n,) uint16; -1 or the first index not finite."""
+    """Narrow float32 ``src`` (n,) to bfloat16 bits ``out`` (n,) uint16; -1 or the first index not finite.
+
+    Python twin: tests/support/oracles/half.py (float32_to_bfloat16_into)
+    """
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
     if src.shape[0]:
@@ -51,7 +57,10 @@ def float32_to_bfloat16_into(const float[::1] src not None, uint16_t[::1] out no
 
 
 def float64_to_float16_into(const double[::1] src not None, uint16_t[::1] out not None):
-    """Narrow float64 ``src`` (n,) to float16 bits ``out`` (n,) uint16; -1 or the first index not finite."""
+    """Narrow float64 ``src`` (n,) to float16 bits ``out`` (n,) uint16; -1 or the first index not finite.
+
+    Python twin: tests/support/oracles/half.py (float64_to_float16_into)
+    """
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
     if src.shape[0]:
@@ -64,6 +73,7 @@ def float64_to_bfloat16_into(const double[::1] src not None, uint16_t[::1] out n
     """Narrow float64 ``src`` (n,) to bfloat16 bits ``out`` (n,) uint16; -1 or the first index not finite.
 
     Rounds once; ``ml_dtypes`` goes by way of float32 and is one unit off for some values next to a tie.
+    Python twin: tests/support/oracles/half.py (float64_to_bfloat16_into)
     """
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
@@ -74,7 +84,10 @@ def float64_to_bfloat16_into(const double[::1] src not None, uint16_t[::1] out n
 
 
 def float64_to_float32_into(const double[::1] src not None, float[::1] out not None):
-    """Narrow float64 ``src`` (n,) to float32 ``out`` (n,); -1 or the first index not finite."""
+    """Narrow float64 ``src`` (n,) to float32 ``out`` (n,); -1 or the first index not finite.
+
+    Python twin: tests/support/oracles/half.py (float64_to_float32_into)
+    """
     cdef Py_ssize_t bad = -1
     _check_lengths(src.shape[0], out.shape[0])
     if src.shape[0]:
@@ -84,7 +97,10 @@ def float64_to_float32_into(const double[::1] src not None, float[::1] out not N
 
 
 def float16_finite(const uint16_t[::1] values not None):
-    """Index of the first NaN or infinity among float16 bits ``values`` (n,) uint16, or -1."""
+    """Return the index of the first NaN or infinity among float16 bits ``values`` (n,) uint16, or -1.
+
+    Python twin: tests/support/oracles/half.py (float16_finite)
+    """
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
         with nogil:
@@ -93,7 +109,10 @@ def float16_finite(const uint16_t[::1] values not None):
 
 
 def bfloat16_finite(const uint16_t[::1] values not None):
-    """Index of the first NaN or infinity among bfloat16 bits ``values`` (n,) uint16, or -1."""
+    """Return the index of the first NaN or infinity among bfloat16 bits ``values`` (n,) uint16, or -1.
+
+    Python twin: tests/support/oracles/half.py (bfloat16_finite)
+    """
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
         with nogil:
@@ -102,7 +121,10 @@ def bfloat16_finite(const uint16_t[::1] values not None):
 
 
 def float32_finite(const float[::1] values not None):
-    """Index of the first NaN or infinity in float32 ``values`` (n,), or -1."""
+    """Return the index of the first NaN or infinity in float32 ``values`` (n,), or -1.
+
+    Python twin: tests/support/oracles/half.py (float32_finite)
+    """
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
         with nogil:
@@ -111,7 +133,10 @@ def float32_finite(const float[::1] values not None):
 
 
 def float64_finite(const double[::1] values not None):
-    """Index of the first NaN or infinity in float64 ``values`` (n,), or -1."""
+    """Return the index of the first NaN or infinity in float64 ``values`` (n,), or -1.
+
+    Python twin: tests/support/oracles/half.py (float64_finite)
+    """
     cdef Py_ssize_t bad = -1
     if values.shape[0]:
         with nogil:

@@ -1,20 +1,25 @@
-/* Decimal text -> int64, double, and lists of them.
+/* Decimal text -> int64, double. Lists of them: number_read_lists.h.
+ * Python twin: tests/support/oracles/number_read.py (integer_of, number_of)
  *
- * A double is the one that Python's float() gives, bit for bit: exact arithmetic where one multiplication or division of
- * exact doubles rounds once (Clinger), else Eisel and Lemire's method (D. Lemire, "Number Parsing at a Gigabyte per
- * Second", 2021) with its 128 bit powers of five, else `hard`, which asks Python. float32 is that double, narrowed.
- */
-#ifndef VECMILL_NUMBERS_H
-#define VECMILL_NUMBERS_H
+ * A double is the double that Python's float() returns, bit for bit. Three methods: one multiplication or division of
+ * exact doubles, which rounds once (Clinger); else Eisel and Lemire's method with 128-bit powers of five (D. Lemire,
+ * "Number Parsing at a Gigabyte per Second", 2021); else `hard`, which calls Python. */
+#ifndef VM_NUMBER_READ_H
+#define VM_NUMBER_READ_H
 
 #include "dispatch.h"
 
-enum { VM_NUM_OK = 0, VM_NUM_BAD = 1, VM_NUM_LENGTH = 2, VM_NUM_RANGE = 3 };
+enum {
+    VM_NUM_OK,
+    VM_NUM_BAD,    /* not a number */
+    VM_NUM_LENGTH, /* a list of another length */
+    VM_NUM_RANGE   /* an integer that int64 does not hold */
+};
 
 #define VM_POWER_MIN (-342)
 #define VM_POWER_MAX 308
 
-/* 5^q, normalised to 128 bits: high, low. Filled when the module is loaded. */
+/* 5^q, normalised to 128 bits: high, low. The module fills them when it is loaded. */
 static uint64_t vm_powers[VM_POWER_MAX - VM_POWER_MIN + 1][2];
 
 /* Python's float() of well-formed text; takes the GIL. */
@@ -29,8 +34,8 @@ static inline int vm_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
 
 static inline int vm_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
-/* Up to eight digits at p, without a branch: how many of the 8 bytes there are digits before the first that is none, and
- * their value. */
+/* Read up to eight digits at p, without a branch: return how many of the 8 bytes are digits before the first other
+ * byte, and their value. */
 static inline __attribute__((always_inline)) int vm_eight_digits(const uint8_t *p, uint64_t *value)
 {
     uint64_t v, other;
@@ -40,12 +45,13 @@ static inline __attribute__((always_inline)) int vm_eight_digits(const uint8_t *
     int n = other ? __builtin_ctzll(other) >> 3 : 8;
     v = n ? v << (64 - 8 * n) : 0; /* zeros before them */
     v = v * 10 + (v >> 8);
-    v = ((v & 0x000000FF000000FFu) * 0x000F424000000064u + ((v >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u) >> 32;
+    const uint64_t mask = 0x000000FF000000FFu;
+    v = ((v & mask) * 0x000F424000000064u + ((v >> 16) & mask) * 0x0000271000000001u) >> 32;
     *value = (uint32_t)v;
     return n;
 }
 
-/* w * 10^q for w of at most 19 digits, by Eisel and Lemire; 0 where this method cannot tell how to round. */
+/* Compute w * 10^q for w of at most 19 digits, by Eisel and Lemire. Return 0 if the method cannot tell how to round. */
 static inline int vm_scale_any(uint64_t w, int64_t q, double *out)
 {
     if (w == 0 || q < VM_POWER_MIN) { /* below half the least denormal, even for 19 digits */
@@ -71,7 +77,7 @@ static inline int vm_scale_any(uint64_t w, int64_t q, double *out)
     int64_t exponent = ((217706 * q) >> 16) + 63 + top - shift + 1023;
     if (exponent <= 0) /* denormal */
         return 0;
-    /* Exactly half way: round to even. Only so few powers can get there. */
+    /* Exactly half way: round to even. Other powers cannot be. */
     if (low <= 1 && q >= -4 && q <= 23 && (mantissa & 3) == 1 && mantissa << (top + 9) == high)
         mantissa &= ~(uint64_t)1;
     mantissa = (mantissa + (mantissa & 1)) >> 1;
@@ -89,7 +95,7 @@ static inline int vm_scale_any(uint64_t w, int64_t q, double *out)
 #endif
 }
 
-/* The same, by one division or multiplication where that is exact. */
+/* Compute the same, by one division or multiplication if that is exact. */
 static inline int vm_scale(uint64_t w, int64_t q, double *out)
 {
     if (w <= (1ull << 53) && q >= -22 && q <= 22) {
@@ -110,8 +116,10 @@ static inline int vm_word(const uint8_t *p, const uint8_t *end, const char *word
     return 1;
 }
 
-/* NaN, Infinity, -Infinity as json.dumps writes them; lenient: also -NaN, nan, inf in any case. p is behind the sign. */
-static __attribute__((noinline)) const uint8_t *vm_not_finite(const uint8_t *p, const uint8_t *end, int lenient, double *out)
+/* Read NaN, Infinity, -Infinity as json.dumps writes them; lenient: also -NaN, nan, inf in any case. p is behind the
+ * sign. Return the byte behind the word, or NULL. */
+static __attribute__((noinline)) const uint8_t *vm_not_finite(const uint8_t *p, const uint8_t *end, int lenient,
+                                                              double *out)
 {
     static const uint64_t nan_bits = 0x7FF8000000000000u, inf_bits = 0x7FF0000000000000u;
     int n = vm_word(p, end, "infinity", 8) ? 8 : lenient && vm_word(p, end, "inf", 3) ? 3 : 0;
@@ -128,12 +136,14 @@ static __attribute__((noinline)) const uint8_t *vm_not_finite(const uint8_t *p, 
     return NULL;
 }
 
-/* One number at p. JSON's grammar; lenient: also "+1", ".5", "1.". Returns the byte behind it, NULL for no number. */
-static inline __attribute__((always_inline)) const uint8_t *vm_double(const uint8_t *p, const uint8_t *end, int lenient, vm_hard_t hard, double *out)
+/* Read the number at p by JSON's grammar; lenient: also "+1", ".5", "1.". Return the byte behind it; NULL: no
+ * number. */
+static inline __attribute__((always_inline)) const uint8_t *vm_double(const uint8_t *p, const uint8_t *end, int lenient,
+                                                                      vm_hard_t hard, double *out)
 {
     const uint8_t *first = p;
     int negative = p < end && *p == '-';
-    p += negative; /* signs cannot be predicted either */
+    p += negative; /* no branch: signs cannot be predicted */
     if (lenient && !negative && p < end && *p == '+')
         p++;
     const uint8_t *whole = p;
@@ -157,7 +167,7 @@ static inline __attribute__((always_inline)) const uint8_t *vm_double(const uint
         if (end - p >= 16) {
             uint64_t high, low;
             int n = vm_eight_digits(p, &high), m = vm_eight_digits(p + 8, &low);
-            int both = -(n == 8); /* how long a number is cannot be predicted: so no branch on it */
+            int both = -(n == 8); /* no branch: the length of a number cannot be predicted */
             m &= both;
             w = (w * vm_whole_tens[n] + high) * vm_whole_tens[m] + (low & (uint64_t)(int64_t)both);
             p += n + m;
@@ -184,7 +194,7 @@ static inline __attribute__((always_inline)) const uint8_t *vm_double(const uint
         exponent = minus ? -exponent : exponent;
     }
     Py_ssize_t significant = digits + fraction;
-    if (significant > 19) { /* w has overflowed, unless these are leading zeros */
+    if (significant > 19) { /* w has overflowed, unless leading zeros are among the digits */
         const uint8_t *c = whole;
         while (significant > 19 && (*c == '0' || *c == '.'))
             significant -= *c++ == '0';
@@ -200,7 +210,7 @@ static inline __attribute__((always_inline)) const uint8_t *vm_double(const uint
     return p;
 }
 
-/* One integer; the whole of p..end. */
+/* Read the integer that is the whole of p..end. Return VM_NUM_OK, VM_NUM_BAD or VM_NUM_RANGE. */
 static inline int vm_int64(const uint8_t *p, const uint8_t *end, int lenient, int64_t *out)
 {
     int negative = 0;
@@ -225,81 +235,12 @@ static inline int vm_int64(const uint8_t *p, const uint8_t *end, int lenient, in
     return VM_NUM_OK;
 }
 
+/* Return the first byte that is not blank, or `end`. */
 static inline const uint8_t *vm_blank(const uint8_t *p, const uint8_t *end)
 {
     while (p < end && vm_space(*p))
         p++;
     return p;
-}
-
-static inline void vm_put_float(void *out, Py_ssize_t i, double value) { ((float *)out)[i] = (float)value; }
-
-/* A list of `dim` numbers in [] or, lenient, {} too: the whole of p..end, as float32 or (as_int) int64. Lenient: blanks
- * alone separate as well, as NumPy prints. Where the length differs, `*found` is the number of values. */
-static inline __attribute__((always_inline)) int vm_list_any(const uint8_t *p, const uint8_t *end, const int lenient,
-                                                             const int as_int, vm_hard_t hard, void *out,
-                                                             Py_ssize_t dim, Py_ssize_t *found)
-{
-    Py_ssize_t n = 0;
-    p = vm_blank(p, end);
-    if (p == end || (*p != '[' && !(lenient && *p == '{')))
-        return VM_NUM_BAD;
-    uint8_t close = *p++ == '[' ? ']' : '}';
-    p = vm_blank(p, end);
-    if (p < end && *p == close)
-        p++;
-    else
-        for (;;) {
-            if (as_int) {
-                const uint8_t *stop = p;
-                int64_t value = 0;
-                while (stop < end && (vm_digit(*stop) || *stop == '-' || *stop == '+'))
-                    stop++;
-                int status = vm_int64(p, stop, lenient, &value);
-                if (status)
-                    return status;
-                p = stop;
-                if (n < dim)
-                    ((int64_t *)out)[n] = value;
-            } else {
-                double value;
-                p = vm_double(p, end, lenient, hard, &value);
-                if (p == NULL)
-                    return VM_NUM_BAD;
-                if (n < dim)
-                    vm_put_float(out, n, value);
-            }
-            n++;
-            const uint8_t *behind = p;
-            p = vm_blank(p, end);
-            if (p == end)
-                return VM_NUM_BAD;
-            if (*p == ',') {
-                p = vm_blank(p + 1, end);
-                continue;
-            }
-            if (*p == close) {
-                p++;
-                break;
-            }
-            if (!lenient || p == behind)
-                return VM_NUM_BAD;
-        }
-    if (vm_blank(p, end) != end)
-        return VM_NUM_BAD;
-    *found = n;
-    return n == dim ? VM_NUM_OK : VM_NUM_LENGTH;
-}
-
-/* Four loops, each without the choices of the others. */
-static inline int vm_list(const uint8_t *p, const uint8_t *end, int lenient, int as_int, vm_hard_t hard, void *out,
-                          Py_ssize_t dim, Py_ssize_t *found)
-{
-    if (as_int)
-        return lenient ? vm_list_any(p, end, 1, 1, hard, out, dim, found)
-                       : vm_list_any(p, end, 0, 1, hard, out, dim, found);
-    return lenient ? vm_list_any(p, end, 1, 0, hard, out, dim, found)
-                   : vm_list_any(p, end, 0, 0, hard, out, dim, found);
 }
 
 #endif

@@ -1,18 +1,19 @@
-/* Lists of numbers as most programs write them -- "[0.0123, -1.25, ...]" -- without `vm_list`'s chain from one number to
- * the next: commas are found first, 64 bytes at a time, so that the numbers between them are independent, and the core
- * works on several at once. One digit, a point and up to 19 more digits are then read in one step of 32 bytes.
+/* Lists of numbers as most programs write them, "[0.0123, -1.25, ...]", with AVX2.
+ * Python twin: tests/support/oracles/number_read.py (list_of)
  *
- * Every other number is left to `vm_double`, and a list that is not taken whole to `vm_list`, which says what is wrong.
- */
-#ifndef VECMILL_NUMBERS_QUICK_H
-#define VECMILL_NUMBERS_QUICK_H
+ * vm_list reads a number only when the end of the one before is known. Here commas are found first, 64 bytes at a time,
+ * so that the numbers between them are independent and the core works on several at once. One digit, a point and up to
+ * 19 more digits are then read in one step of 32 bytes. Every other number goes to vm_double; a list that is not taken
+ * whole goes to vm_list, which tells what is wrong. */
+#ifndef VM_NUMBER_READ_QUICK_H
+#define VM_NUMBER_READ_QUICK_H
 
-#include "number_read.h"
+#include "number_read_lists.h"
 
 #if VM_X86
 
 #define VM_QUICK_ISA "avx2,bmi,popcnt,lzcnt"
-/* Bytes that are searched at a time, and room for a comma in every one; the search writes 8 places at once. */
+/* Bytes searched at a time, and entries for a comma in each of them; the search writes 8 entries at once. */
 #define VM_QUICK_BYTES 1024
 #define VM_QUICK_ROOM (VM_QUICK_BYTES + 8)
 
@@ -22,7 +23,7 @@ static const uint64_t vm_tens64[20] = {
     1000000000000000000u, 10000000000000000000u,
 };
 
-/* Where the commas among the n bytes at p are. */
+/* Write the places of the commas among the n bytes at p. Return their number. */
 VM_TARGET(VM_QUICK_ISA)
 static inline Py_ssize_t vm_commas(const uint8_t *p, Py_ssize_t n, uint32_t *at)
 {
@@ -31,16 +32,17 @@ static inline Py_ssize_t vm_commas(const uint8_t *p, Py_ssize_t n, uint32_t *at)
     for (Py_ssize_t i = 0; i < n; i += 64) {
         uint8_t last[64];
         const uint8_t *from = p + i;
-        if (n - i < 64) { /* what is behind them may not be read */
+        if (n - i < 64) { /* the bytes behind p + n may not be readable */
             memset(last, 0, 64);
             memcpy(last, from, n - i);
             from = last;
         }
         uint32_t low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)from), comma));
-        uint32_t high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + 32)), comma));
+        uint32_t high =
+            _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + 32)), comma));
         uint64_t mask = low | (uint64_t)high << 32;
         int count = (int)_mm_popcnt_u64(mask);
-        for (int done = 0; done < count; done += 8) /* nearly always once: how many there are cannot be predicted */
+        for (int done = 0; done < count; done += 8) /* nearly always once */
             for (int k = 0; k < 8; k++) {
                 at[found + done + k] = (uint32_t)(i + (Py_ssize_t)_tzcnt_u64(mask));
                 mask &= mask - 1;
@@ -50,7 +52,7 @@ static inline Py_ssize_t vm_commas(const uint8_t *p, Py_ssize_t n, uint32_t *at)
     return found;
 }
 
-/* The number in s..e, blanks around it, as a double; 0 for none. */
+/* Read the number in s..e, with blanks around it. Return 0 if there is none. */
 static __attribute__((noinline)) int vm_between(const uint8_t *s, const uint8_t *e, int lenient, vm_hard_t hard,
                                                 double *out)
 {
@@ -59,7 +61,7 @@ static __attribute__((noinline)) int vm_between(const uint8_t *s, const uint8_t 
     return s != NULL && vm_blank(s, e) == e;
 }
 
-/* The same; the 32 bytes before e can be read. */
+/* Read the same; the 32 bytes before e are readable. */
 VM_TARGET(VM_QUICK_ISA)
 static inline __attribute__((always_inline)) int vm_quick(const uint8_t *s, const uint8_t *e, int lenient,
                                                           vm_hard_t hard, double *out)
@@ -71,8 +73,8 @@ static inline __attribute__((always_inline)) int vm_quick(const uint8_t *s, cons
     uint64_t whole = (uint8_t)(*q - '0');
     if ((size_t)(n - 1) >= 19 || q[1] != '.' || whole > 9 || (n == 19 && whole))
         return vm_between(s, e, lenient, hard, out);
-    const __m256i places = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-                                            22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+    const __m256i places = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+                                            21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
     __m256i v = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)(e - 32)), _mm256_set1_epi8('0'));
     v = _mm256_and_si256(v, _mm256_cmpgt_epi8(places, _mm256_set1_epi8((char)(31 - n))));
     __m256i small = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(9)), v);
@@ -97,7 +99,7 @@ static inline __attribute__((always_inline)) int vm_quick(const uint8_t *s, cons
     return 1;
 }
 
-/* `vm_list` for floats: 1 if the list has been taken whole. ``low``: from where on bytes can be read. */
+/* Read a list of floats. Return 1 if it was taken whole. `low`: the first readable byte. */
 VM_TARGET(VM_QUICK_ISA)
 static int vm_list_avx2(const uint8_t *low, const uint8_t *p, const uint8_t *end, int lenient, vm_hard_t hard,
                         float *out, Py_ssize_t dim)

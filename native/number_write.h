@@ -1,22 +1,23 @@
-/* Numbers as decimal text: integers, and the shortest digits that read back as the very same float32 or float64.
+/* Numbers as decimal text: integers, and the shortest digits that read back as exactly the same float32 or float64.
+ * Python twin: tests/support/oracles/row_write.py (number_text)
  *
- * One value: Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2020): of all decimals that round to the
- * value those with the fewest digits, of these the closest, and if two are equally close the even one: the digits of
- * Python's repr. Rows of float32: digits_avx2.h, which falls back to this for one value in a million.
+ * The method is Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2020): of all decimals that round to
+ * the value take those with the fewest digits, of these the closest, and of two that are equally close the even one.
+ * These are the digits of Python's repr. Many float32 at once: number_write_rows.h.
  *
- * Layout: plain for 1e-5 <= |x| < 1e16, always with a digit behind the point, else d.ddde-7. Zero keeps its sign.
- * Every function writes to ``p`` and returns the end; VM_*_TEXT is the room that it may touch. */
-#ifndef VM_DIGITS_H
-#define VM_DIGITS_H
+ * Layout: plain for 1e-5 <= |x| < 1e16, always with a digit behind the point, else d.ddde-7. Zero keeps its sign. Every
+ * function writes at `p` and returns the end; VM_*_TEXT is the room that it may touch. */
+#ifndef VM_NUMBER_WRITE_H
+#define VM_NUMBER_WRITE_H
 
 #include "dispatch.h"
 
 #define VM_INT_TEXT 24
-#define VM_FLOAT_TEXT 32 /* float32: 16 bytes at most; 16 more that a wide store may touch */
+#define VM_FLOAT_TEXT 32 /* float32: at most 16 bytes, and 16 more that a wide store may touch */
 #define VM_DOUBLE_TEXT 48
 
-/* Powers of ten 10^k, rounded up to 64 and 128 bits with the highest bit set; filled by the module when it is loaded.
- * Python's integers make them exact, which no table of hexadecimal digits can show. */
+/* Powers of ten 10^k, rounded up to 64 and 128 bits with the highest bit set. The module fills them when it is loaded
+ * (native/number_write.pxd), by Python's integers: a table of hexadecimal digits could not be checked by reading. */
 #define VM_F32_K_MIN (-31)
 #define VM_F32_K_MAX 45
 #define VM_F64_K_MIN (-292)
@@ -25,8 +26,8 @@ static uint64_t vm_pow10_64[VM_F32_K_MAX - VM_F32_K_MIN + 1];
 static uint64_t vm_pow10_128[VM_F64_K_MAX - VM_F64_K_MIN + 1][2]; /* low, high */
 
 static const char vm_two_digits[201] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657"
-    "585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 /* ---- integers */
 
@@ -40,7 +41,7 @@ static inline int vm_n_digits(uint64_t n)
     return count + (n >= 1000 ? 3 : n >= 100 ? 2 : n >= 10 ? 1 : 0);
 }
 
-/* The last ``count`` digits of n, padded with zeros. */
+/* Write the last `count` digits of n, padded with zeros. */
 static inline void vm_put_digits(uint8_t *p, uint64_t n, int count)
 {
     while (count >= 2) {
@@ -97,8 +98,8 @@ static inline uint64_t vm_odd_product_128(const uint64_t *g, uint64_t c)
     return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
 }
 
-/* Choose among the decimals around ``middle`` (all three in quarters of 10^k): with one digit less if one of those
- * lies between the limits, else the closer of the two neighbours. */
+/* Choose among the decimals around `middle` (all three in quarters of 10^k): the one with a digit less if it lies
+ * between the limits, else the closer of the two neighbours. */
 static inline vm_decimal vm_choose(uint64_t lower, uint64_t middle, uint64_t upper, int k)
 {
     uint64_t s = middle / 4, tens = s / 10;
@@ -113,7 +114,7 @@ static inline vm_decimal vm_choose(uint64_t lower, uint64_t middle, uint64_t upp
     return (vm_decimal){s + (uint64_t)up, k};
 }
 
-/* c < 2^24; is_power: c is the smallest of its exponent, so that the next value below is half as far as that above. */
+/* c < 2^24. is_power: c is the smallest of its exponent, so the next value below is half as far as the next above. */
 static inline vm_decimal vm_shortest_32(uint32_t c, int q, int is_power)
 {
     int k = vm_floor_log10(q, is_power), h = q + vm_floor_log2_pow10(-k) + 1, odd = c & 1;
@@ -173,7 +174,7 @@ static inline uint8_t *vm_put_zero(uint8_t *p)
     return p + 3;
 }
 
-/* Finite values only: NaN and infinity have no JSON form, and are refused long before. */
+/* Write a finite float32, given as its bits. NaN and infinity have no JSON form and are refused earlier. */
 static inline uint8_t *vm_put_float(uint8_t *p, uint32_t bits)
 {
     uint32_t fraction = bits & 0x7fffff, exponent = (bits >> 23) & 0xff;
@@ -194,7 +195,7 @@ static inline uint8_t *vm_put_double(uint8_t *p, uint64_t bits)
     return vm_put_decimal(p, vm_shortest_64(fraction | hidden, (int)exponent - 1075, !fraction && exponent > 1));
 }
 
-/* The shortest digits that round to the half by way of float32, as the server reads them (to nearest). */
+/* Write the shortest digits that round to the float16 by way of float32, as the server reads them (to nearest). */
 static inline uint8_t *vm_put_float16(uint8_t *p, uint16_t bits)
 {
     uint32_t fraction = bits & 0x3ff, exponent = (bits >> 10) & 0x1f;

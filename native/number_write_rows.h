@@ -1,16 +1,17 @@
-/* Rows of numbers as text, each followed by a comma. float32 has a path for AVX2, eight values at a time.
+/* Many numbers as text, each followed by a comma; float32 with AVX2, eight values at a time.
+ * Python twin: tests/support/oracles/row_write.py (number_list)
  *
  * The AVX2 path finds the shortest digits in double arithmetic. Let u be the distance of a float32 to its neighbour and
  * s such that 1 <= u * 10^s < 10. In units of 10^-s the value is x < 2^24 * 10, at most nine digits, and what reads
  * back as it lies within u/2: between ``low`` and ``high``, which are 1 to 10 units apart. So there is at most one
  * multiple of ten, the largest below ``high``: if it is above ``low``, it is the shortest decimal once its zeros at
- * the end are cut off; else all that fit have the same length, and the closest integer is the one.
+ * the end are cut off; else all integers between have the same length, and the closest one is taken.
  *
  * The table has 10^s to 53 bits, so that x and the limits are off by less than 1.7e8 * 3 * 2^-53 = 6e-8. A decision
- * closer than EPSILON is left to vm_put_float, and so are powers of two (their lower limit is nearer), zero,
- * subnormals, and what is not laid out plainly with the point among or before its nine digits. */
-#ifndef VM_DIGITS_ROWS_H
-#define VM_DIGITS_ROWS_H
+ * closer than 1e-6 is left to vm_put_float, and so are powers of two (their lower limit is nearer), zero, subnormals,
+ * and values that are not laid out plainly with the point among or before their nine digits. */
+#ifndef VM_NUMBER_WRITE_ROWS_H
+#define VM_NUMBER_WRITE_ROWS_H
 
 #include "number_write.h"
 
@@ -27,7 +28,7 @@ static inline uint8_t *vm_put_floats_plain(uint8_t *p, const uint8_t *values, Py
 
 #if VM_X86
 
-/* Exponents (biased) that are laid out here: 2^-14 <= |x| < 2^24. */
+/* Biased exponents that the AVX2 path lays out: 2^-14 <= |x| < 2^24. */
 #define VM_E_FIRST 113
 #define VM_E_LAST 150
 
@@ -39,7 +40,7 @@ typedef struct {
     int32_t fixed;  /* bytes up to and with the point */
 } vm_shape;
 
-static double vm_scale[256] __attribute__((aligned(64))); /* 10^s by biased exponent; 0 where not laid out here */
+static double vm_row_scale[256] __attribute__((aligned(64))); /* 10^s by biased exponent; 0: not laid out here */
 static uint8_t vm_first_shape[256];
 static vm_shape vm_shapes[3 * (VM_E_LAST - VM_E_FIRST + 1)];
 
@@ -48,7 +49,7 @@ static void vm_fill_shapes(const double *powers)
     int n_shapes = 0, last = -1;
     for (int e = VM_E_FIRST; e <= VM_E_LAST; e++) {
         int s = -vm_floor_log10(e - 150, 0);
-        vm_scale[e] = powers[s];
+        vm_row_scale[e] = powers[s];
         if (s == last && e != 127) {
             vm_first_shape[e] = vm_first_shape[e - 1];
             continue;
@@ -91,7 +92,7 @@ VM_TARGET("avx2,fma,bmi,lzcnt")
 static inline __m128i vm_scaled4(__m128i magnitude, __m128i exponent, unsigned *odd)
 {
     const __m256d epsilon = _mm256_set1_pd(1e-6), ten = _mm256_set1_pd(10.0), sign = _mm256_set1_pd(-0.0);
-    __m256d scale = _mm256_i32gather_pd(vm_scale, exponent, 8);
+    __m256d scale = _mm256_i32gather_pd(vm_row_scale, exponent, 8);
     __m256d x = _mm256_mul_pd(_mm256_cvtps_pd(_mm_castsi128_ps(magnitude)), scale);
     __m256i half_exponent = _mm256_add_epi64(_mm256_cvtepu32_epi64(exponent), _mm256_set1_epi64x(1023 - 151));
     __m256d half = _mm256_mul_pd(_mm256_castsi256_pd(_mm256_slli_epi64(half_exponent, 52)), scale);
@@ -186,7 +187,7 @@ static uint8_t *vm_put_floats_avx2(uint8_t *p, const uint8_t *values, Py_ssize_t
 
 #endif /* VM_X86 */
 
-/* Fill the tables of this file. ``powers``: 10^0 to 10^12. */
+/* Fill the tables of this file. `powers`: 10^0 to 10^12. */
 static void vm_prepare_rows(const double *powers)
 {
 #if VM_X86
@@ -196,7 +197,8 @@ static void vm_prepare_rows(const double *powers)
 #endif
 }
 
-/* float32 values (n) at any address, each with a comma behind it; may touch VM_FLOAT_TEXT bytes behind the last. */
+/* Write n float32 values, at any address, each with a comma behind it. May touch VM_FLOAT_TEXT bytes behind the
+ * last. */
 static inline uint8_t *vm_put_floats(uint8_t *p, const uint8_t *values, Py_ssize_t n)
 {
 #if VM_X86

@@ -1,9 +1,9 @@
 """Level bytes and value bytes of Parquet data pages (format v1) for dense vectors and nested columns.
 
-The levels of a fixed-length list are a constant pattern, which is why these pages cost no encoding: repetition levels
-are (0, then dim - 1 ones) for each row, definition levels one run. A generic encoder spends 4 to 6 ns a value on them.
-Hybrid RLE runs and their headers: Apache Parquet format, Encodings.md, "Run Length Encoding / Bit-Packing Hybrid".
-Oracle: ``tests/oracles.py`` (``hybrid_decode`` and the level lists). GIL released over the row loops.
+The levels of a list of fixed length are a constant pattern: repetition levels are 0 and then dim - 1 ones for each row,
+definition levels are one run. So they are written as runs, without encoding each; a generic encoder spends 4 to 6 ns a
+value. Runs and their headers: Apache Parquet format, Encodings.md, "Run Length Encoding / Bit-Packing Hybrid". The row
+loops release the GIL.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -21,7 +21,7 @@ cdef inline Py_ssize_t _varint(uint8_t *out, uint64_t value) noexcept nogil:
 
 
 cdef inline Py_ssize_t _run(uint8_t *out, uint64_t count, uint8_t level) noexcept nogil:
-    """One RLE run of a level of at most 8 bits."""
+    """Write one RLE run of a level of at most 8 bits. Return its bytes."""
     cdef Py_ssize_t n = _varint(out, count << 1)
     out[n] = level
     return n + 1
@@ -34,10 +34,11 @@ cdef inline void _length_prefix(uint8_t *out, Py_ssize_t size) noexcept nogil:
 
 
 def vector_levels(Py_ssize_t n_rows, Py_ssize_t dim, const uint8_t[::1] validity):
-    """Repetition (max 1) and definition (max 3) levels of an optional list of ``dim`` optional elements a row.
+    """Return repetition (max 1) and definition (max 3) levels of an optional list of ``dim`` optional elements a row.
 
-    ``validity``: 0/1 a row, a null row being a null list; None for all valid. Returns both, each with its 4-byte
-    length in front, in the order of a v1 data page.
+    ``validity``: (n_rows,) uint8, 0 for a null list; None: no nulls. Each kind of levels follows its 4-byte length, in
+    the order of a v1 data page. Raises ValueError for dim below 1 or validity of another length.
+    Python twin: tests/support/oracles/pages.py (vector_levels, hybrid_decode)
     """
     cdef Py_ssize_t i, k, start, at = 4, n_pattern = 0, rep_end, n_values
     cdef uint8_t pattern[24]
@@ -79,10 +80,12 @@ def vector_levels(Py_ssize_t n_rows, Py_ssize_t dim, const uint8_t[::1] validity
 
 
 def list_levels(const int64_t[::1] counts, const uint8_t[::1] validity, Py_ssize_t dim, int max_def):
-    """Repetition and definition levels of lists of any length, as ``vector_levels`` returns them.
+    """Return repetition and definition levels of lists of any length, as ``vector_levels``.
 
-    ``counts``: elements a row; ``validity``: 0/1 a row or None, a null row must have none. ``dim``: 0, or the elements
-    of a list that each element is itself. ``max_def``: definition level of a value.
+    ``counts``: (n,) int64, elements a row. ``validity``: (n,) uint8, 0 for a null, which has no elements; None: no
+    nulls. ``dim``: elements of the list that each element is; 0: elements are values. ``max_def``: definition level of
+    a value. Raises ValueError for a null with elements.
+    Python twin: tests/support/oracles/pages.py (list_levels, hybrid_decode)
     """
     cdef Py_ssize_t i, n_rows = counts.shape[0], at = 4, rep_end, total = 0
     cdef int64_t k
@@ -126,7 +129,11 @@ def list_levels(const int64_t[::1] counts, const uint8_t[::1] validity, Py_ssize
 
 
 def text_counts_into(const int32_t[::1] offsets, const uint8_t[::1] data, int64_t[::1] out):
-    """Count the texts of each row of packed arrays: each a length in four bytes, and its bytes."""
+    """Count the texts of each row of packed arrays into ``out`` (n,) int64. A text is its length in 4 bytes, and UTF-8.
+
+    Raises ValueError for bytes that are not packed texts.
+    Python twin: tests/support/oracles/pages.py (text_counts)
+    """
     cdef Py_ssize_t i, at, end, n_rows = offsets.shape[0] - 1
     cdef uint32_t size
     cdef bint is_good = True
@@ -147,9 +154,11 @@ def text_counts_into(const int32_t[::1] offsets, const uint8_t[::1] data, int64_
 
 def struct_part_into(const int32_t[::1] offsets, const uint8_t[::1] data, const uint8_t[::1] validity,
                      const int64_t[::1] widths, Py_ssize_t part, int64_t[::1] counts, uint8_t[::1] out):
-    """Gather one sub-field of packed struct arrays, row behind row, in ``out``; return the bytes used.
+    """Gather sub-field ``part`` of packed struct arrays, row behind row, in ``out``. Return the bytes used.
 
-    ``widths``: bytes of each sub-field, 0 for text. ``counts`` receives the elements of each row.
+    ``widths``: (parts,) int64, bytes of each sub-field, 0 for text. ``counts``: (n,) int64, written: elements a row.
+    Raises ValueError for bytes that are not packed structs.
+    Python twin: tests/support/oracles/pages.py (struct_parts)
     """
     cdef Py_ssize_t i, j, _k, at, end, start, used = 0, n_rows = offsets.shape[0] - 1, n_parts = widths.shape[0]
     cdef uint32_t count, size

@@ -1,21 +1,20 @@
-"""Rows of JSON or CSV text from columns, and numbers as their shortest decimal text.
+"""Rows of JSON or CSV text from columns.
 
-A column is what ``vecmill.encode.blocks`` says: fixed width values (n, width) uint8, or int32 offsets and bytes. Everything
-releases the GIL. Oracles: ``tests/oracles.py`` (``row_text``, ``float_text``).
+A column is as ``vecmill.encode.blocks`` has it: fixed width values (n, width) uint8, or int32 offsets and bytes.
+Numbers are written with their shortest digits (native/number_write.h). The rows release the GIL.
 """
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 
-include "number_write.pxi"
+from kinds cimport (
+    VM_KIND_ARRAY, VM_KIND_BINARY_VECTOR, VM_KIND_STRUCT, kind_of, vm_is_number, vm_is_text, vm_is_vector, vm_kinds,
+)
+from number_write cimport fill_float32_powers, fill_float64_powers
 
 cdef extern from "row_write.h" nogil:
-    enum:
-        VM_CELL_BOOL, VM_CELL_INT8, VM_CELL_INT16, VM_CELL_INT32, VM_CELL_INT64, VM_CELL_FLOAT, VM_CELL_DOUBLE
-        VM_CELL_FLOAT16, VM_CELL_BFLOAT16, VM_CELL_BYTE, VM_CELL_TEXT, VM_CELL_JSON, VM_CELL_VECTOR, VM_CELL_ARRAY
-        VM_CELL_STRUCT, VM_MAX_ITEMS, VM_ROW_SLACK
-        VM_F64_K_MIN, VM_F64_K_MAX
+    enum: VM_MAX_ITEMS, VM_ROW_SLACK
     ctypedef struct vm_cell:
         int kind
         int n_items
@@ -35,37 +34,18 @@ cdef extern from "row_write.h" nogil:
         Py_ssize_t n_null
         const uint8_t *tail
         Py_ssize_t n_tail
-    uint64_t vm_pow10_128[617][2]
     void vm_prepare_rows(const double *powers) noexcept
-    Py_ssize_t vm_number_room(int kind) noexcept
     Py_ssize_t vm_cell_room(const vm_cell *c, const vm_style *style) noexcept
-    uint8_t *vm_put_numbers(uint8_t *p, int kind, Py_ssize_t size, const uint8_t *v, Py_ssize_t n) noexcept
-    uint8_t *vm_put_floats_plain(uint8_t *p, const uint8_t *values, Py_ssize_t n) noexcept
     uint8_t *vm_put_rows(uint8_t *p, const uint8_t *end, const vm_cell *cells, const vm_values *columns, int n_cells,
                          const vm_style *style, Py_ssize_t room, Py_ssize_t *row, Py_ssize_t stop,
                          int64_t *ends) noexcept
-
-# Kind of a column: cell, the kind of its elements if it is a vector, bytes of an element.
-_KINDS = {
-    "bool": (VM_CELL_BOOL, 0, 1), "int8": (VM_CELL_INT8, 0, 1), "int16": (VM_CELL_INT16, 0, 2),
-    "int32": (VM_CELL_INT32, 0, 4), "int64": (VM_CELL_INT64, 0, 8), "float": (VM_CELL_FLOAT, 0, 4),
-    "double": (VM_CELL_DOUBLE, 0, 8), "text": (VM_CELL_TEXT, 0, 0), "json": (VM_CELL_JSON, 0, 0),
-    "meta": (VM_CELL_JSON, 0, 0), "sparse": (VM_CELL_JSON, 0, 0),
-    "float_vector": (VM_CELL_VECTOR, VM_CELL_FLOAT, 4), "float16_vector": (VM_CELL_VECTOR, VM_CELL_FLOAT16, 2),
-    "bfloat16_vector": (VM_CELL_VECTOR, VM_CELL_BFLOAT16, 2), "int8_vector": (VM_CELL_VECTOR, VM_CELL_INT8, 1),
-    "binary_vector": (VM_CELL_VECTOR, VM_CELL_BYTE, 1), "array": (VM_CELL_ARRAY, 0, 0),
-    "struct": (VM_CELL_STRUCT, 0, 0),
-}
 
 
 cdef int _fill_tables() except -1:
     cdef int k
     cdef double[13] powers
     fill_float32_powers()
-    for k in range(VM_F64_K_MIN, VM_F64_K_MAX + 1):
-        power = _power(k, 128)
-        vm_pow10_128[k - VM_F64_K_MIN][0] = power & 0xffffffffffffffff
-        vm_pow10_128[k - VM_F64_K_MIN][1] = power >> 64
+    fill_float64_powers()
     for k in range(13):
         powers[k] = float("1e%d" % k)
     vm_prepare_rows(powers)
@@ -76,27 +56,24 @@ _fill_tables()
 
 
 cdef int _fill_cell(vm_cell *cell, object column, list keep, bint nested) except -1:
-    cdef int element, k
-    cdef Py_ssize_t size
+    """Fill a cell from (kind, dim, lead, items). ``keep`` holds the bytes objects whose memory the cell points to."""
+    cdef int k
     cdef bytes lead
-    kind, dim, lead, items = column
-    cell.kind, element, size = _KINDS[kind]
+    name, dim, lead, items = column
+    cell.kind = kind_of(name)
     keep.append(lead)
     cell.lead = lead
     cell.n_lead = len(lead)
-    if cell.kind == VM_CELL_VECTOR:
-        cell.dim = dim // 8 if kind == "binary_vector" else dim
-        cell.width = cell.dim * size
+    cell.n_items = len(items)
+    cell.width = vm_kinds[cell.kind].bits // 8
+    if vm_is_vector(cell.kind):
+        cell.dim = dim // 8 if cell.kind == VM_KIND_BINARY_VECTOR else dim
+        cell.width = cell.dim * (vm_kinds[vm_kinds[cell.kind].element].bits // 8)
         if cell.dim < 1:
             raise ValueError("a vector has at least one dimension")
-        items = ()
-        cell.n_items = 1
-    else:
-        cell.width = size
-        cell.n_items = len(items)
-    if nested and cell.kind in (VM_CELL_JSON, VM_CELL_ARRAY, VM_CELL_STRUCT):
-        raise ValueError(f"no {kind} inside of another value")
-    if cell.kind == VM_CELL_ARRAY and cell.n_items != 1 or cell.kind == VM_CELL_STRUCT and cell.n_items == 0:
+    if nested and not (vm_is_number(cell.kind) or vm_is_text(cell.kind) or vm_is_vector(cell.kind)):
+        raise ValueError(f"no {name} inside of another value")
+    if cell.kind == VM_KIND_ARRAY and cell.n_items != 1 or cell.kind == VM_KIND_STRUCT and cell.n_items == 0:
         raise ValueError("an array has one kind of element, a struct at least one member")
     if cell.n_items > VM_MAX_ITEMS:
         raise ValueError(f"more than {VM_MAX_ITEMS} members")
@@ -104,23 +81,25 @@ cdef int _fill_cell(vm_cell *cell, object column, list keep, bint nested) except
         cell.items = <vm_cell *>calloc(cell.n_items, sizeof(vm_cell))
         if cell.items == NULL:
             raise MemoryError()
-    if cell.kind == VM_CELL_VECTOR:
-        cell.items.kind = element
-        cell.items.width = size
-    for k in range(len(items)):
+    for k in range(cell.n_items):
         _fill_cell(cell.items + k, items[k], keep, True)
-    if cell.kind == VM_CELL_ARRAY and cell.items.kind == VM_CELL_VECTOR:
+    if cell.kind == VM_KIND_ARRAY and vm_is_vector(cell.items.kind):
         raise ValueError("no vector inside of an array")
     return 0
 
 
 cdef class RowText:
-    """How rows of some columns are written.
+    """How rows of some columns are written. Several threads may use one object at once.
 
-    Parameters: ``columns``, for each (kind, dim, lead, items): ``kind`` and ``items`` as in ``plan.ColumnPlan``,
-    ``lead`` the bytes before the value; ``tail`` ends a row; ``null`` stands for a null; ``separator`` is that of CSV,
-    or None for JSON. Inside of CSV, ``lead`` of a struct's members has its quotes twice. An object may be used by
-    several threads at once.
+    Parameters:
+        columns: for each (kind, dim, lead, items): ``kind``, ``dim`` and ``items`` as in ``ColumnPlan``, ``lead`` the
+            bytes before the value; in CSV the lead of a struct's member has its quotes twice.
+        tail: bytes that end a row.
+        null: bytes that stand for a null.
+        separator: the byte between the cells of CSV. None: JSON.
+
+    Raises KeyError for an unknown kind, ValueError for items that the kind cannot have.
+    Python twin: tests/support/oracles/row_write.py (row_text)
     """
 
     cdef vm_cell *cells
@@ -161,17 +140,18 @@ cdef class RowText:
 
     @property
     def row_room(self):
-        """Most bytes of a row, what lies in values of variable width left out."""
+        """Most bytes of a row, without the bytes of its values of variable width."""
         return self.room
 
     def render_into(self, columns, Py_ssize_t start, Py_ssize_t stop, uint8_t[::1] out not None,
                     int64_t[::1] ends=None):
-        """Write rows ``start`` to ``stop`` into ``out``, as many as have room for the most that they can take.
+        """Write rows ``start`` to ``stop`` into ``out``; stop before a row that might not fit.
 
-        ``columns``: for each (values, offsets, validity): (n, width) uint8 with None, or bytes with int32 offsets
-        (n + 1); validity (n,) uint8 or None. Return (the first row not written, bytes written): a row of variable width
-        values takes at most 8 times their bytes beyond ``row_room``, a struct also the names of its members.
-        ``ends`` (stop,) gets for each row written the bytes up to its end. Oracle: ``oracles.row_text``.
+        ``columns``: for each (values, offsets, validity): values (n, width) uint8 and offsets None, or bytes and int32
+        offsets (n + 1,); validity (n,) uint8 0 or 1, None: no nulls. ``ends`` (stop,) int64 gets for each row that is
+        written the bytes up to its end. Return (first row that is not written, bytes written). A row needs
+        ``row_room``, 8 times the bytes of its values of variable width, and for each element of a struct the names of
+        its members. Raises ValueError for columns that are too short, or offsets outside their bytes.
         """
         cdef int64_t *row_ends = NULL
         cdef vm_values *sources = NULL
@@ -237,34 +217,3 @@ cdef int _check_offsets(Py_buffer *buffer, Py_ssize_t n_bytes, Py_ssize_t stop, 
     if bad:
         raise ValueError(f"offsets of column {k} do not fit {stop} rows of its {n_bytes} bytes")
     return 0
-
-
-def number_list(str kind, const uint8_t[::1] values not None, *, bint portable=False):
-    """Return numbers as text with commas between: ``kind`` as in ``plan.ColumnPlan`` (of a vector: its elements).
-
-    ``portable`` takes the path of CPUs without AVX2 for float32. Oracle: ``oracles.number_list``.
-    """
-    cdef int cell, element
-    cdef Py_ssize_t size, n
-    cdef uint8_t *out
-    cdef uint8_t *end
-    cell, element, size = _KINDS[kind]
-    if cell == VM_CELL_VECTOR:
-        cell = element
-    if size == 0:
-        raise ValueError(f"{kind} is no kind of number")
-    n = values.shape[0] // size
-    if n == 0:
-        return b""
-    out = <uint8_t *>malloc(n * vm_number_room(cell) + VM_ROW_SLACK)
-    if out == NULL:
-        raise MemoryError()
-    try:
-        with nogil:
-            if portable and cell == VM_CELL_FLOAT:
-                end = vm_put_floats_plain(out, &values[0], n)
-            else:
-                end = vm_put_numbers(out, cell, size, &values[0], n)
-        return out[: end - out - 1]
-    finally:
-        free(out)

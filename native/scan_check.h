@@ -1,16 +1,15 @@
-/* Look at values as they lie in files of others: UCS-4 text, and JSON. Nothing is written, nothing is converted.
- * Python twins: tests/oracles.py (scan_ucs4, json_end). */
-#ifndef VECMILL_SCAN_H
-#define VECMILL_SCAN_H
+/* Check text in files that others wrote: UCS-4 and JSON. Nothing is converted.
+ * Python twin: tests/support/oracles/scan_check.py (scan_ucs4, json_end) */
+#ifndef VM_SCAN_CHECK_H
+#define VM_SCAN_CHECK_H
 
 #include "dispatch.h"
-
 #include "text.h"
 
 enum { VM_UCS4_NUL = 1, VM_UCS4_INVALID = 2 };
 
-/* One row of `width` code points, padded with zeros: the bytes of its UTF-8, and what is wrong with it. A character
- * behind a zero makes the zero a part of the text. */
+/* Measure one row of `width` code points, padded with zeros: the bytes of its UTF-8. Return VM_UCS4_* flags. A zero
+ * before a later character is part of the text. */
 VM_CLONES static uint8_t vm_scan_ucs4_row(const uint32_t *row, Py_ssize_t width, int64_t *n_bytes)
 {
     uint32_t any = 0, last = 0;
@@ -33,10 +32,10 @@ VM_CLONES static uint8_t vm_scan_ucs4_row(const uint32_t *row, Py_ssize_t width,
     return (uint8_t)((last != filled ? VM_UCS4_NUL : 0) | (invalid ? VM_UCS4_INVALID : 0));
 }
 
-/* JSON by RFC 8259, as encoding/json of Go reads it: no NaN, no comments, nothing behind the value but blanks, bytes
- * that are not UTF-8 are let pass within strings, and 10,000 levels are the most. */
-#define VM_JSON_DEPTH 10000
-enum { VM_JSON_BAD = -1, VM_JSON_MORE = -2, VM_JSON_DEEP = -3 };
+/* JSON by RFC 8259, as Go's encoding/json reads it: no NaN, no comments, only blanks behind the value, at most 10,000
+ * levels; strings may hold bytes that are not UTF-8. */
+#define VM_SCAN_DEPTH 10000
+enum { VM_SCAN_BAD = -1, VM_SCAN_MORE = -2, VM_SCAN_DEEP = -3 };
 
 static inline Py_ssize_t vm_json_blank(const uint8_t *s, Py_ssize_t i, Py_ssize_t n)
 {
@@ -50,7 +49,7 @@ static inline int vm_is_hex(uint8_t c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-/* Behind the opening quote; returns the place behind the closing one. */
+/* `i` is behind the opening quote. Return the place behind the closing quote. */
 static Py_ssize_t vm_json_string(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, Py_ssize_t *bad)
 {
     for (;;) {
@@ -65,28 +64,28 @@ static Py_ssize_t vm_json_string(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, P
             i += 8;
         }
         if (i >= n)
-            return VM_JSON_MORE;
+            return VM_SCAN_MORE;
         uint8_t c = s[i];
         if (c == '"')
             return i + 1;
         if (c < 0x20) {
             *bad = i;
-            return VM_JSON_BAD;
+            return VM_SCAN_BAD;
         }
         if (c != '\\') {
             i++;
             continue;
         }
         if (i + 1 >= n)
-            return VM_JSON_MORE;
+            return VM_SCAN_MORE;
         c = s[i + 1];
         if (c == 'u') {
             for (int k = 2; k < 6; k++) {
                 if (i + k >= n)
-                    return VM_JSON_MORE;
+                    return VM_SCAN_MORE;
                 if (!vm_is_hex(s[i + k])) {
                     *bad = i + k;
-                    return VM_JSON_BAD;
+                    return VM_SCAN_BAD;
                 }
             }
             i += 6;
@@ -94,7 +93,7 @@ static Py_ssize_t vm_json_string(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, P
             i += 2;
         } else {
             *bad = i + 1;
-            return VM_JSON_BAD;
+            return VM_SCAN_BAD;
         }
     }
 }
@@ -106,7 +105,7 @@ static inline Py_ssize_t vm_json_digits(const uint8_t *s, Py_ssize_t i, Py_ssize
     return i;
 }
 
-/* Whether the number in s[i:end] has no float64: ParseFloat of Go refuses what would be rounded to 2^1024. */
+/* Tell whether the number in s[i:end] is too large for float64: Go's ParseFloat refuses what rounds to 2^1024. */
 static int vm_json_is_huge(const uint8_t *s, Py_ssize_t i, Py_ssize_t end)
 {
     static const char limit[] = "179769313486231580793728971405"; /* of 309 digits, 2^1024 - 2^970 */
@@ -137,7 +136,7 @@ static int vm_json_is_huge(const uint8_t *s, Py_ssize_t i, Py_ssize_t end)
     return n_first > 0 && (digits > 309 || (digits == 309 && memcmp(first, limit, sizeof first) >= 0));
 }
 
-/* A number; one that runs to the end of the bytes may go on, which is the caller's to judge. */
+/* Return the place behind a number. A number that ends with the bytes may be incomplete; the caller judges that. */
 static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int as_float, Py_ssize_t *bad)
 {
     Py_ssize_t start, begin = i;
@@ -145,21 +144,21 @@ static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, i
     if (i < n && s[i] == '-')
         i++;
     if (i >= n)
-        return VM_JSON_MORE;
+        return VM_SCAN_MORE;
     if (s[i] == '0') {
         i++;
     } else if (s[i] >= '1' && s[i] <= '9') {
         i = vm_json_digits(s, i, n);
     } else {
         *bad = i;
-        return VM_JSON_BAD;
+        return VM_SCAN_BAD;
     }
     if (i < n && s[i] == '.') {
         start = ++i;
         i = vm_json_digits(s, i, n);
         if (i == start) {
             *bad = i;
-            return i >= n ? VM_JSON_MORE : VM_JSON_BAD;
+            return i >= n ? VM_SCAN_MORE : VM_SCAN_BAD;
         }
     }
     if (i < n && (s[i] | 0x20) == 'e') {
@@ -171,12 +170,12 @@ static Py_ssize_t vm_json_number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, i
         i = vm_json_digits(s, i, n);
         if (i == start) {
             *bad = i;
-            return i >= n ? VM_JSON_MORE : VM_JSON_BAD;
+            return i >= n ? VM_SCAN_MORE : VM_SCAN_BAD;
         }
     }
     if (as_float && (has_exponent || i - begin >= 309) && vm_json_is_huge(s, begin, i)) {
         *bad = begin;
-        return VM_JSON_BAD;
+        return VM_SCAN_BAD;
     }
     return i;
 }
@@ -185,40 +184,40 @@ static Py_ssize_t vm_json_word(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, con
 {
     for (; *word; word++, i++) {
         if (i >= n)
-            return VM_JSON_MORE;
+            return VM_SCAN_MORE;
         if (s[i] != (uint8_t)*word) {
             *bad = i;
-            return VM_JSON_BAD;
+            return VM_SCAN_BAD;
         }
     }
     return i;
 }
 
-/* The place behind the JSON value that begins at i (blanks before it are passed over), or a negative VM_JSON_* code:
- * BAD with its place in *bad, MORE when the bytes end too soon. `open` has room for VM_JSON_DEPTH bits. With `as_float`
- * a number that has no float64 is bad: so it is where the server makes values of all, and not where it keeps the text. */
+/* Return the place behind the JSON value at i, blanks before it passed over, or a VM_SCAN_* code: BAD and DEEP with the
+ * place in *bad, MORE if the bytes end too soon. `open` has room for VM_SCAN_DEPTH bits. `as_float`: a number without a
+ * float64 is bad, as for a server that decodes the text instead of keeping it. */
 static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int as_float, uint8_t *open,
                               Py_ssize_t *bad)
 {
     Py_ssize_t depth = 0;
-    for (;;) { /* a value begins here */
+    for (;;) { /* a value begins */
         i = vm_json_blank(s, i, n);
         if (i >= n)
-            return VM_JSON_MORE;
+            return VM_SCAN_MORE;
         int in_object, empty = 0;
         switch (s[i]) {
         case '{':
         case '[':
-            if (depth == VM_JSON_DEPTH) {
+            if (depth == VM_SCAN_DEPTH) {
                 *bad = i;
-                return VM_JSON_DEEP;
+                return VM_SCAN_DEEP;
             }
             in_object = s[i] == '{';
             open[depth >> 3] = (uint8_t)((open[depth >> 3] & ~(1 << (depth & 7))) | (in_object << (depth & 7)));
             depth++;
             i = vm_json_blank(s, i + 1, n);
             if (i >= n)
-                return VM_JSON_MORE;
+                return VM_SCAN_MORE;
             if (s[i] == (in_object ? '}' : ']')) {
                 empty = 1;
                 break;
@@ -243,13 +242,13 @@ static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int 
         }
         if (i < 0)
             return i;
-        for (;;) { /* a value ended here, unless an empty list or object is about to */
+        for (;;) { /* a value has ended; if `empty`, its closing bracket is next */
             if (depth == 0)
                 return i;
             in_object = (open[(depth - 1) >> 3] >> ((depth - 1) & 7)) & 1;
             i = vm_json_blank(s, i, n);
             if (i >= n)
-                return VM_JSON_MORE;
+                return VM_SCAN_MORE;
             if (s[i] == (in_object ? '}' : ']')) {
                 i++;
                 depth--;
@@ -258,7 +257,7 @@ static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int 
             }
             if (s[i] != ',' || empty) {
                 *bad = i;
-                return VM_JSON_BAD;
+                return VM_SCAN_BAD;
             }
             i++;
             break;
@@ -267,21 +266,21 @@ static Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int 
             continue;
         i = vm_json_blank(s, i, n);
         if (i >= n)
-            return VM_JSON_MORE;
+            return VM_SCAN_MORE;
     key:
         if (s[i] != '"') {
             *bad = i;
-            return VM_JSON_BAD;
+            return VM_SCAN_BAD;
         }
         i = vm_json_string(s, i + 1, n, bad);
         if (i < 0)
             return i;
         i = vm_json_blank(s, i, n);
         if (i >= n)
-            return VM_JSON_MORE;
+            return VM_SCAN_MORE;
         if (s[i] != ':') {
             *bad = i;
-            return VM_JSON_BAD;
+            return VM_SCAN_BAD;
         }
         i++;
     }

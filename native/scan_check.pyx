@@ -1,35 +1,35 @@
-"""Look at values as they lie in files of others: UCS-4 text, and JSON text. Nothing is converted.
-
-All kernels release the GIL. Oracles under the same names: ``tests/oracles.py``.
-"""
+"""Check text in files that others wrote: UCS-4 and JSON. Nothing is converted. All functions release the GIL."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 cdef extern from "scan_check.h" nogil:
-    enum: VM_JSON_BAD, VM_JSON_MORE, VM_JSON_DEEP, VM_JSON_DEPTH
+    enum: VM_UCS4_NUL, VM_UCS4_INVALID
+    enum: VM_SCAN_BAD, VM_SCAN_MORE, VM_SCAN_DEEP, VM_SCAN_DEPTH
     uint8_t vm_scan_ucs4_row(const uint32_t *row, Py_ssize_t width, int64_t *n_bytes) noexcept
     Py_ssize_t vm_json_blank(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept
     Py_ssize_t vm_json_end(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int as_float, uint8_t *open,
                            Py_ssize_t *bad) noexcept
 
-HAS_NUL = 1
-NOT_TEXT = 2
+HAS_NUL = VM_UCS4_NUL
+NOT_TEXT = VM_UCS4_INVALID
 
-BAD = -1
-MORE = -2
-DEEP = -3
+BAD = VM_SCAN_BAD
+MORE = VM_SCAN_MORE
+DEEP = VM_SCAN_DEEP
 
-# Room for the open brackets of the deepest JSON, a bit each.
+# Bytes for the open brackets of the deepest JSON, a bit each.
 cdef enum:
     OPEN_BYTES = 1256
 
 
 def scan_ucs4(const uint32_t[:, ::1] values not None, int64_t[::1] n_bytes not None, uint8_t[::1] flags not None):
-    """Measure rows of UCS-4 (n, width), padded with zeros: the bytes of their UTF-8, and what is wrong with them.
+    """Measure rows of UCS-4 (n, width) uint32, padded with zeros: the bytes of their UTF-8, and what is wrong.
 
-    Writes ``n_bytes`` (n,) and ``flags`` (n,): ``HAS_NUL`` for a U+0000 before a later character, ``NOT_TEXT`` for a
-    surrogate or a value above U+10FFFF (``n_bytes`` means little then). Return whether any flag is set.
+    Writes ``n_bytes`` (n,) int64 and ``flags`` (n,) uint8: HAS_NUL for a U+0000 before a later character, NOT_TEXT for
+    a surrogate or a value above U+10FFFF; ``n_bytes`` of such a row means nothing. Return True if any flag is set.
+    Raises ValueError for too little room.
+    Python twin: tests/support/oracles/scan_check.py (scan_ucs4)
     """
     cdef Py_ssize_t i, n = values.shape[0], width = values.shape[1]
     cdef uint8_t found = 0
@@ -48,19 +48,20 @@ def scan_ucs4(const uint32_t[:, ::1] values not None, int64_t[::1] n_bytes not N
 
 
 def json_end(const uint8_t[::1] text not None, Py_ssize_t start, bint as_float=False):
-    """Find the end of the JSON value that begins at ``start``, or behind blanks there.
+    """Find the end of the JSON value at ``start``, or behind blanks there, in ``text`` (bytes or uint8).
 
-    Return (end, -1), ``end`` the place behind the value; (``BAD``, place) for the first byte that no JSON has there;
-    (``DEEP``, place) for more than 10,000 levels; (``MORE``, -1) when the bytes end too soon. A number that runs to the
-    end of ``text`` ends there. Strings may hold bytes that are not UTF-8, as the server's reader lets them. With
-    ``as_float`` a number that has no float64 is wrong.
+    Return (end, -1), ``end`` the place behind the value; (BAD, place of the first wrong byte); (DEEP, place) for more
+    than 10,000 levels; (MORE, -1) if the bytes end too soon. A number may end with the bytes. Strings may hold bytes
+    that are not UTF-8, as the server's reader allows. ``as_float``: a number that has no float64 is wrong. Raises
+    ValueError for a start outside ``text``.
+    Python twin: tests/support/oracles/scan_check.py (json_end)
     """
     cdef uint8_t[OPEN_BYTES] open_
     cdef Py_ssize_t bad = -1, end, n = text.shape[0]
     if start < 0 or start > n:
         raise ValueError("start is outside text")
     if n == 0:
-        return VM_JSON_MORE, -1
+        return VM_SCAN_MORE, -1
     memset(&open_[0], 0, OPEN_BYTES)
     with nogil:
         end = vm_json_end(&text[0], start, n, as_float, &open_[0], &bad)
@@ -69,13 +70,12 @@ def json_end(const uint8_t[::1] text not None, Py_ssize_t start, bint as_float=F
 
 def check_json(const int32_t[::1] offsets not None, const uint8_t[::1] data not None, Py_ssize_t first,
                bint only_objects):
-    """Find the first value, from ``first`` on, that is no JSON text, or with ``only_objects`` no object.
+    """Find the first value, from row ``first`` on, that is not JSON text, or with ``only_objects`` not an object.
 
-    A number that has no float64 makes it none.
-
-    The column is as in Arrow: ``offsets`` (n + 1), absolute positions in ``data``. Return (row, place): ``place`` is
-    that of the first wrong byte in the value (its length when it ends too soon; -1 when it is no object); (-1, -1) if
-    all are fine.
+    ``offsets``: (n + 1,) int32, absolute positions in ``data``, as in Arrow. A number that has no float64 is wrong.
+    Return (row, place of the first wrong byte in the value; its length if it ends too soon; -1 if it is not an object),
+    or (-1, -1). Raises ValueError for a negative ``first``.
+    Python twin: tests/support/oracles/scan_check.py (is_json)
     """
     cdef uint8_t[OPEN_BYTES] open_
     cdef Py_ssize_t i, n = offsets.shape[0] - 1, start, stop, end, bad = -1, size = data.shape[0], place = -1

@@ -1,20 +1,21 @@
-/* Sparse vectors -> the JSON object that files hold: {"3":1.25,"7":0.5}, sorted by index, shortest digits.
- * Python twin: vecmill/sparse.py (sparse_arrays). */
-#ifndef VECMILL_SPARSE_H
-#define VECMILL_SPARSE_H
+/* Sparse vectors -> the JSON object that files hold: {"3":1.25,"7":0.5}, sorted by index, with the shortest digits.
+ * Python twin: src/vecmill/types/sparse.py (sparse_arrays) */
+#ifndef VM_SPARSE_H
+#define VM_SPARSE_H
 
 #include <stdlib.h>
 #include "columns.h"
 #include "number_write.h"
 
-#define VM_MAX_INDEX INT64_C(0xfffffffe) /* the server keeps the one above for itself */
+#define VM_MAX_INDEX INT64_C(0xfffffffe) /* the server reserves 2^32 - 1 */
 
 typedef struct {
     uint32_t index;
     float value;
 } vm_entry;
 
-/* Bytes of one entry at most: two quotes, ten digits, colon, float32, comma; and what a wide store may touch behind. */
+/* Most bytes of an entry: two quotes, ten digits, colon, float32, comma. SLACK: brackets, and bytes behind the text
+ * that a wide store may touch. */
 #define VM_ENTRY_TEXT (14 + 16)
 #define VM_SPARSE_SLACK (2 + VM_FLOAT_TEXT)
 
@@ -24,7 +25,7 @@ static int vm_compare_entries(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sort by index, where they are not sorted already. Return whether no index is there twice. */
+/* Sort by index, unless they are sorted. Return 0 if an index comes twice. */
 static int vm_sort_entries(vm_entry *entries, Py_ssize_t n)
 {
     int sorted = 1;
@@ -39,14 +40,14 @@ static int vm_sort_entries(vm_entry *entries, Py_ssize_t n)
     return 1;
 }
 
-/* A value is finite and not below zero; minus zero is not. */
+/* A value is finite and not below zero; minus zero is allowed. */
 static inline int vm_is_sparse_value(float value)
 {
     uint32_t bits = vm_float_bits(value);
     return bits < 0x7f800000u || bits == 0x80000000u;
 }
 
-/* Write the object; return its bytes. `out` has room for n * VM_ENTRY_TEXT + VM_SPARSE_SLACK. */
+/* Write the object of n sorted entries; return its bytes. `out` has n * VM_ENTRY_TEXT + VM_SPARSE_SLACK bytes. */
 static Py_ssize_t vm_put_entries(const vm_entry *entries, Py_ssize_t n, uint8_t *out)
 {
     uint8_t *p = out;
@@ -64,7 +65,7 @@ static Py_ssize_t vm_put_entries(const vm_entry *entries, Py_ssize_t n, uint8_t 
     return p - out;
 }
 
-/* Read a dict of int to number. Anything else, and anything wrong, is left to Python. */
+/* Read a dict of int to number with n entries, sorted. Return VM_OK, or VM_REFUSED for anything else. */
 static int vm_entries_of_dict(PyObject *dict, vm_entry *entries, Py_ssize_t n)
 {
     PyObject *key, *item;

@@ -1,4 +1,4 @@
-"""Sparse vectors as JSON text. Oracle: ``vecmill.types.sparse`` (sparse_arrays), which also words errors."""
+"""Sparse vectors as JSON text: written, and checked in files of others. ``vecmill.types.sparse`` words the errors."""
 
 from cpython.dict cimport PyDict_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -6,7 +6,11 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-include "number_write.pxi"
+from number_write cimport fill_float32_powers
+
+cdef extern from "json_check.h" nogil:
+    const uint8_t *vm_white(const uint8_t *p, const uint8_t *end) noexcept
+    const uint8_t *vm_check_sparse(const uint8_t *p, const uint8_t *end) noexcept
 
 cdef extern from "sparse.h":
     ctypedef struct vm_entry:
@@ -27,7 +31,10 @@ SLACK_BYTES = VM_SPARSE_SLACK
 
 
 def dict_text(value):
-    """Return the JSON object of a dict of int to float, or None for anything else, right or wrong."""
+    """Return the JSON object of a dict of int to float. None: Python has to look at the value.
+
+    Python twin: src/vecmill/types/sparse.py (sparse_arrays)
+    """
     cdef Py_ssize_t n
     cdef uint8_t *memory
     cdef vm_entry *entries
@@ -50,11 +57,12 @@ def dict_text(value):
 
 def rows_text_into(const int64_t[::1] indptr, const int64_t[::1] indices, const float[::1] values,
                    int32_t[::1] offsets, uint8_t[::1] out):
-    """Write rows of a compressed sparse row matrix as JSON objects, with the offset behind each.
+    """Write rows of a compressed sparse row matrix as JSON objects. The GIL is released.
 
-    ``indptr`` (n + 1,) into ``indices`` and ``values``; ``offsets`` (n + 1,); ``out`` has room for ENTRY_BYTES an entry
-    and SLACK_BYTES a row. Returns -1, or the first row with a wrong index, a wrong value or an index twice.
-    GIL released.
+    ``indptr``: (n + 1,) int64 positions in ``indices`` (int64) and ``values`` (float32). ``offsets``: (n + 1,) int32,
+    written. ``out``: ENTRY_BYTES an entry and SLACK_BYTES a row. Return -1, or the first row with a wrong index, a
+    wrong value or an index twice. Raises ValueError for arrays of other lengths.
+    Python twin: src/vecmill/types/sparse.py (sparse_arrays)
     """
     cdef Py_ssize_t i, k, start, size, n = indptr.shape[0] - 1, longest = 0, bad = -1, at = 0
     cdef int64_t index
@@ -89,3 +97,32 @@ def rows_text_into(const int64_t[::1] indptr, const int64_t[::1] indices, const 
             offsets[i + 1] = <int32_t>at
     PyMem_Free(entries)
     return bad
+
+
+def check_sparse(const int32_t[::1] offsets not None, const uint8_t[::1] data not None, Py_ssize_t first):
+    """Return the first value, from row ``first`` on, that is not certainly JSON of a sparse vector, or -1.
+
+    ``offsets``: (n + 1,) int32 positions in ``data`` uint8, as in Arrow. Valid are decimal indices in ascending order
+    with numbers that are not negative. Raises ValueError for a negative ``first``.
+    Python twin: src/vecmill/validate/text/columns.py (form_problem)
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0] - 1, size = data.shape[0]
+    cdef const uint8_t *base
+    cdef const uint8_t *p
+    cdef const uint8_t *end
+    if first < 0 or n < 0:
+        raise ValueError("offsets must hold n + 1 entries, and first must not be negative")
+    if size == 0:
+        return first if first < n else -1
+    base = &data[0]
+    i = first
+    with nogil:
+        while i < n:
+            if offsets[i] < 0 or offsets[i + 1] < offsets[i] or offsets[i + 1] > size:
+                break
+            end = base + offsets[i + 1]
+            p = vm_check_sparse(vm_white(base + offsets[i], end), end)
+            if p == NULL or vm_white(p, end) != end:
+                break
+            i += 1
+    return i if i < n else -1

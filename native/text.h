@@ -1,9 +1,9 @@
-/* UTF-8 and UCS-4 text, on raw memory. Python twins: tests/oracles.py (utf8_*, ucs4_*).
+/* UTF-8 and UCS-4 text in memory. Python twin: tests/support/oracles/text.py (utf8_from_ucs4, ucs4_from_plain)
  *
- * CPython keeps a str as Latin-1, UCS-2 or UCS-4. Encoding from those units directly is faster than
- * PyUnicode_AsUTF8AndSize on first touch, and leaves no UTF-8 copy behind on every str of the caller. */
-#ifndef VECMILL_TEXT_H
-#define VECMILL_TEXT_H
+ * CPython keeps a str as Latin-1, UCS-2 or UCS-4. To encode those units here is faster than the first call of
+ * PyUnicode_AsUTF8AndSize, and leaves no UTF-8 copy on each str of the caller. */
+#ifndef VM_TEXT_H
+#define VM_TEXT_H
 
 #include <Python.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 
 enum { VM_TEXT_SURROGATE = -1, VM_TEXT_NUL = -2, VM_TEXT_NO_ROOM = -3, VM_TEXT_INVALID = -4 };
 
-/* Does any of n bytes have its high bit set? */
+/* Tell whether all of n bytes are ASCII. */
 static inline int vm_is_ascii(const uint8_t *s, Py_ssize_t n)
 {
     uint64_t acc = 0, word;
@@ -34,7 +34,7 @@ static inline int vm_has_crlf(const uint8_t *s, Py_ssize_t n)
     return 0;
 }
 
-/* Count code points: every byte that is not a continuation byte. */
+/* Return the number of code points of UTF-8: the bytes that are not continuation bytes. */
 static inline Py_ssize_t vm_utf8_codepoints(const uint8_t *s, Py_ssize_t n)
 {
     Py_ssize_t count = 0;
@@ -43,7 +43,7 @@ static inline Py_ssize_t vm_utf8_codepoints(const uint8_t *s, Py_ssize_t n)
     return count;
 }
 
-/* Append one code point; the caller has made sure of 4 bytes of room. Returns bytes written, 0 for a surrogate. */
+/* Append one code point; `out` has 4 bytes of room. Return the bytes written; 0: a surrogate, or above U+10FFFF. */
 static inline int vm_utf8_put(uint8_t *out, uint32_t c)
 {
     if (c < 0x80) {
@@ -72,7 +72,7 @@ static inline int vm_utf8_put(uint8_t *out, uint32_t c)
     return 4;
 }
 
-/* With `kind` a constant, this is three loops without a choice in them. */
+/* The loop of vm_utf8_encode, for a constant `kind`. */
 static inline __attribute__((always_inline)) Py_ssize_t vm_utf8_encode_kind(const void *data, const int kind,
                                                                             Py_ssize_t n, uint8_t *out,
                                                                             Py_ssize_t room, int refuse_nul)
@@ -83,7 +83,7 @@ static inline __attribute__((always_inline)) Py_ssize_t vm_utf8_encode_kind(cons
         uint32_t c;
         uint8_t tail[4];
         int k;
-        if (kind == 2 && i + 4 <= n && used + 4 <= room) { /* four ASCII characters at once: text is runs of them */
+        if (kind == 2 && i + 4 <= n && used + 4 <= room) { /* four ASCII characters at once */
             uint64_t four;
             memcpy(&four, (const uint16_t *)data + i, 8);
             if ((four & 0xFF80FF80FF80FF80ULL) == 0 && (four & 0x00FF) && (four & 0x00FF0000) &&
@@ -117,8 +117,8 @@ static inline __attribute__((always_inline)) Py_ssize_t vm_utf8_encode_kind(cons
     return nul && refuse_nul ? VM_TEXT_NUL : used;
 }
 
-/* Encode n units of `kind` bytes each (1 Latin-1, 2 UCS-2, 4 UCS-4) as UTF-8 into out[0:room].
- * Returns the bytes written, or a negative VM_TEXT_* code; out is unspecified then. */
+/* Encode n units of `kind` bytes each (1 Latin-1, 2 UCS-2, 4 UCS-4) as UTF-8 into out[0:room]. Return the bytes
+ * written, or a negative VM_TEXT_* code; `out` is unspecified then. */
 static inline Py_ssize_t vm_utf8_encode(const void *data, int kind, Py_ssize_t n, uint8_t *out, Py_ssize_t room,
                                         int refuse_nul)
 {
@@ -129,7 +129,7 @@ static inline Py_ssize_t vm_utf8_encode(const void *data, int kind, Py_ssize_t n
     return vm_utf8_encode_kind(data, 4, n, out, room, refuse_nul);
 }
 
-/* Encode one str object (any kind); the ASCII case is one memcpy. */
+/* Encode a str object as UTF-8 into out[0:room]. Return as vm_utf8_encode. */
 static inline Py_ssize_t vm_utf8_from_str(PyObject *text, uint8_t *out, Py_ssize_t room, int refuse_nul)
 {
     Py_ssize_t n = PyUnicode_GET_LENGTH(text);
@@ -145,8 +145,8 @@ static inline Py_ssize_t vm_utf8_from_str(PyObject *text, uint8_t *out, Py_ssize
     return vm_utf8_encode(PyUnicode_DATA(text), PyUnicode_KIND(text), n, out, room, refuse_nul);
 }
 
-/* Decode the code point at s[0:n]. Returns its length in bytes, or 0 if it is not well-formed UTF-8 (Unicode 15,
- * table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF). */
+/* Decode the code point at s[0:n]. Return its length in bytes; 0: not well-formed UTF-8 (Unicode 15, table 3-7: no
+ * overlong forms, no surrogates, nothing above U+10FFFF). */
 static inline int vm_utf8_get(const uint8_t *s, Py_ssize_t n, uint32_t *c)
 {
     uint8_t a = s[0];
@@ -178,7 +178,7 @@ static inline int vm_utf8_get(const uint8_t *s, Py_ssize_t n, uint32_t *c)
     return 0;
 }
 
-/* Is s[0:n] well-formed UTF-8? */
+/* Tell whether s[0:n] is well-formed UTF-8. */
 static inline int vm_utf8_valid(const uint8_t *s, Py_ssize_t n)
 {
     Py_ssize_t i = 0;
@@ -194,8 +194,8 @@ static inline int vm_utf8_valid(const uint8_t *s, Py_ssize_t n)
     return 1;
 }
 
-/* Decode n bytes of UTF-8 into out[0:width] and fill the rest with zeros, as NumPy's U dtype stores a str.
- * Returns the code points written, VM_TEXT_NO_ROOM or VM_TEXT_INVALID. */
+/* Decode n bytes of UTF-8 into out[0:width] and fill the rest with zeros, as NumPy's U dtype. Return the code points
+ * written, VM_TEXT_NO_ROOM or VM_TEXT_INVALID. */
 static inline Py_ssize_t vm_ucs4_from_utf8(const uint8_t *s, Py_ssize_t n, uint32_t *out, Py_ssize_t width)
 {
     Py_ssize_t used = 0, i = 0;

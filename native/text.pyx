@@ -1,8 +1,9 @@
-"""UTF-8 and UCS-4 text columns: check, expand to NumPy's ``<U``, narrow from it.
+"""UTF-8 and UCS-4 text columns: check them, expand them to NumPy's ``<U``, narrow them from it.
 
-A text column is int32 ``offsets`` (n + 1, absolute positions in ``data``) and ``data`` (UTF-8 bytes), as in Arrow.
+A text column is ``offsets`` (n + 1,) int32, absolute positions in ``data``, and ``data`` uint8 (UTF-8), as in Arrow.
 ``plain`` bytes are Parquet's PLAIN BYTE_ARRAY encoding: for each value a little-endian uint32 length, then the bytes.
-Oracles: ``tests/oracles.py``. All kernels release the GIL.
+``validity``: (n,) uint8, 0 for a null; None: no nulls. Every function releases the GIL, and raises ValueError for
+offsets outside ``data``, or too little room.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
@@ -18,14 +19,25 @@ cdef extern from "text.h" nogil:
                               int refuse_nul) noexcept
     Py_ssize_t vm_ucs4_from_utf8(const uint8_t *s, Py_ssize_t n, uint32_t *out, Py_ssize_t width) noexcept
 
-FINE = 0
-TOO_LONG = 1
-HAS_NUL = 2
-NOT_UTF8 = 3
-SURROGATE = 4
-NO_ROOM = 5
-HAS_CRLF = 6
-IS_NULL_TEXT = 7
+# What is wrong with a value.
+cdef enum Reason:
+    REASON_FINE = 0
+    REASON_TOO_LONG = 1
+    REASON_HAS_NUL = 2
+    REASON_NOT_UTF8 = 3
+    REASON_SURROGATE = 4
+    REASON_NO_ROOM = 5
+    REASON_HAS_CRLF = 6
+    REASON_IS_NULL_TEXT = 7
+
+FINE = REASON_FINE
+TOO_LONG = REASON_TOO_LONG
+HAS_NUL = REASON_HAS_NUL
+NOT_UTF8 = REASON_NOT_UTF8
+SURROGATE = REASON_SURROGATE
+NO_ROOM = REASON_NO_ROOM
+HAS_CRLF = REASON_HAS_CRLF
+IS_NULL_TEXT = REASON_IS_NULL_TEXT
 
 
 cdef int _check_offsets(const int32_t[::1] offsets, const uint8_t[::1] data) except -1:
@@ -44,16 +56,16 @@ cdef Py_ssize_t _scan(const int32_t *offsets, Py_ssize_t n, const uint8_t *data,
     for i in range(n):
         length = offsets[i + 1] - offsets[i]
         if length < 0 or offsets[i + 1] > size or offsets[i] < 0:
-            reason[0] = 3
+            reason[0] = REASON_NOT_UTF8
             return i
         if max_bytes >= 0 and length > max_bytes:
-            reason[0] = 1
+            reason[0] = REASON_TOO_LONG
             return i
         if nul and memchr(data + offsets[i], 0, length) != NULL:
-            reason[0] = 2
+            reason[0] = REASON_HAS_NUL
             return i
         if not ascii and not vm_utf8_valid(data + offsets[i], length):
-            reason[0] = 3
+            reason[0] = REASON_NOT_UTF8
             return i
     return -1
 
@@ -67,24 +79,24 @@ cdef Py_ssize_t _scan_csv(const int32_t *offsets, Py_ssize_t n, const uint8_t *d
     for i in range(n):
         value, length = data + offsets[i], offsets[i + 1] - offsets[i]
         if crlf and vm_has_crlf(value, length):
-            reason[0] = 6
+            reason[0] = REASON_HAS_CRLF
             return i
         if (null_text != NULL and length == n_null_text and memcmp(value, null_text, length) == 0
                 and (validity == NULL or validity[i])):
-            reason[0] = 7
+            reason[0] = REASON_IS_NULL_TEXT
             return i
     return -1
 
 
 def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t max_bytes, bint refuse_nul,
                bint refuse_crlf=False, bytes null_text=None, const uint8_t[::1] validity=None):
-    """Find the first value that is not well-formed UTF-8, longer than ``max_bytes`` (-1: no limit), or holds U+0000.
+    """Find the first value that is not UTF-8, longer than ``max_bytes`` (-1: no limit), or holds U+0000.
 
-    If all are well-formed: the first that holds CR LF, or is ``null_text`` though it is valid. Return (row, reason),
-    reason one of ``TOO_LONG``, ``HAS_NUL``, ``NOT_UTF8``, ``HAS_CRLF``, ``IS_NULL_TEXT``; (-1, ``FINE``) if all are
-    fine. Oracle: ``oracles.check_text``.
+    Without such a value, find the first that holds CR LF (``refuse_crlf``) or is ``null_text`` and not null. Return
+    (row, reason): TOO_LONG, HAS_NUL, NOT_UTF8, HAS_CRLF or IS_NULL_TEXT; (-1, FINE) if there is none.
+    Python twin: tests/support/oracles/text.py (check_text)
     """
-    cdef int reason = 0
+    cdef int reason = REASON_FINE
     cdef Py_ssize_t row, n = offsets.shape[0] - 1
     cdef const uint8_t *null_bytes = NULL
     cdef Py_ssize_t n_null_bytes = 0
@@ -116,7 +128,10 @@ def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t m
 
 
 def longest_codepoints(const int32_t[::1] offsets, const uint8_t[::1] data):
-    """Return the code points of the longest value: the width of the ``<U`` column it needs. Oracle: same name."""
+    """Return the code points of the longest value: the width of the ``<U`` column that holds it.
+
+    Python twin: tests/support/oracles/text.py (longest_codepoints)
+    """
     cdef Py_ssize_t i, count, length, longest = 0, n = offsets.shape[0] - 1
     _check_offsets(offsets, data)
     if data.shape[0] == 0:
@@ -133,9 +148,10 @@ def longest_codepoints(const int32_t[::1] offsets, const uint8_t[::1] data):
 
 def plain_byte_array_into(const int32_t[::1] offsets, const uint8_t[::1] data, const uint8_t[::1] validity,
                           uint8_t[::1] out not None):
-    """Write a text column as PLAIN BYTE_ARRAY values into ``out``; null rows (validity 0) are left out.
+    """Write a text column as PLAIN BYTE_ARRAY values into ``out``, without the nulls. Return the bytes written.
 
-    Return the bytes written; ``out`` needs 4 * n + the bytes of data. Oracle: ``oracles.plain_byte_array``.
+    ``out`` needs 4 * n bytes and the bytes of the values.
+    Python twin: tests/support/oracles/text.py (plain_byte_array)
     """
     cdef Py_ssize_t i, n = offsets.shape[0] - 1, used = 0
     cdef uint32_t length
@@ -159,9 +175,10 @@ def plain_byte_array_into(const int32_t[::1] offsets, const uint8_t[::1] data, c
 
 
 def fixed_byte_array_into(const uint8_t[:, ::1] values, const uint8_t[::1] validity, uint8_t[::1] out not None):
-    """Write (n, width) bytes as PLAIN BYTE_ARRAY values into ``out``; null rows (validity 0) are left out.
+    """Write (n, width) uint8 as PLAIN BYTE_ARRAY values into ``out``, without the nulls. Return the bytes written.
 
-    Return the bytes written; ``out`` needs n * (4 + width) bytes. Oracle: ``oracles.fixed_byte_array``.
+    ``out`` needs n * (4 + width) bytes.
+    Python twin: tests/support/oracles/text.py (plain_byte_array)
     """
     cdef Py_ssize_t i, n = values.shape[0], used = 0
     cdef uint32_t width = values.shape[1]
@@ -182,10 +199,11 @@ def fixed_byte_array_into(const uint8_t[:, ::1] values, const uint8_t[::1] valid
 
 
 def ucs4_from_plain_into(const uint8_t[::1] plain, uint32_t[:, ::1] out not None):
-    """Expand ``out.shape[0]`` PLAIN BYTE_ARRAY values to rows of UCS-4, zero-padded, as NumPy's ``<U`` stores them.
+    """Expand n PLAIN BYTE_ARRAY values to ``out`` (n, width) uint32: UCS-4, zero-padded, as NumPy's ``<U``.
 
-    Return the bytes of ``plain`` consumed. Raises ValueError for a value that is not UTF-8, is wider than the row, or
-    is cut off. Oracle: ``oracles.ucs4_from_plain``.
+    Return the bytes of ``plain`` that were read. Raises ValueError for a value that is not UTF-8, is longer than width,
+    or is cut off.
+    Python twin: tests/support/oracles/text.py (ucs4_from_plain)
     """
     cdef Py_ssize_t i = 0, n = out.shape[0], at = 0, size = plain.shape[0], got = 0
     cdef uint32_t length
@@ -210,10 +228,11 @@ def ucs4_from_plain_into(const uint8_t[::1] plain, uint32_t[:, ::1] out not None
 
 def utf8_from_ucs4_into(const uint32_t[:, ::1] values, int32_t[::1] offsets not None, uint8_t[::1] out not None,
                         bint refuse_nul):
-    """Narrow rows of zero-padded UCS-4 (NumPy ``<U``) to UTF-8; trailing zeros are padding, as NumPy reads them.
+    """Narrow ``values`` (n, width) uint32, zero-padded UCS-4 as NumPy's ``<U``, to UTF-8. Zeros at the end are padding.
 
-    Writes ``offsets[0..taken]``, offsets[0] = 0. Return (rows taken, reason): reason ``FINE``, ``NO_ROOM``,
-    ``SURROGATE`` (also above U+10FFFF) or ``HAS_NUL`` for the first row not taken. Oracle: ``oracles.utf8_from_ucs4``.
+    Writes ``offsets[0]`` = 0 to ``offsets[taken]``. Return (rows taken, reason of the next row): FINE, NO_ROOM,
+    SURROGATE (also above U+10FFFF) or HAS_NUL.
+    Python twin: tests/support/oracles/text.py (utf8_from_ucs4)
     """
     cdef Py_ssize_t i = 0, n = values.shape[0], width = values.shape[1], length, used = 0, got = 0
     if offsets.shape[0] < n + 1:

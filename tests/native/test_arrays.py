@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracles
-from oracles import Column
+from oracles import columns as oracles
+from oracles.columns import Column
 from vecmill._native import columns as kernel
 
 MOST = 4

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracles
+from oracles import bits as oracles
 from vecmill._native.bits import pack_bits_into
 
 

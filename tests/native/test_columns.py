@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracles
-from oracles import Column
+from oracles import columns as oracles
+from oracles.columns import Column
 from vecmill._native import columns as kernel
 
 CAPACITY = 4

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracles
+from oracles import crc64 as oracles
 from vecmill._native.crc64 import crc64nvme, crc64nvme_combine
 
 NOISE = random.Random(0).randbytes(6000)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import oracles
+from oracles import half as oracles
 from vecmill._native import half
 
 CONVERSIONS = {

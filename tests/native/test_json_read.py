@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from oracles_text import json_row, kind_of
+from oracles.csv_read import csv_rows
+from oracles.json_read import json_row, kind_of, split_elements, split_lines, value_end
 from vecmill._native import csv_read as delimited
 from vecmill._native import json_read as jsonrows
 
@@ -92,7 +93,7 @@ def test_elements_of_an_array(elements, style, cut):
     n, position, state, why = jsonrows.split_elements(buffer, 1, True, jsonrows.FIRST, starts, ends)
     assert (n, position, state, why) == (len(elements), len(raw), jsonrows.CLOSED, jsonrows.OK)
     found = [json.loads(raw[starts[i] : ends[i]]) for i in range(n)]
-    assert repr(found) == repr(elements)
+    assert repr(found) == repr(elements) == repr(split_elements(raw))
     cut = 1 + cut % len(raw)
     n, position, state, why = jsonrows.split_elements(buffer[:cut], 1, False, jsonrows.FIRST, starts, ends)
     assert why == jsonrows.OK
@@ -106,7 +107,7 @@ def test_lines(parts):
     starts, ends = np.empty(len(parts) + 1, np.int64), np.empty(len(parts) + 1, np.int64)
     n, position = jsonrows.split_lines(np.frombuffer(raw + b" ", np.uint8)[: len(raw)], 0, True, starts, ends)
     found = [raw[starts[i] : ends[i]] for i in range(n)]
-    assert found == [part for part in parts if part.strip(b" \t\r")]
+    assert found == split_lines(raw)
     assert position == len(raw)
     assert jsonrows.count_lines(np.frombuffer(raw * 50, np.uint8)) == raw.count(b"\n") * 50
 
@@ -117,6 +118,8 @@ def test_kinds_are_told_as_python_tells_them():
         end, kind, why = jsonrows.value_end(np.frombuffer(raw, np.uint8), 0)
         assert (end, why) == (len(raw), jsonrows.OK)
         assert kind in KINDS[kind_of(value)]
+        wanted = value_end(raw, 0)
+        assert wanted is not None and (end, kind in KINDS[wanted[1]]) == (wanted[0], True)
 
 
 texts = st.text(st.sampled_from('ab ,;"\n\r\\xä\t'), max_size=8)
@@ -131,8 +134,7 @@ def test_fields_are_split_like_csv_does(rows, end, cut):
     quoting = csv.QUOTE_ALL if any("\r" in text for row in rows for text in row) else csv.QUOTE_MINIMAL
     csv.writer(out, lineterminator=end, quoting=quoting).writerows(rows)
     raw = out.getvalue().encode()
-    wanted = list(csv.reader(io.StringIO(raw.decode(), newline="")))
-    assert wanted == rows
+    assert csv_rows(raw) == rows
     room = len(rows) + 1
     spans = np.empty((2, room), np.int64), np.empty((2, room), np.int64), np.empty((2, room), np.uint8)
     at = np.empty(room, np.int64)

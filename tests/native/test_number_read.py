@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from oracles_text import integer_of, number_of
+from oracles.number_read import integer_of, number_of
 from vecmill._native import number_read as numbers
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracles
-from oracles import Column
+from oracles import columns, pages
+from oracles.columns import Column
 from vecmill._native.pages import list_levels, struct_part_into, text_counts_into, vector_levels
 
 
@@ -23,9 +23,9 @@ def split(levels: bytes) -> tuple[bytes, bytes]:
 def check(n: int, dim: int, validity: list[int] | None) -> None:
     given_validity = None if validity is None else np.array(validity, np.uint8)
     repetition, definition = split(vector_levels(n, dim, given_validity))
-    expected = oracles.vector_levels([1] * n if validity is None else validity, dim)
-    assert oracles.hybrid_decode(repetition, 1, len(expected[0])) == expected[0]
-    assert oracles.hybrid_decode(definition, 2, len(expected[1])) == expected[1]
+    expected = pages.vector_levels([1] * n if validity is None else validity, dim)
+    assert pages.hybrid_decode(repetition, 1, len(expected[0])) == expected[0]
+    assert pages.hybrid_decode(definition, 2, len(expected[1])) == expected[1]
 
 
 @settings(max_examples=200, deadline=None)
@@ -62,9 +62,9 @@ def test_levels_of_lists_decode_to_those_of_the_oracle(rows, nullable, shape):
     counts = [count * valid if nullable else count for valid, count in rows]
     given_validity = np.array(validity, np.uint8) if nullable else None
     repetition, definition = split(list_levels(np.array(counts, np.int64), given_validity, dim, max_def))
-    expected = oracles.list_levels(counts, validity, dim, max_def)
-    assert oracles.hybrid_decode(repetition, 2 if dim else 1, len(expected[0])) == expected[0]
-    assert oracles.hybrid_decode(definition, max_def.bit_length(), len(expected[1])) == expected[1]
+    expected = pages.list_levels(counts, validity, dim, max_def)
+    assert pages.hybrid_decode(repetition, 2 if dim else 1, len(expected[0])) == expected[0]
+    assert pages.hybrid_decode(definition, max_def.bit_length(), len(expected[1])) == expected[1]
 
 
 def test_a_null_row_with_elements_is_refused():
@@ -93,23 +93,24 @@ one_struct = st.fixed_dictionaries(
 
 @given(st.lists(st.lists(texts, max_size=6), max_size=8))
 def test_texts_of_packed_arrays_are_counted(rows):
-    packed = [oracles.packed_array(Column("t", "text"), 6, row) for row in rows]
+    packed = [columns.packed_array(Column("t", "text"), 6, row) for row in rows]
     counts = np.empty(len(rows), np.int64)
     text_counts_into(*columnar(packed), counts)
-    assert counts.tolist() == [len(row) for row in rows]
+    assert counts.tolist() == [len(row) for row in rows] == [pages.text_counts(one) for one in packed]
 
 
 @given(st.lists(st.lists(one_struct, max_size=5) | st.none(), max_size=8))
 def test_sub_fields_of_packed_structs_are_gathered(rows):
-    packed = [b"" if row is None else oracles.packed_structs(ITEMS, 5, row) for row in rows]
+    packed = [b"" if row is None else columns.packed_structs(ITEMS, 5, row) for row in rows]
     offsets, data = columnar(packed)
     widths = np.array([item.width for item in ITEMS], np.int64)
     for i, item in enumerate(ITEMS):
         counts, out = np.empty(len(rows), np.int64), np.empty(len(data), np.uint8)
         used = struct_part_into(offsets, data, None, widths, i, counts, out)
         assert counts.tolist() == [len(row or ()) for row in rows]
-        expected = [oracles.packed_array(item, 5, [one[item.name] for one in row or ()]) for row in rows]
-        assert out[:used].tobytes() == b"".join(expected)
+        expected = [columns.packed_array(item, 5, [one[item.name] for one in row or ()]) for row in rows]
+        parts = [pages.struct_parts(one, widths.tolist())[i] for one in packed]
+        assert out[:used].tobytes() == b"".join(expected) == b"".join(raw for part in parts for raw in part)
 
 
 @given(st.lists(st.binary(max_size=12), min_size=1, max_size=4), st.integers(0, 3))

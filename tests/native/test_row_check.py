@@ -16,6 +16,7 @@ from faulty_files import D
 from validate_fuzz import PIECES
 from vecmill import CollectionSchema, FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill._native import row_check as kernel
+from vecmill._native.sparse import check_sparse
 from vecmill.validate.text import csv as csv_file
 from vecmill.validate.text import json as json_file
 from vecmill.validate.text.columns import form_problem
@@ -215,10 +216,9 @@ def test_it_passes_what_the_json_module_writes(tmp_path, monkeypatch):
 # -- the kernel alone
 
 
-def field(name: bytes = b"id", kind: int = kernel.INT, **more: Any) -> tuple[Any, ...]:
+def field(name: bytes = b"id", kind: str | None = "int64", **more: Any) -> tuple[Any, ...]:
     given = {
-        "item": 0,
-        "exact": False,
+        "item": None,
         "optional": False,
         "nullable": False,
         "digits": 38,
@@ -232,7 +232,7 @@ def field(name: bytes = b"id", kind: int = kernel.INT, **more: Any) -> tuple[Any
 
 def fine(*fields: Any, later: int = 8, forbidden: tuple[bytes, ...] = (), others: bool = False) -> Any:
     room = np.zeros((later, 5), np.int64)
-    return kernel.FineRows(fields or [field()], forbidden, others, room), room
+    return kernel.RowChecker(fields or [field()], forbidden, others, room), room
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_where_it_stops(text, comma, passed, rest):
 
 
 def test_values_for_later():
-    one, room = fine(field(kind=kernel.LATER), field(b"x", kernel.SPARSE), later=4)
+    one, room = fine(field(kind="geometry"), field(b"x", "sparse"), later=4)
     text = b'{"id":"a","x":{"1":1}}{"x":{"2":1,"1":1},"id":[1]}{"id":2,"x":{"0x1":1}}'
     rows, at, n = one.json_rows(text, 0, 99, False)
     # The third row has no room for its two.
@@ -268,39 +268,41 @@ def test_values_for_later():
 
 
 def test_cells_for_later():
-    one, room = fine(field(kind=kernel.LATER), field(b"x"))
+    one, room = fine(field(kind="timestamptz"), field(b"x"))
     rows, at, n = one.csv_rows(b'"a""b",1\nc,2\nd,"x"\n', 0, 99, ord(","), b"")
     assert (rows, at, n) == (2, 13, 2)
     assert room[:n].tolist() == [[0, 0, 1, 5, 1], [1, 0, 9, 10, 0]]
 
 
 @given(st.lists(st.sampled_from(OBJECTS) | st.sampled_from([' {"5": 1} ', '{"5":1}x', '{"5" : 1e3 , "6" :0.5}'])))
-def test_fine_sparse(texts):
+def test_text_of_sparse_vectors(texts):
     raw = [text.encode() for text in texts]
     offsets = np.zeros(len(raw) + 1, np.int32)
     np.cumsum([len(one) for one in raw], out=offsets[1:])
     data = np.frombuffer(b"".join(raw), np.uint8)
     first = 0
-    while (found := kernel.fine_sparse(offsets, data, first)) >= 0:
+    while (found := check_sparse(offsets, data, first)) >= 0:
         assert all(form_problem("sparse", text) is None for text in texts[first:found])
         first = found + 1
     assert all(form_problem("sparse", text) is None for text in texts[first:])
 
 
-def test_fine_sparse_passes_what_writers_write():
+def test_sparse_vectors_as_writers_write_them_are_valid():
     data = np.frombuffer(b'{}{"0":0.5,"4294967294":1e-9}', np.uint8)
     offsets = np.array([0, 2, len(data)], np.int32)
-    assert kernel.fine_sparse(offsets, data, 0) == -1
-    assert kernel.fine_sparse(offsets, data[:0], 0) == 0
-    assert kernel.fine_sparse(np.array([0, 99], np.int32), data, 0) == 0
+    assert check_sparse(offsets, data, 0) == -1
+    assert check_sparse(offsets, data[:0], 0) == 0
+    assert check_sparse(np.array([0, 99], np.int32), data, 0) == 0
     with pytest.raises(ValueError, match="must not be negative"):
-        kernel.fine_sparse(offsets, data, -1)
+        check_sparse(offsets, data, -1)
 
 
 def test_what_it_asks_for():
     with pytest.raises(ValueError, match="room for a row"):
         fine(field(), field(b"x"), later=1)
     with pytest.raises(ValueError, match="room for a row"):
-        kernel.FineRows([field()], (), False, np.zeros((4, 4), np.int64))
+        kernel.RowChecker([field()], (), False, np.zeros((4, 4), np.int64))
+    with pytest.raises(KeyError):
+        fine(field(kind="nonsense"))
     assert fine()[0].json_rows(b"{}", 5, 9, False) == (0, 5, 0)
     assert fine()[0].csv_rows(b"1\n", -1, 9, 44, b"") == (0, -1, 0)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import oracles
+from oracles import scan_check as oracles
 from vecmill._native import scan_check as kernel
 
 EXAMPLES = settings(max_examples=200, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import oracles
+from oracles import text as oracles
 from vecmill._native import text as kernel
 
 EXAMPLES = settings(max_examples=200, deadline=None)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracles_text import copy_rows, copy_unescaped
+from oracles.csv_read import copy_unescaped
+from oracles.pgcopy_read import copy_rows
 from source_data import check_restarts, collect, refused
 from vecmill._native import csv_read as delimited
 from vecmill._native import pgcopy_read as pgcopy

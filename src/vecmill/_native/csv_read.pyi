@@ -27,7 +27,9 @@ def split_fields(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     kinds: NDArray[np.uint8],
-) -> tuple[int, int, int, int]: ...
+) -> tuple[int, int, int, int]:
+    """Split rows of CSV or COPY into spans: (rows, where to go on, why, fields of the row that is wrong)."""
+
 def strings_into(
     buffer: NDArray[np.uint8],
     starts: NDArray[np.int64],
@@ -36,4 +38,5 @@ def strings_into(
     style: int,
     offsets: NDArray[np.int32],
     out: NDArray[np.uint8],
-) -> tuple[int, int]: ...
+) -> tuple[int, int]:
+    """Gather text as (n + 1,) offsets and UTF-8: (-1, FINE) or (row, reason) of the first that is not text."""

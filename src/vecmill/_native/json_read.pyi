@@ -27,17 +27,26 @@ SEPARATOR: int
 CLOSED: int
 SEQUENCE: int
 
-def count_lines(buffer: NDArray[np.uint8]) -> int: ...
-def value_end(buffer: NDArray[np.uint8], start: int) -> tuple[int, int, int]: ...
+def count_lines(buffer: NDArray[np.uint8]) -> int:
+    """Return the number of line feeds."""
+
+def value_end(buffer: NDArray[np.uint8], start: int) -> tuple[int, int, int]:
+    """Return (end, kind, why) of the value at ``start``."""
+
 def split_lines(
     buffer: NDArray[np.uint8], start: int, final: bool, starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[int, int]: ...
+) -> tuple[int, int]:
+    """Find lines that hold more than blanks: (rows, where to go on)."""
+
 def split_elements(
     buffer: NDArray[np.uint8], start: int, final: bool, state: int, starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[int, int, int, int]: ...
+) -> tuple[int, int, int, int]:
+    """Find elements of an array: (rows, where to go on, state, why)."""
 
 @final
 class ObjectWalker:
+    """The wanted keys of objects, in UTF-8."""
+
     names: tuple[bytes, ...]
     refuse_unknown: bool
     def __new__(cls, names: Iterable[bytes], refuse_unknown: bool) -> Self: ...
@@ -49,4 +58,5 @@ class ObjectWalker:
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         kinds: NDArray[np.uint8],
-    ) -> tuple[int, int, int]: ...
+    ) -> tuple[int, int, int]:
+        """Fill spans (keys, rows) of the wanted keys: (good rows, why the next is not, where)."""

@@ -15,7 +15,9 @@ def split_rows(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     kinds: NDArray[np.uint8],
-) -> tuple[int, int, int, int]: ...
+) -> tuple[int, int, int, int]:
+    """Split rows of binary COPY into spans: (rows, where to go on, why, fields of the next row)."""
+
 def gather_into(
     buffer: NDArray[np.uint8],
     starts: NDArray[np.int64],
@@ -23,4 +25,5 @@ def gather_into(
     skip: int,
     width: int,
     out: NDArray[np.uint8],
-) -> None: ...
+) -> None:
+    """Copy big-endian numbers of ``width`` bytes to (n, k * width) little-endian bytes."""

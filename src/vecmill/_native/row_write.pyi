@@ -7,6 +7,8 @@ from typing_extensions import disjoint_base
 
 @disjoint_base
 class RowText:
+    """How rows of columns are written as JSON, or with ``separator`` as CSV: (kind, dim, lead, items) each."""
+
     def __init__(
         self,
         *args: Never,
@@ -16,7 +18,9 @@ class RowText:
         separator: bytes | None = None,
     ) -> None: ...
     @property
-    def row_room(self) -> int: ...
+    def row_room(self) -> int:
+        """Most bytes of a row, without the bytes of its values of variable width."""
+
     def render_into(
         self,
         columns: Sequence[tuple[NDArray[np.uint8], NDArray[np.int32] | None, NDArray[np.uint8] | None]],
@@ -24,6 +28,5 @@ class RowText:
         stop: int,
         out: NDArray[np.uint8],
         ends: NDArray[np.int64] | None = None,
-    ) -> tuple[int, int]: ...
-
-def number_list(kind: str, values: NDArray[np.uint8], *, portable: bool = False) -> bytes: ...
+    ) -> tuple[int, int]:
+        """Write rows ``start`` to ``stop``: (first row without room, bytes written); ``ends``: bytes up to each row."""

@@ -291,14 +291,13 @@ def _view(block: FixedBlock | VariableBlock, start: int, stop: int) -> _View:
 
 
 def _cell(plan: ColumnPlan, lead: bytes, layout: Layout) -> _Cell:
-    kind = "text" if plan.kind.is_plain_text else plan.kind.name
     leads = (
         [b""]
         if plan.kind.group == "array"
         else member_leads([item.name for item in plan.items], layout.separator is not None)
     )
     items = tuple(_cell(item, one, layout) for item, one in zip(plan.items, leads, strict=True))
-    return kind, plan.dim, lead, items
+    return plan.kind.name, plan.dim, lead, items
 
 
 def member_leads(names: Sequence[str], is_csv: bool) -> list[bytes]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import row_check as finerows
 from vecmill._native import scan_check as scan
+from vecmill._native import sparse as sparse_kernel
 from vecmill._native import text as text_kernel
 from vecmill.encode.plan import ColumnPlan
 from vecmill.types.geometry import encode_wkt
@@ -105,7 +105,7 @@ def _not_utf8(offsets: Array, data: Array) -> Iterator[int]:
 
 def _not_surely_sparse(offsets: Array, data: Array) -> Iterator[int]:
     i = -1
-    while (i := finerows.fine_sparse(offsets, data, i + 1)) >= 0:
+    while (i := sparse_kernel.check_sparse(offsets, data, i + 1)) >= 0:
         yield i
 
 

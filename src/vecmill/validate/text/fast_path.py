@@ -20,9 +20,6 @@ Later = Iterator[tuple[int, ColumnPlan, bytes]]
 
 _MAX_LATER = 4096
 _MAX_DIGITS, _EXACT_DIGITS = 300, 15
-# By group of types: what the kernel checks.
-_CHECKS = {"bool": kernel.BOOL, "text": kernel.TEXT, "json": kernel.JSON, "meta": kernel.META, "sparse": kernel.SPARSE}
-_ITEMS = (kernel.BOOL, kernel.INT, kernel.FLOAT, kernel.TEXT)
 # Compact JSON that Python writes of an object may be so much longer than its text (1e15 becomes 1000000000000000.0).
 _GROWTH = 5
 
@@ -41,7 +38,7 @@ class FastPath:
         )
         self._later = np.zeros((max(_MAX_LATER, len(self._plans)), 5), np.int64)
         forbidden = [field.name for field in context.schema.fields if field.name not in context.plans]
-        self._kernel = kernel.FineRows(
+        self._kernel = kernel.RowChecker(
             [_field(plan, context, form) for plan in self._plans],
             [name.encode() for name in forbidden],
             any(plan is not None and plan.kind is META for plan in self._plans),
@@ -78,15 +75,11 @@ class FastPath:
 def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, ...]:
     """Return a field as the arguments of the kernel."""
     if plan is None:
-        return b"", kernel.ANY, 0, False, True, True, 0, 0, 0, 0, 0
-    own, kind, item, exact, count = plan, _kind(plan), 0, False, 0
-    if plan.is_vector:
-        kind, item, exact = kernel.LIST, kind, True
-        count = plan.kind.n_numbers(plan.dim)
-    elif plan.kind.group == "array":
+        return b"", None, None, True, True, 0, 0, 0, 0, 0
+    own, item, count = plan, None, plan.kind.n_numbers(plan.dim) if plan.is_vector else 0
+    if plan.kind.group == "array":
         own, count = plan.items[0], plan.capacity
-        item = _kind(own)
-        kind = kernel.LIST if item in _ITEMS else kernel.LATER
+        item = own.kind.name
     low, high = own.kind.limits or (0, 0)
     digits = own.kind.floats.safe_digits if own.kind.floats is not None else _MAX_DIGITS
     if form == "csv" and plan.kind is META:
@@ -98,10 +91,4 @@ def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, .
     # A key that the server makes is in all rows or in none: Python looks at rows without one.
     optional = not (context.is_required(plan.name) or field.auto_id)
     nullable = field.nullable or field.default_value is not None
-    return plan.name.encode(), kind, item, exact, optional, nullable, digits, low, high, count, max_bytes
-
-
-def _kind(plan: ColumnPlan) -> int:
-    if plan.kind.limits is not None:
-        return kernel.INT
-    return kernel.FLOAT if plan.kind.floats is not None else _CHECKS.get(plan.kind.group, kernel.LATER)
+    return plan.name.encode(), plan.kind.name, item, optional, nullable, digits, low, high, count, max_bytes

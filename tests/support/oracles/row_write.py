@@ -1,4 +1,4 @@
-"""Slow, obvious Python twins of native/row_write.pyx: numbers as text, and rows of JSON and CSV."""
+"""Twins of native/row_write.pyx: numbers as text, and rows of JSON and CSV."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 _INTEGERS = {"int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q", "binary_vector": "<B", "int8_vector": "<b"}
 _FLOATS = {"float": "<f", "float_vector": "<f", "double": "<d", "float16_vector": "<e", "bfloat16_vector": "<H"}
+_TEXTS = ("text", "geometry", "timestamptz")
 _TYPES = {"<f": np.float32, "<d": np.float64, "<e": np.float16}
 
 
@@ -73,7 +74,7 @@ def _elements(item: Any, raw: bytes, count: int | None) -> tuple[list[str], byte
 
 def json_value(kind: str, dim: int, items: Sequence[Any], raw: bytes) -> str:
     """Return a value of a column as JSON; a "json" value that is no object as a string that holds it."""
-    if kind == "text":
+    if kind in _TEXTS:
         return json.dumps(raw.decode(), ensure_ascii=False)
     if kind in ("json", "meta", "sparse"):
         text = raw.decode()
@@ -97,7 +98,7 @@ def json_value(kind: str, dim: int, items: Sequence[Any], raw: bytes) -> str:
 
 def csv_cell(kind: str, dim: int, items: Sequence[Any], raw: bytes, separator: str) -> str:
     """Return a value as a cell: text quoted where RFC 4180 asks for it or if it is empty, lists and JSON always."""
-    if kind == "text":
+    if kind in _TEXTS:
         text = raw.decode()
         quoted = not text or any(char in text for char in ('"', "\r", "\n", separator))
     elif kind in ("json", "meta", "sparse"):
