@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard native/*)
 NATIVE_MODULES := $(patsubst native/%.pyx,vecmill._native.%,$(wildcard native/*.pyx))
 
-.PHONY: demo test check tables bench bench-quick build clean
+.PHONY: demo test test-plain test-asan check tables bench bench-quick build clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tests/demo.py
@@ -18,6 +18,27 @@ ENGINES := tests/integrations/test_ray.py tests/integrations/test_scale_doc.py t
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --durations 15 $(foreach one,$(ENGINES),--ignore $(one))
 	$(BIN)/python -m pytest $(ENGINES)
+
+# Tests that run the kernels. Each flavour is a whole package in build/NAME; setup.py tells what it is built with.
+KERNEL_TESTS := tests/native tests/types tests/encode tests/formats/test_golden.py
+FLAVOUR = PYTHONPATH=build/$(1) $(2) $(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
+
+# The code paths of other CPUs: portable, SSE2, AVX2.
+test-plain: $(VENV)/.installed-test $(VENV)/.installed-flavours
+	VECMILL_PLAIN=1 $(BIN)/python setup.py -q build
+	$(call FLAVOUR,plain)
+	VECMILL_NO_AVX2=1 $(BIN)/python setup.py -q build
+	$(call FLAVOUR,sse2)
+	VECMILL_NO_AVX512=1 $(BIN)/python setup.py -q build
+	$(call FLAVOUR,avx2)
+
+# Reads and writes outside of memory, and undefined behaviour, stop the tests.
+SANITIZERS = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0
+
+test-asan: $(VENV)/.installed-test $(VENV)/.installed-flavours
+	VECMILL_SANITIZE=1 $(BIN)/python setup.py -q build
+	$(call FLAVOUR,sanitize,$(SANITIZERS)) tests/sources/test_text_mutations.py
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """Compile every ``native/*.pyx`` into ``vecmill._native``. All other settings live in pyproject.toml.
 
-Environment variables choose another build; docs/design.md, "Builds of the kernels", tells what each is for.
+Environment variables choose another build; docs/extending.md, "A kernel", tells what each is for.
 """
 
 import os
