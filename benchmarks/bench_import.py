@@ -26,11 +26,12 @@ from servers.milvus import running_milvus
 from telling import report, write_json
 from vecmill import DataType, convert, create_schema
 from vecmill.importer.journal import Journal
-from vecmill.importer.planner import limits_of, plan
+from vecmill.importer.planner import plan
 from vecmill.importer.reply import JobProgress
 from vecmill.importer.rest_jobs import GrpcJobs
 from vecmill.importer.run import Settings, run
 from vecmill.output.opening import open_local
+from vecmill.schema.servers import limits_of
 
 Spent = list[dict[str, float]]
 
@@ -68,7 +69,7 @@ def vecmill_import(
         phases[phase] = phases.get(phase, 0.0) + now - seen_at
         seen_at, phase = now, str(seen.state)
 
-    run(plan(output.files(), limits_of("milvus-2.3")), jobs, Journal(None), Settings(progress=looked))
+    run(plan(output.files(), limits_of("2.3")), jobs, Journal(None), Settings(progress=looked))
     spent.append(phases)
 
 

@@ -161,7 +161,7 @@ def test_many_requests_a_few_at_a_time(server, out, monkeypatch):
         most = max(most, sum(job.state not in ("Completed", "Failed") for job in server.jobs.values()))
 
     server.fault = watch
-    done = run(out, "--url", server.url, "-C", "books", "--target", "milvus-2.3", "--in-flight", 2, "--json")
+    done = run(out, "--url", server.url, "-C", "books", "--target", "2.3", "--in-flight", 2, "--json")
     report = json.loads(done.stdout)
     assert len(report["jobs"]) == len(server.jobs) > 2
     assert sum(job["rows"] for job in report["jobs"]) == N
@@ -169,7 +169,7 @@ def test_many_requests_a_few_at_a_time(server, out, monkeypatch):
 
 
 def test_two_phases_commit_when_all_rows_are_counted(server, out):
-    run(out, "--url", server.url, "-C", "books", "--two-phase", "--target", "milvus-2.3", "--in-flight", 1, "-q")
+    run(out, "--url", server.url, "-C", "books", "--two-phase", "--target", "2.3", "--in-flight", 1, "-q")
     verbs = [seen.path.rpartition("/")[2] for seen in server.seen]
     assert verbs.count("commit") == verbs.count("create") == len(server.jobs) > 2
     assert verbs.index("commit") > max(i for i, verb in enumerate(verbs) if verb == "create")
@@ -178,7 +178,7 @@ def test_two_phases_commit_when_all_rows_are_counted(server, out):
 
 def test_two_phases_leave_nothing_behind(server, out):
     server.rows_of = lambda group: rows_in(group) - (Path(group[0]).parent.name == "2")
-    done = run(out, "--url", server.url, "-C", "books", "--two-phase", "--target", "milvus-2.3", code=1)
+    done = run(out, "--url", server.url, "-C", "books", "--two-phase", "--target", "2.3", code=1)
     assert "rows were written, but the server tells of" in done.stderr
     assert "all jobs aborted, no row is visible" in done.stderr
     assert {job.state for job in server.jobs.values()} == {"Failed"}
@@ -248,7 +248,9 @@ def test_a_missing_file_is_found_before_there_is_a_job(server, out):
         (["--url", "http://h", "--two-phase", "--no-wait"], "cannot go without waiting"),
         (["--url", "http://h", "--grpc", "--two-phase"], "gRPC is for Milvus 2.2 and 2.3"),
         (["--url", "http://h", "--cluster-id", "in01"], "Zilliz Cloud cannot read this disk"),
-        (["--url", "http://h", "--target", "mars"], "unknown target 'mars'"),
+        (["--url", "http://h", "--grpc", "--target", "2.5"], "gRPC is for Milvus 2.2 and 2.3"),
+        (["--url", "http://h", "--target", "mars"], "target 'mars' is not one of 2.3, 2.4,"),
+        (["--url", "http://h", "--service", "mars"], "service 'mars' is not one of milvus, cloud, cloud-free"),
     ],
 )
 def test_words_that_do_not_go_together(words, message, out):

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecmill import DataError, DataType, LocalBulkWriter, SchemaError, StoreError, create_schema
-from vecmill.importer.planner import GB, GIB, LIMITS, Limits, limits_of, plan
+from vecmill import DataError, DataType, LocalBulkWriter, StoreError, create_schema
+from vecmill.importer.planner import plan
 from vecmill.output.opening import ImportFile, open_local
+from vecmill.schema.servers import GB, GIB, SERVICES, Limits, limits_of
 
 
 def file_of(number: int, n_bytes: int, rows: int = 10) -> ImportFile:
@@ -39,27 +40,24 @@ def test_every_file_is_asked_for_once_and_no_limit_is_broken(sizes, most_files, 
 
 
 @pytest.mark.parametrize(
-    ("target", "n_files", "n_bytes", "n_requests"),
+    ("limits", "n_files", "n_bytes", "n_requests"),
     [
-        ("milvus", 1024, GIB, 1), ("milvus", 1025, GIB, 2), ("milvus", 3, 16 * GIB, 1), ("milvus-2.3", 3, GIB, 3),
-        ("cloud", 1000, GB, 1), ("cloud", 1001, 1, 2), ("cloud", 101, 10 * GB, 2), ("cloud-free", 3, GB // 2, 2),
+        (limits_of(), 1024, GIB, 1), (limits_of(), 1025, GIB, 2), (limits_of("2.6"), 3, 16 * GIB, 1),
+        (limits_of("2.3"), 3, GIB, 3), (limits_of("cloud"), 1000, GB, 1), (limits_of("cloud"), 1001, 1, 2),
+        (limits_of("cloud"), 101, 10 * GB, 2), (limits_of("cloud", "cloud-free"), 3, GB // 2, 2),
     ],
 )  # fmt: skip
-def test_limits(target, n_files, n_bytes, n_requests):
-    assert len(plan([file_of(i, n_bytes) for i in range(n_files)], limits_of(target))) == n_requests
+def test_requests_within_the_limits(limits, n_files, n_bytes, n_requests):
+    assert len(plan([file_of(i, n_bytes) for i in range(n_files)], limits)) == n_requests
 
 
-@pytest.mark.parametrize("target", LIMITS)
-def test_a_file_that_is_too_large_is_named(target):
-    most = limits_of(target).file_bytes
-    assert len(plan([file_of(7, most)], limits_of(target))) == 1
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_file_that_is_too_large_is_named(service):
+    limits = limits_of(service=service)
+    most = limits.file_bytes
+    assert len(plan([file_of(7, most)], limits)) == 1
     with pytest.raises(DataError, match=rf"file '7\.parquet': expected at most {most:,} bytes .* got {most + 1:,}; "):
-        plan([file_of(7, most + 1)], limits_of(target))
-
-
-def test_unknown_target():
-    with pytest.raises(SchemaError, match="unknown target 'mars', expected one of milvus, "):
-        limits_of("mars")
+        plan([file_of(7, most + 1)], limits)
 
 
 # -- outputs on disk

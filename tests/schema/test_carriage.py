@@ -15,7 +15,8 @@ from vecmill import BulkFileType, DataType, FieldSchema, LocalBulkWriter, create
 from vecmill.errors import SchemaError
 from vecmill.filetype import FORMATS
 from vecmill.schema import carriage as targets
-from vecmill.schema.carriage import FEATURE_TABLE, TARGETS, TYPE_TABLE, check_target
+from vecmill.schema.carriage import FEATURE_TABLE, TYPE_TABLE, check_target
+from vecmill.schema.servers import TARGETS
 from vecmill.types.table import TYPES
 
 D = DataType

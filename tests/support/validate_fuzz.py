@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 from vecmill import DataType as D
 from vecmill import FieldSchema, LocalBulkWriter, SchemaError, create_schema, validate
 from vecmill.filetype import parse_file_type
-from vecmill.schema.carriage import TARGETS, check_target
+from vecmill.schema.carriage import check_target
+from vecmill.schema.servers import TARGETS
 
 FORMS = ("npy", "parquet", "json", "jsonl", "csv")
 INTS = {D.INT8: 8, D.INT16: 16, D.INT32: 32, D.INT64: 64}

@@ -11,7 +11,8 @@ import pytest
 from commands import run_vecmill
 from faulty_files import json_list, npy, parquet, rows, schema
 from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, validate
-from vecmill.validate import check
+from vecmill.schema import servers
+from vecmill.schema.servers import Limits
 
 PLAIN = schema()
 
@@ -41,9 +42,9 @@ def test_a_request_has_so_many_files(target, most, tmp_path):
 def test_a_request_has_so_many_bytes(tmp_path, monkeypatch):
     lists = [[parquet()(tmp_path)], npy()(tmp_path)[0], [json_list(rows())(tmp_path)]]
     size = sum(Path(path).stat().st_size for one in lists for path in one)
-    monkeypatch.setattr(check, "MAX_REQUEST", {"cloud": (10, size)})
+    monkeypatch.setitem(servers.SERVICES, "cloud", Limits(10, 10**9, size, 1))
     assert validate(lists, PLAIN, target="cloud").counts == {}
-    monkeypatch.setattr(check, "MAX_REQUEST", {"cloud": (10, size - 1)})
+    monkeypatch.setitem(servers.SERVICES, "cloud", Limits(10, 10**9, size - 1, 1))
     report = validate(lists, PLAIN, target="cloud")
     assert [(one.rule, one.file) for one in report.errors] == [("request-files", lists[2][0])]
     assert validate(lists, PLAIN, target="2.6").counts == {}
@@ -145,7 +146,7 @@ def test_another_tools_manifest_is_passed_over(tmp_path):
 
 
 def test_an_output_of_many_files_is_fine(tmp_path, monkeypatch):
-    monkeypatch.setattr(check, "MAX_REQUEST", {"cloud": (2, 10**9)})
+    monkeypatch.setitem(servers.SERVICES, "cloud", Limits(2, 10**9, 10**9, 1))
     with LocalBulkWriter(PLAIN, tmp_path / "out", file_type="json") as writer:
         for start in (0, 3, 6):
             writer.append_rows([row | {"id": start + row["id"]} for row in rows()])

@@ -33,7 +33,7 @@ from vecmill import (
     validate,
 )
 from vecmill.cli import app
-from vecmill.schema.carriage import TARGETS
+from vecmill.schema.servers import TARGETS
 
 LEVELS = ("headers", "sample", "full")
 

@@ -11,6 +11,7 @@ import typer
 from vecmill.cli.errors import exit_codes
 from vecmill.cli.import_bar import looking, quieten
 from vecmill.cli.options import DebugOption
+from vecmill.schema.servers import KEYS_SINCE, SERVICES, TARGETS
 
 if TYPE_CHECKING:
     from vecmill.importer.session import Outcome
@@ -76,9 +77,13 @@ def import_command(
     target: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Limits: milvus, milvus-2.3, cloud, cloud-free.", show_default="by the server"
+            metavar="NAME", help=f"Release line of the server: {', '.join(TARGETS)}.", show_default="any of Milvus"
         ),
     ] = None,
+    service: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"Whose limits hold: {', '.join(SERVICES)}.", show_default="by the target"),
+    ] = "",
     cluster_id: Annotated[str, typer.Option(metavar="ID", help="Zilliz Cloud: cluster.")] = "",
     project_id: Annotated[str, typer.Option(metavar="ID", help="Zilliz Cloud: project, with a region.")] = "",
     region_id: Annotated[str, typer.Option(metavar="ID", help="Zilliz Cloud: region.")] = "",
@@ -104,7 +109,7 @@ def import_command(
         bool,
         typer.Option(
             "--keeps-keys",
-            help="The server keeps idempotency keys (Milvus 2.6.24, 3.0.2 and later): repeat lost creates.",
+            help=f"The server keeps idempotency keys (Milvus {KEYS_SINCE} and later): repeat lost creates.",
         ),
     ] = False,
     in_flight: Annotated[int, typer.Option(min=1, metavar="N", help="Most jobs at the same time.")] = 8,
@@ -161,6 +166,7 @@ def import_command(
             db_name=db,
             partition_name=partition,
             target=target,
+            service=service,
             cluster_id=cluster_id,
             project_id=project_id,
             region_id=region_id,

@@ -9,6 +9,7 @@ import typer
 
 from vecmill.cli.errors import REFUSED, exit_codes, print_any
 from vecmill.cli.options import DebugOption
+from vecmill.schema.servers import TARGETS
 
 if TYPE_CHECKING:
     from vecmill.validate.report import ValidationReport
@@ -38,7 +39,7 @@ def validate_command(
         str | None,
         typer.Option(
             metavar="VERSION",
-            help="Milvus that will import them: 2.3, 2.4, 2.5, 2.6, 3.0 or cloud.",
+            help=f"Release line of the server that will import them: {', '.join(TARGETS)}.",
             show_default="all that read the schema",
         ),
     ] = None,
@@ -83,7 +84,6 @@ def validate_command(
     sep = {"\\t": "\t", "tab": "\t"}.get(sep or "", sep)
     with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
         from vecmill.filetype import check_separator
-        from vecmill.schema.carriage import TARGETS
         from vecmill.validate import validate
 
         if target is not None and target not in TARGETS:

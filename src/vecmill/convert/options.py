@@ -84,7 +84,7 @@ class ConvertOptions:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        from vecmill.schema.carriage import TARGETS
+        from vecmill.schema.servers import TARGETS
         from vecmill.validate.context import LEVELS
 
         for name, kind in (("cast", Policy), ("on_error", OnError), ("keep", Keep)):

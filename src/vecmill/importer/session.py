@@ -16,7 +16,7 @@ from vecmill.importer.client import ImportClient
 from vecmill.importer.collection import indexes_of
 from vecmill.importer.journal import Journal
 from vecmill.importer.loading import STALL_S, Patience, load
-from vecmill.importer.planner import Batch, limits_of, plan
+from vecmill.importer.planner import Batch, plan
 from vecmill.importer.reply import JobProgress, State
 from vecmill.importer.request import Request
 from vecmill.importer.rest_jobs import GrpcJobs, Jobs, RestJobs
@@ -24,8 +24,7 @@ from vecmill.importer.run import IN_FLIGHT, JobResult, Settings, run
 from vecmill.importer.server import Server
 from vecmill.output.opening import LocalPlace, Output, open_local, read_output
 from vecmill.schema.reading import as_schema
-
-_RELEASE_LINES = {"milvus-2.3": "2.3", "cloud": "cloud", "cloud-free": "cloud"}
+from vecmill.schema.servers import Limits, limits_of
 
 Progress = Callable[[JobProgress, int], object]
 Upload = Callable[[Path, str], object]
@@ -54,6 +53,7 @@ class Session:
     db_name: str = ""
     partition_name: str = ""
     target: str | None = None
+    service: str = ""
     cluster_id: str = ""
     project_id: str = ""
     region_id: str = ""
@@ -73,14 +73,18 @@ class Session:
         return bool(self.cluster_id or self.project_id)
 
     @property
-    def target_name(self) -> str:
-        """The row of the table of limits."""
-        return self.target or ("cloud" if self.is_cloud else "milvus-2.3" if self.grpc else "milvus")
-
-    @property
     def release_line(self) -> str | None:
-        """The release line whose rules hold; None for that of any server: no request tells its version."""
-        return _RELEASE_LINES.get(self.target_name)
+        """The release line whose rules hold; None: any, since no request of Milvus tells its version."""
+        if self.target is not None:
+            return self.target
+        return "cloud" if self.is_cloud or self.service.startswith("cloud") else "2.3" if self.grpc else None
+
+    def limits(self) -> Limits:
+        """Return the limits of a request. Raises SchemaError for an unknown target or service."""
+        try:
+            return limits_of(self.release_line, self.service)
+        except ValueError as err:
+            raise SchemaError(str(err)) from err
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def plan_import(session: Session) -> Planned:
     take the files for what they are), StoreError.
     """
     _check(session)
+    limits = session.limits()
     output = _open(session)
     output.check()
     if session.validate:
@@ -124,7 +129,7 @@ def plan_import(session: Session) -> Planned:
     if session.upload_to is not None and folder is not None:
         url = f"{session.upload_to.rstrip('/')}/{folder.resolve().name}"
         output = Output(output.manifest, open_place(url, as_urls=session.is_cloud))
-    return Planned(session, output, folder, plan(output.files(), limits_of(session.target_name)))
+    return Planned(session, output, folder, plan(output.files(), limits))
 
 
 class Planned:
@@ -300,6 +305,8 @@ def _check(session: Session) -> None:
     """Raise SchemaError for options that do not go together."""
     if session.grpc and (session.two_phase or session.is_cloud or session.url is None):
         raise SchemaError("gRPC is for Milvus 2.2 and 2.3: a --url, no two phases, no cluster or project")
+    if session.grpc and (session.release_line != "2.3" or session.service not in ("", "milvus")):
+        raise SchemaError("gRPC is for Milvus 2.2 and 2.3: no other --target or --service")
     if session.upload_to is not None and (session.uri is not None or "://" in session.src):
         raise SchemaError("an upload is for an output on this disk that a server reads from a bucket")
     if session.two_phase and not session.wait:

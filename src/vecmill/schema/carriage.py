@@ -12,20 +12,11 @@ from collections.abc import Iterator, Mapping
 from vecmill.errors import SchemaError
 from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema
+from vecmill.schema.servers import TARGETS, Line, check_target_name
 from vecmill.types.kind import NO_STRUCT_IN_NPY, Carriage, Carried, DataType, Version, not_carried
 from vecmill.types.table import TYPES
 
 F = BulkFileType
-
-TARGETS: Mapping[str, tuple[int, int]] = {
-    "2.3": (2, 3),
-    "2.4": (2, 4),
-    "2.5": (2, 5),
-    "2.6": (2, 6),
-    "3.0": (3, 0),
-    # Follows the newest 2.6.
-    "cloud": (2, 6),
-}
 
 
 def _row(carried: Carried) -> Mapping[BulkFileType, Carriage]:
@@ -123,8 +114,7 @@ def check_target(schema: CollectionSchema, form: BulkFileType, target: str | Non
     ``target`` is a key of TARGETS; None stands for what every server reads that knows the type. Raises SchemaError,
     with the field and the nearest way out, or ValueError for an unknown target.
     """
-    if target is not None and target not in TARGETS:
-        raise ValueError(f"target {target!r} is not one of {', '.join(TARGETS)}")
+    check_target_name(target)
     line = TARGETS[target] if target is not None else None
     if line is not None and FORMATS[form].since[:2] > line:
         raise SchemaError(
@@ -156,7 +146,7 @@ def _check_row(field: str | None, name: str, form: BulkFileType, target: str | N
         )
 
 
-def _ways_out(since: Mapping[BulkFileType, Version], line: tuple[int, int]) -> str:
+def _ways_out(since: Mapping[BulkFileType, Version], line: Line) -> str:
     """Name the formats that the target reads it from; else the first target that reads it at all."""
     forms = [form.name for form, version in since.items() if version[:2] <= line]
     if forms:

@@ -14,9 +14,9 @@ from typing import Any
 from vecmill.errors import SchemaError
 from vecmill.filetype import ENDINGS_TEXT, FORMATS, BulkFileType, check_separator
 from vecmill.manifest import Manifest
-from vecmill.schema.carriage import TARGETS
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
+from vecmill.schema.servers import TARGETS, check_target_name, limits_of
 from vecmill.store.blob import closing
 from vecmill.validate.checksums import PREFIX, ChecksummedBlob
 from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
@@ -31,11 +31,6 @@ from vecmill.validate.stop import StoppableBlob
 from vecmill.validate.text.csv import check_csv
 from vecmill.validate.text.json import check_json
 
-MAX_FILE_BYTES: Mapping[str | None, int] = {"cloud": 10 * 10**9}
-_MAX_FILE_BYTES = 16 * 2**30
-# Import files of a request, and their bytes.
-MAX_REQUEST: Mapping[str | None, tuple[int, int]] = {"cloud": (1_000, 1_000 * 10**9)}
-_MAX_REQUEST = (1_024, 1_024 * _MAX_FILE_BYTES)
 _REQUESTS = 8
 _MAX_CORES = 4  # each takes its memory
 # NPY sets: check_set.
@@ -73,8 +68,7 @@ def check_files(
 
 def check_options(target: str | None, level: str, sample_rows: int = 1, max_findings: int = 1) -> None:
     """Raise ValueError for an unknown target or level, or a number that is none."""
-    if target is not None and target not in TARGETS:
-        raise ValueError(f"target {target!r} is not one of {', '.join(TARGETS)}")
+    check_target_name(target)
     if level not in LEVELS:
         raise ValueError(f"level {level!r} is not one of {', '.join(LEVELS)}")
     if sample_rows < 1 or max_findings < 1:
@@ -188,18 +182,20 @@ def _find_limit(inputs: Inputs, target: str | None, findings: Findings) -> None:
     files = [file for file in inputs.files if file.entries]
     if not files and inputs.is_request:
         findings.add("request-files", file="the request", expected="import files", got="none")
-    n_files, n_bytes = MAX_REQUEST.get(target, _MAX_REQUEST)
+    limits = limits_of(target)
+    if limits.files == 1:  # each inner list is a request of its own
+        return
     total, last = 0, None
     for number, file in enumerate(files, 1):
         total += sum(entry.size for entry in file.entries)
-        if last is None and (number > n_files or total > n_bytes):
+        if last is None and (number > limits.files or total > limits.request_bytes):
             last = file
     # Of an output vecmill import knows how many requests to make.
     if last is not None and (inputs.is_request or any(file.origin is None for file in files)):
         findings.add(
             "request-files" if inputs.is_request else "request-split",
             file=last.entries[0].name,
-            expected=f"at most {n_files:,} import files of {n_bytes:,} bytes in a request",
+            expected=f"at most {limits.files:,} import files of {limits.request_bytes:,} bytes in a request",
             got=f"{len(files):,} of {total:,} bytes, with this one beyond the limit",
         )
 
@@ -310,7 +306,7 @@ class _Job:
 
     def _sizes(self, file: ImportFile, findings: Findings) -> None:
         total = sum(entry.size for entry in file.entries)
-        limit = MAX_FILE_BYTES.get(self._target, _MAX_FILE_BYTES)
+        limit = limits_of(self._target).file_bytes
         if total > limit:
             findings.add("file-size", file=file.entries[0].name, expected=f"at most {limit} bytes", got=f"{total}")
         for entry in file.entries:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from vecmill.filetype import BulkFileType
-from vecmill.validate.rule import Line, Severity
+from vecmill.schema.servers import Line
+from vecmill.validate.rule import Severity
 from vecmill.validate.rules import RULES
 
 _MAX_GOT = 200

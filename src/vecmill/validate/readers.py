@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
-from vecmill.schema.carriage import TARGETS, check_target
+from vecmill.schema.carriage import check_target
 from vecmill.schema.collection import CollectionSchema
-from vecmill.validate.rule import Line
-
-# Servers from here on fill in defaults, and read NPY sets of collections with nullable fields.
-_DEFAULTS, _NULLABLE_NPY = (2, 5), (2, 6)
+from vecmill.schema.servers import DEFAULTS_FILLED, NULLABLE_NPY, TARGETS, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +36,12 @@ def readers_of(
         if is_cut:  # the collection is still one that the server has to know
             whole, _ = _lean(schema, None)
             known, unknown = _lines(whole, BulkFileType.PARQUET, names)
-            known = () if unknown else tuple(line for line in known if line >= _NULLABLE_NPY)
+            known = () if unknown else tuple(line for line in known if line >= NULLABLE_NPY)
             names = tuple(name for name in names if TARGETS[name] in known)
         good, lean_refusal = _lines(lean, form, names)
         if good and lean_refusal is None:
             schema, lines, refusal = lean, good, None
-    return Readers(_without_defaults(schema) if max(lines) < _DEFAULTS else schema, lines, refusal)
+    return Readers(_without_defaults(schema) if max(lines) < DEFAULTS_FILLED else schema, lines, refusal)
 
 
 def _lines(

@@ -8,9 +8,7 @@ from enum import StrEnum
 from functools import cache
 
 from vecmill.filetype import FORMATS, BulkFileType
-
-Line = tuple[int, int]
-"""A release line of the server: (2, 5)."""
+from vecmill.schema.servers import Line
 
 
 class Severity(StrEnum):

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from vecmill.filetype import ENDINGS_TEXT, parse_file_type
+from vecmill.schema.servers import SERVICES, bytes_text
 from vecmill.validate.rule import Rule, spans
+
+_MILVUS, _CLOUD = SERVICES["milvus"], SERVICES["cloud"]
 
 _NPYIO = "sbinet/npyio npy/reader.go"
 _NPY = "milvus importutilv2/numpy/field_reader.go, util.go"
@@ -42,7 +45,8 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ),
     (
         "request-files",
-        "a request, as a list of lists, has from 1 to 1,024 import files, on Zilliz Cloud 1,000 and 1 TB",
+        f"a request, as a list of lists, has from 1 to {_MILVUS.files:,} import files, on Zilliz Cloud "
+        f"{_CLOUD.files:,} and {bytes_text(_CLOUD.request_bytes)}",
         "make several requests, as vecmill import does", f"{_FILES}; docs.zilliz.com", "refused",
     ),
     (
@@ -52,7 +56,9 @@ _ROWS: tuple[tuple[str, str, str, str, str | Mapping[str, str]], ...] = (
     ("file-empty", "a file is not empty", "leave the file out", f"{_TRIED}; {_FILES}", "refused"),
     ("file-no-rows", "a file has rows", "leave the file out: versions differ in what they do", _TRIED, "advice"),
     (
-        "file-size", "an import file has at most 16 GiB, an NPY set with all its files; 10 GB on Zilliz Cloud",
+        "file-size",
+        f"an import file has at most {bytes_text(_MILVUS.file_bytes)}, an NPY set with all its files; "
+        f"{bytes_text(_CLOUD.file_bytes)} on Zilliz Cloud",
         "write smaller files (chunk_size)", "milvus configure_datanode.md, maxImportFileSizeInGB; docs.zilliz.com",
         "refused",
     ),

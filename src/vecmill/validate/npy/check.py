@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from vecmill.encode.plan import ColumnPlan
+from vecmill.schema.servers import HALVES_CAST
 from vecmill.store.blob import closing
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry, ImportFile
@@ -134,8 +135,7 @@ def _wanted(plan: ColumnPlan) -> str:
 def _is_type_of(plan: ColumnPlan, descr: Descr, header: NpyHeader, entry: Entry, findings: Findings) -> bool:
     half_floats = plan.kind.is_half and descr.kind in ("f4", "f8")
     if descr.kind not in plan.kind.npy:
-        # Servers of 3.0 narrow floats themselves.
-        older = [line for line in findings.lines if line < (3, 0) or not half_floats]
+        older = [line for line in findings.lines if line < HALVES_CAST or not half_floats]
         before = findings.counts["npy-dtype"]
         if older:
             findings.add(

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from vecmill.encode.plan import ColumnPlan
+from vecmill.schema.servers import Line
 from vecmill.store.blob import Blob, BlobFile, TailBlob, closing
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
@@ -14,7 +15,6 @@ from vecmill.validate.parquet.footer import MAX_ITEMS, Chunk, Footer, WrongFoote
 from vecmill.validate.parquet.pages import check_encodings, check_pages
 from vecmill.validate.parquet.types import type_rule
 from vecmill.validate.parquet.values import scan_columns
-from vecmill.validate.rule import Line
 
 MAX_FOOTER_BYTES = 64 * 1024 * 1024
 MAX_GROUP_BYTES = 1 << 30

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from vecmill.encode.plan import ColumnPlan
-from vecmill.validate.rule import Line
+from vecmill.schema.servers import (
+    FIXED_SIZE_LISTS,
+    NULLABLE_FIXED_SIZE_LISTS,
+    SPARSE_STRUCTS,
+    STRUCT_TYPES_HELD,
+    Line,
+)
 
 PaType = Any
 _INDEX_TYPES = ("int32", "uint32", "int64", "uint64")
@@ -19,7 +25,7 @@ def type_rule(plan: ColumnPlan, kind: PaType, line: Line) -> str | None:
     if pt.is_null(kind):
         return None if plan.nullable or plan.field.default_value is not None else "parquet-type"
     if plan.kind.group == "sparse":
-        return None if pt.is_string(kind) or (line >= (2, 5) and _is_sparse_struct(kind)) else "parquet-type"
+        return None if pt.is_string(kind) or (line >= SPARSE_STRUCTS and _is_sparse_struct(kind)) else "parquet-type"
     if plan.kind.group == "struct":
         return _struct(plan, kind, line)
     if plan.kind.group == "array":
@@ -40,7 +46,7 @@ def _lists(kind: PaType, line: Line, *, nullable: bool) -> bool:
     import pyarrow.types as pt
 
     if pt.is_fixed_size_list(kind):
-        return line >= ((3, 0) if nullable else (2, 6))
+        return line >= (NULLABLE_FIXED_SIZE_LISTS if nullable else FIXED_SIZE_LISTS)
     return bool(pt.is_list(kind) or pt.is_large_list(kind))
 
 
@@ -83,7 +89,7 @@ def _member(item: ColumnPlan, kind: PaType, line: Line) -> str | None:
     rule = _taken(item.kind.arrow, kind, line)
     # 2.6 reads zeros from a narrower type than the field's, 3.0 refuses it.
     if rule is None and item.kind.group in ("int", "float") and str(kind) != item.kind.name:
-        return "parquet-type" if line >= (3, 0) else "parquet-narrow"
+        return "parquet-type" if line >= STRUCT_TYPES_HELD else "parquet-narrow"
     return rule
 
 
