@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +16,9 @@ from commands import error_line, run_vecmill
 from conversions import bad_dim
 from paths import SAMPLE
 from vecmill.cli import app
+from vecmill.cli.convert import WriteFlags
 from vecmill.convert import job
+from vecmill.filetype import FORMATS
 
 
 def test_options_that_reshape(tmp_path):
@@ -62,6 +66,61 @@ def test_duplicates(tmp_path):
     report = json.loads(done.stdout)
     assert pq.read_table(report["files"][0][0])["id"].to_pylist() == [6, 5]
     assert report["rows_rejected"] == 1
+
+
+# -- options of the written format -------------------------------------------------------------------------------------
+
+
+def test_compression_of_parquet(tmp_path):
+    options = ("--compression", "zstd", "--compression-level", "3", "--json")
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out", *options)
+    assert done.returncode == 0, done.stderr
+    ((path,),) = json.loads(done.stdout)["files"]
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    assert {group.column(i).compression for i in range(group.num_columns)} == {"ZSTD"}
+    assert pq.read_table(path).num_rows == pq.read_table(SAMPLE).num_rows
+
+
+def test_separator_and_null_of_csv(tmp_path):
+    pq.write_table(pa.table({"id": [1, 2], "n": pa.array([None, 3]), "v": [[0.5, 1.0]] * 2}), tmp_path / "a.parquet")
+    options = ("--to", "csv", "--sep", "tab", "--nullkey", "\\N")
+    done = run_vecmill("convert", tmp_path / "a.parquet", tmp_path / "out", *options, "--validate", "full", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert Path(report["files"][0][0]).read_text().splitlines()[1] == '1\t\\N\t"[0.5,1.0]"'
+    back = run_vecmill("inspect", report["data_path"], "--json")
+    assert [column["nulls"] for column in json.loads(back.stdout)["columns"]] == [0, 1, 0]
+    again = run_vecmill("convert", tmp_path / "a.parquet", tmp_path / "out", *options, "--resume", "--json")
+    assert json.loads(again.stdout)["rows_resumed"] == 2
+    other = run_vecmill("convert", tmp_path / "a.parquet", tmp_path / "out", "--to", "csv", "--resume", "--json")
+    assert json.loads(other.stdout)["rows_resumed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--to", "csv", "--compression", "zstd"], "'--compression': is for --to parquet, not csv"),
+        (["--compression-level", "3"], "'--compression-level': is for --compression zstd"),
+        (["--compression", "snappy", "--compression-level", "3"], "'--compression-level': is for --compression zstd"),
+        (["--compression", "zstd", "--compression-level", "23"], "23 is not in the range 1<=x<=22"),
+        (["--compression", "brotli"], "'brotli' is not one of"),
+        (["--sep", ";"], "'--sep': is for --to csv, not parquet"),
+        (["--to", "jsonl", "--nullkey", "x"], "'--nullkey': is for --to csv, not jsonl"),
+        (["--to", "csv", "--sep", ";;"], "--sep: sep is ';;', expected one character"),
+        (["--to", "csv", "--nullkey", "1"], "config 'nullkey' is '1', expected text on one line"),
+    ],
+)
+def test_options_of_a_format_that_it_does_not_take(tmp_path, args, message):
+    done = run_vecmill("convert", SAMPLE, tmp_path / "out", *args)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_option_of_a_format_can_be_given():
+    known = {key for one in FORMATS.values() for key in one.options}
+    assert known <= {one.name for one in fields(WriteFlags)}
 
 
 # -- dry run, completion, debug ---------------------------------------------------------------------------------------

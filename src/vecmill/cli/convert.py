@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,10 +25,12 @@ from vecmill.cli.options import (
     parse_columns,
     parse_factors,
     parse_format,
+    parse_separator,
     parse_size,
     size_text,
 )
 from vecmill.cli.validate import as_text
+from vecmill.convert.options import Keep, OnError, Policy
 from vecmill.filetype import FORMATS, BulkFileType
 
 if TYPE_CHECKING:
@@ -40,41 +41,10 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 500
 
 
-class Policy(StrEnum):
-    """What a cast may do."""
-
-    safe = "safe"
-    unsafe = "unsafe"
-
-
-class OnError(StrEnum):
-    """What becomes of a row that does not fit."""
-
-    stop = "stop"
-    skip = "skip"
-
-
-class Keep(StrEnum):
-    """Which row of those with the same primary key is taken."""
-
-    first = "first"
-    last = "last"
-    error = "error"
-
-
-class Level(StrEnum):
-    """How much of what was written is looked at."""
-
-    headers = "headers"
-    sample = "sample"
-    full = "full"
-
-
-class Engine(StrEnum):
-    """What runs a conversion."""
-
-    local = "local"
-    ray = "ray"
+Engine = Literal["local", "ray"]
+Level = Literal["headers", "sample", "full"]
+Codec = Literal["none", "snappy", "zstd"]
+_HELP = {key: f"--to {one.word}: {text}" for one in FORMATS.values() for key, text in one.options.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +72,30 @@ class WriteFlags:
             parser=parse_size, metavar="SIZE", help="Begin a new file after this many bytes: 512MB, 1GiB, 100000."
         ),
     ] = "512MiB"  # type: ignore[assignment]  # a default goes through the parser too
+    compression: Annotated[Codec | None, typer.Option(help=_HELP["compression"], show_default=False)] = None
+    compression_level: Annotated[
+        int | None, typer.Option(min=1, max=22, metavar="N", help=_HELP["compression_level"], show_default=False)
+    ] = None
+    sep: Annotated[str | None, typer.Option(metavar="CHAR", help=_HELP["sep"], show_default=False)] = None
+    nullkey: Annotated[str | None, typer.Option(metavar="TEXT", help=_HELP["nullkey"], show_default=False)] = None
+
+    def config(self) -> dict[str, str | int]:
+        """Return the options of the format that were given. Raises BadParameter for those of another format."""
+        given: dict[str, str | int | None] = {
+            "compression": self.compression,
+            "compression_level": self.compression_level,
+            "sep": parse_separator(self.sep),
+            "nullkey": self.nullkey,
+        }
+        config = {key: value for key, value in given.items() if value is not None}
+        for key in config:
+            if key not in FORMATS[self.to].options:
+                of = ", ".join(one.word for one in FORMATS.values() if key in one.options)
+                hint = f"--{key.replace('_', '-')}"
+                raise typer.BadParameter(f"is for --to {of}, not {FORMATS[self.to].word}", param_hint=hint)
+        if self.compression_level is not None and self.compression != "zstd":
+            raise typer.BadParameter("is for --compression zstd", param_hint="--compression-level")
+        return config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +117,7 @@ class RowFlags:
     cast: Annotated[
         Policy,
         typer.Option(help="safe: what a value says is kept, or the row refused. unsafe: see docs/convert.md."),
-    ] = Policy.safe
+    ] = "safe"
     normalize: Annotated[
         list[str],
         typer.Option(metavar="FIELD", help="Scale the vectors of FIELD to length 1. Repeatable.", show_default=False),
@@ -140,7 +134,7 @@ class RowFlags:
     on_error: Annotated[
         OnError,
         typer.Option(help="A row that does not fit: stop; or skip it, and tell of it in rejects.jsonl."),
-    ] = OnError.stop
+    ] = "stop"
     check_duplicates: Annotated[
         bool,
         typer.Option("--check-duplicates", help="Look for primary keys that come more than once, before writing."),
@@ -151,7 +145,7 @@ class RowFlags:
             help="Of rows with one key: error names them; first or last is taken, the others go to rejects.jsonl. "
             "first and last imply --check-duplicates."
         ),
-    ] = Keep.error
+    ] = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +188,7 @@ class RunFlags:
         typer.Option(
             help="ray: ranges of rows on all cores of a cluster; DST may be s3://a-bucket/prefix. docs/scale.md"
         ),
-    ] = Engine.local
+    ] = "local"
     address: Annotated[
         str | None,
         typer.Option(
@@ -255,6 +249,7 @@ def convert_command(
       vecmill convert 'meta_*.parquet' out/ --join 'img_emb_*.npy' --id-from row
       vecmill convert emb.npy out/ --normalize emb --limit 1000 --dry-run
       vecmill convert export.csv out/ --separator ';' --null NULL --type 'vector=vector(768)'
+      vecmill convert embeddings.parquet out/ --compression zstd --compression-level 3
       vecmill convert s3://a-bucket/shards/ s3://another/exports --workers 4
       vecmill convert shards/ out/ --on-error skip --keep first --resume
       vecmill convert shards/ out/ --schema collection.json --json
@@ -265,7 +260,7 @@ def convert_command(
     if not src and not columns:
         raise typer.BadParameter("give at least one file to read, and the folder to write to", param_hint="SRC")
     factors = parse_factors(rows.scale)
-    text = source.text()
+    text, config = source.text(), written.config()
     _check_engine(how)
     go_on = "" if how.dry_run else resume_command(sys.argv[1:])
     with exit_codes(as_json=output.as_json, debug=output.debug, go_on=go_on):
@@ -278,6 +273,7 @@ def convert_command(
             schema=written.schema,
             file_type=written.to,
             segment_size=written.segment_size,
+            config=config,
             columns=columns,
             join=join,
             kind=source.kind,
@@ -286,14 +282,14 @@ def convert_command(
             id_from=rows.id_from,
             skip=rows.skip,
             limit=rows.limit,
-            cast=rows.cast.value,
+            cast=rows.cast,
             normalize=rows.normalize,
             scale=factors,
-            on_error=rows.on_error.value,
-            check_duplicates=rows.check_duplicates or rows.keep is not Keep.error,
-            keep=rows.keep.value,
+            on_error=rows.on_error,
+            check_duplicates=rows.check_duplicates or rows.keep != "error",
+            keep=rows.keep,
             target=how.target,
-            validate=how.validate.value if how.validate is not None else None,
+            validate=how.validate,
             resume=how.resume,
             workers=how.workers,
         )
@@ -316,17 +312,17 @@ def convert_command(
 
 
 def _check_engine(how: RunFlags) -> None:
-    if how.workers > 1 and how.engine is Engine.ray:
+    if how.workers > 1 and how.engine == "ray":
         raise typer.BadParameter("Ray has workers of its own", param_hint="--workers")
-    if how.engine is Engine.ray and find_spec("ray") is None:
+    if how.engine == "ray" and find_spec("ray") is None:
         raise typer.BadParameter("needs the extra 'ray': pip install 'vecmill[ray]'", param_hint="--engine")
-    if how.address is not None and how.engine is not Engine.ray:
+    if how.address is not None and how.engine != "ray":
         raise typer.BadParameter("is for --engine ray", param_hint="--address")
 
 
 def _run(plan: Plan, dst: str, how: RunFlags, began: float, *, quiet: bool) -> Report:
     """Run what was planned in this process, with workers, or on a cluster."""
-    if how.engine is Engine.ray:
+    if how.engine == "ray":
         from vecmill.integrations.ray import convert_on_ray
 
         return convert_on_ray(plan, dst, address=how.address, began=began)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.errors import DataError
-from vecmill.filetype import FORMATS, BulkFileType, parse_file_type
+from vecmill.filetype import FORMATS, BulkFileType, check_separator, parse_file_type
 
 if TYPE_CHECKING:
     from vecmill.sources import TextOptions
@@ -92,6 +92,15 @@ def parse_character(text: str | None) -> str | None:
     return {"\\t": "\t", "tab": "\t"}.get(text or "", text)
 
 
+def parse_separator(text: str | None) -> str | None:
+    """Return a separator of CSV files as it was typed, see `parse_character`. Raises BadParameter."""
+    sep = parse_character(text)
+    try:
+        return None if sep is None else check_separator(sep)
+    except ValueError as err:
+        raise typer.BadParameter(str(err), param_hint="--sep") from None
+
+
 def _known_kind(kind: str | None) -> str | None:
     if kind is not None:
         from vecmill.sources.kinds import kind_named
@@ -142,7 +151,7 @@ class KindFlags:
         str | None,
         typer.Option(
             metavar="CHAR",
-            help="Between the fields of text; else a comma in CSV, a tab in TSV and COPY.",
+            help="Between the fields of text that is read; else a comma in CSV, a tab in TSV and COPY.",
             show_default=False,
         ),
     ] = None
@@ -150,7 +159,7 @@ class KindFlags:
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="What stands for null in CSV and TSV; else an empty field. COPY: \\N.",
+            help="What stands for null in CSV and TSV that is read; else an empty field. COPY: \\N.",
             show_default=False,
         ),
     ] = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.cli.errors import REFUSED, exit_codes, print_any
-from vecmill.cli.options import DebugOption
+from vecmill.cli.options import DebugOption, parse_separator
 from vecmill.schema.servers import TARGETS
 
 if TYPE_CHECKING:
@@ -81,18 +81,11 @@ def validate_command(
     """
     if full + (sample is not None) + headers > 1:
         raise typer.BadParameter("give only one of --full, --sample and --headers", param_hint="--full")
-    sep = {"\\t": "\t", "tab": "\t"}.get(sep or "", sep)
     with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
-        from vecmill.filetype import check_separator
         from vecmill.validate import validate
 
         if target is not None and target not in TARGETS:
             raise typer.BadParameter(f"expected one of {', '.join(TARGETS)}, got {target!r}", param_hint="--target")
-        if sep is not None:
-            try:
-                check_separator(sep)
-            except ValueError as err:
-                raise typer.BadParameter(str(err), param_hint="--sep") from None
         report = validate(
             paths[0] if len(paths) == 1 else paths,
             schema,
@@ -100,7 +93,7 @@ def validate_command(
             level="headers" if headers else "sample" if sample is not None else "full",
             sample_rows=sample or 1,
             max_findings=max_findings,
-            sep=sep,
+            sep=parse_separator(sep),
             nullkey=nullkey,
         )
         print_any(json.dumps(report.to_dict(), ensure_ascii=False) if as_json else as_text(report))

@@ -127,7 +127,8 @@ class ConvertOptions:
         Inputs, columns and the schema are not among them: a conversion records those that it has found.
         """
         asked = {one.name: one.metadata["asked"](getattr(self, one.name)) for one in fields(self) if one.metadata}
-        return asked | {"file_type": self.writer.file_type.name, "target": self.writer.target}
+        asked |= {"file_type": self.writer.file_type.name, "target": self.writer.target}
+        return asked | ({"config": dict(self.writer.config)} if self.writer.config else {})
 
 
 class ConvertKeywords(WriterKeywords, total=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ from vecmill.importer.request import Request
 from vecmill.importer.rest_jobs import GrpcJobs, Jobs, RestJobs
 from vecmill.importer.run import IN_FLIGHT, JobResult, Settings, run
 from vecmill.importer.server import Server
+from vecmill.manifest import Manifest
 from vecmill.output.opening import LocalPlace, Output, open_local, read_output
 from vecmill.schema.reading import as_schema
 from vecmill.schema.servers import Limits, limits_of
+
+_ASSUMED = {"sep": ",", "nullkey": ""}  # by a server that is told nothing of CSV
 
 Progress = Callable[[JobProgress, int], object]
 Upload = Callable[[Path, str], object]
@@ -120,6 +123,7 @@ def plan_import(session: Session) -> Planned:
     limits = session.limits()
     output = _open(session)
     output.check()
+    session = replace(session, options={**_told(output.manifest), **session.options})
     if session.validate:
         note = "nothing was created or sent; --no-validate imports them as they are"
         output.validate(session.release_line).raise_for_errors(note)
@@ -130,6 +134,11 @@ def plan_import(session: Session) -> Planned:
         url = f"{session.upload_to.rstrip('/')}/{folder.resolve().name}"
         output = Output(output.manifest, open_place(url, as_urls=session.is_cloud))
     return Planned(session, output, folder, plan(output.files(), limits))
+
+
+def _told(manifest: Manifest) -> dict[str, str]:
+    """Return what the server must be told of the files, besides what it assumes anyway."""
+    return {key: value for key, value in manifest.import_options.items() if value != _ASSUMED.get(key)}
 
 
 class Planned:
