@@ -31,7 +31,7 @@ from vecmill.convert.rejects import Rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Sliced
 from vecmill.errors import SchemaError, StoreError
-from vecmill.manifest import FileEntry
+from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema.reading import as_schema
 from vecmill.sources.base import field_columns
 from vecmill.sources.places import expand, looks_like_arrays
@@ -162,10 +162,11 @@ def run_ranges(
     url = _portable_destination(dst, connect_param, elsewhere=elsewhere)
     root = open_destination(dst, options.writer, connect_param)
     asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
-    name, record = (find_begun(root, asked) if plan.options.resume else None) or (None, None)
-    if name is None or record is None:
+    begun = find_begun(root, asked) if plan.options.resume else None
+    if begun is None:
         size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
-        name, record = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
+        begun = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
+    name, record = begun
     url, place = f"{url}/{name}", root.child(name)
     manifest = read_manifest(place)
     if manifest is not None:
@@ -184,14 +185,8 @@ def run_ranges(
     record.write(place)
     done = {int(task): _result(one) for task, one in finished(place).items()}
     resumed, resumed_bytes = _written(done.values())
-    left = [job for job in jobs if job.number not in done]
     try:
-        # Closed here: a pool that the garbage collector comes to must not be waited for.
-        with closing(spread(left)) as coming:
-            for result in coming if left else ():
-                done[result.number] = result
-                if progress is not None:
-                    progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
+        _run_left(spread, jobs, done, progress)
     except BaseException as err:
         _end_early(place, len(jobs), err)
         raise
@@ -199,12 +194,38 @@ def run_ranges(
     told = _rejects(place, results, counted=files is None)
     if told:
         place.notes.put_text(REJECTS_NAME, told)
+    manifest, rejected = _committed(plan, place, job, record, results)
+    return report_of(
+        plan, place, manifest, rejected=rejected, resumed=resumed, resumed_bytes=resumed_bytes, began=began
+    )
+
+
+def _run_left(
+    spread: Spread, jobs: Sequence[RangeJob], done: dict[int, RangeResult], progress: Progress | None
+) -> None:
+    """Run the ranges that are not done, and add their results to ``done``."""
+    left = [job for job in jobs if job.number not in done]
+    # Closed here: a pool that the garbage collector comes to must not be waited for.
+    with closing(spread(left)) as coming:
+        for result in coming if left else ():
+            done[result.number] = result
+            if progress is not None:
+                progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
+
+
+def _committed(
+    plan: Plan, place: Place, job: RangeJob, record: Record, results: Sequence[RangeResult]
+) -> tuple[Manifest, int]:
+    """Commit the ranges and note that all is done; return the manifest and the number of rejected rows.
+
+    Raises StoreError if rows are missing.
+    """
     read, rejected = sum(one.rows_read for one in results), sum(one.rows_rejected for one in results)
     if plan.source.n_rows not in (None, read):
         raise StoreError(f"{read} rows were read of {plan.source.n_rows}", path=place.where)
     manifest = commit(
-        url, [entry for one in results for entry in one.entries], schema=plan.schema, connect_param=connect_param,
-        **options.writer.keywords(),
+        job.url, [entry for one in results for entry in one.entries], schema=plan.schema,
+        connect_param=job.connect_param, **job.options.writer.keywords(),
     )  # fmt: skip
     if read != manifest.n_rows + rejected:
         counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"
@@ -213,9 +234,7 @@ def run_ranges(
         dataclasses.replace(record, complete=True, rows_read=read, rows_rejected=rejected).write(place)
     else:
         place.notes.delete([RECORD_NAME])
-    return report_of(
-        plan, place, manifest, rejected=rejected, resumed=resumed, resumed_bytes=resumed_bytes, began=began
-    )
+    return manifest, rejected
 
 
 def _files(plan: Plan) -> list[AnyPath]:
