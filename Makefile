@@ -10,7 +10,7 @@ NATIVE_MODULES := $(patsubst native/%.pyx,vecmill._native.%,$(wildcard native/*.
 .PHONY: demo test test-plain test-asan check tables bench bench-quick build clean
 
 demo: $(VENV)/.installed-demo
-	$(BIN)/python tests/demo.py
+	$(BIN)/python tests/support/demo.py
 
 # Engines leave threads and signal handlers in the process that has started them: their tests have one of their own.
 ENGINES := tests/integrations/test_ray.py tests/integrations/test_scale_doc.py tests/writer/test_tasks.py

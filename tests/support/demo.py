@@ -20,6 +20,7 @@ from pymilvus import MilvusClient
 from rich.console import Console
 from rich.table import Table
 
+from paths import QUESTIONS, SAMPLE
 from vecmill import convert
 from vecmill.importer.lite import insert
 from vecmill.output.opening import open_local
@@ -27,8 +28,6 @@ from vecmill.output.opening import open_local
 if TYPE_CHECKING:
     from vecmill.convert.report import Report
 
-DATA = Path(__file__).parent / "data"
-SAMPLE, QUESTIONS = DATA / "embeddings.parquet", DATA / "questions.parquet"
 OUT = Path("demo")
 ASKED = 5
 
