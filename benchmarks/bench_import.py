@@ -30,7 +30,7 @@ from vecmill.importer.planner import plan
 from vecmill.importer.reply import JobProgress
 from vecmill.importer.rest_jobs import GrpcJobs
 from vecmill.importer.run import Settings, run
-from vecmill.output.opening import open_local
+from vecmill.output.opening import open_output
 from vecmill.schema.servers import limits_of
 
 Spent = list[dict[str, float]]
@@ -58,7 +58,7 @@ def vecmill_import(
     began = time.perf_counter()
     size = source.stat().st_size // n_files + (1 << 20) if n_files > 1 else 1 << 30
     converted = convert(source, out, schema=schema, file_type=file_type, segment_size=size)
-    output = open_local(converted.data_path)
+    output = open_output(converted.data_path)
     jobs = GrpcJobs(client, uri, NAME, output.manifest)
     phases = {"convert": time.perf_counter() - began}
     seen_at, phase = time.perf_counter(), "ordered"

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from vecmill import DataType, LocalBulkWriter, create_schema, validate
 from vecmill.manifest import FileEntry, Manifest, Segment
+from vecmill.store.notes import notes_path
 from vecmill.store.spool import checksum_of, mapped_file
 
 DIM = 768
@@ -73,7 +74,8 @@ def add_manifest(paths: list[Path]) -> Path:
         FileEntry(path.name, n, path.stat().st_size, one, path.stem) for path, one in zip(paths, sums, strict=True)
     )
     manifest = Manifest("bench", "NUMPY", make_schema().to_dict(), [Segment(1, n, entries)])
-    place = paths[0].parent / "manifest.json"
+    place = notes_path(paths[0].parent) / "manifest.json"
+    place.parent.mkdir(exist_ok=True)
     place.write_text(manifest.to_json())
     return place
 

@@ -13,6 +13,7 @@ import pytest
 from pymilvus import MilvusClient
 from typer.testing import CliRunner
 
+from outputs import notes, outputs
 from servers.milvus import Milvus
 from servers.rest import TOKEN, RestServer, Seen, running_rest_server
 from vecmill import DataType, LocalBulkWriter, create_schema
@@ -36,7 +37,7 @@ def server() -> Iterator[RestServer]:
 
 def rows_in(group: list[str]) -> int:
     """Return the rows of an import file that the server was told of: it reads this disk."""
-    manifest = json.loads((Path(group[0]).parent.parent / "manifest.json").read_text())
+    manifest = json.loads((notes(Path(group[0]).parent.parent) / "manifest.json").read_text())
     number = int(Path(group[0]).parent.name)
     return next(one["rows"] for one in manifest["segments"] if one["number"] == number)
 
@@ -65,7 +66,7 @@ def test_from_an_output_to_counted_rows(server, out):
     assert "3,000 rows in 'new', counted by the server, ready for search" in done.stdout
     (job,) = server.jobs.values()
     assert job.body["files"] == [
-        [str(next(out.iterdir()) / str(i) / f"{name}.npy") for name in ("id", "vector")]
+        [str(outputs(out)[0] / str(i) / f"{name}.npy") for name in ("id", "vector")]
         for i in range(1, len(job.rows) + 1)
     ]
     paths = [seen.path.rpartition("/")[2] for seen in server.seen]
@@ -134,19 +135,19 @@ def test_a_second_run_imports_nothing_twice(server, out):
 def test_a_run_that_was_cut_off_goes_on(server, out):
     """Killed after the create has been sent and before its answer was noted: the job is found by its files."""
     server.keeps_keys = False
-    folder = next(out.iterdir())
+    folder = outputs(out)[0]
     run(out, "--url", server.url, "-C", "books", "-q")
-    journal = json.loads((folder / ".imports.json").read_text())
+    journal = json.loads((notes(folder) / "imports.json").read_text())
     (entry,) = journal["imports"].values()
     assert (entry["state"], entry["rows"]) == ("completed", N)
-    assert TOKEN not in (folder / ".imports.json").read_text()
+    assert TOKEN not in (notes(folder) / "imports.json").read_text()
     entry.update(state="asked", job_id="")
-    (folder / ".imports.json").write_text(json.dumps(journal))
+    (notes(folder) / "imports.json").write_text(json.dumps(journal))
     done = run(out, "--url", server.url, "-C", "books")
     assert "3,000 of them by an earlier run" in done.stdout
     assert len(server.jobs) == 1
     entry.update(state="asked", time_s=0)
-    (folder / ".imports.json").write_text(json.dumps(journal))
+    (notes(folder) / "imports.json").write_text(json.dumps(journal))
     server.jobs.clear()  # the server has forgotten
     done = run(out, "--url", server.url, "-C", "books", code=1)
     assert "was cut off before the answer" in done.stderr
@@ -231,7 +232,7 @@ def test_dry_run_sends_nothing_and_shows_no_secret(server, out):
 
 
 def test_a_missing_file_is_found_before_there_is_a_job(server, out):
-    lost = next(out.iterdir()) / "2" / "vector.npy"
+    lost = outputs(out)[0] / "2" / "vector.npy"
     lost.unlink()
     done = run(out, "--url", server.url, "-C", "books", code=1)
     assert "file '2/vector.npy'" in done.stderr
@@ -292,11 +293,11 @@ def test_the_real_milvus_over_grpc(milvus: Milvus, out):
     done = run(out, "--url", milvus.uri, "--grpc", "--collection", "cli_nowhere", code=1)
     assert "collection not found" in done.stderr.splitlines()[-1]
     # The order was sent, and the run killed: the task is found by its files.
-    folder = next(out.iterdir())
-    journal = json.loads((folder / ".imports.json").read_text())
+    folder = outputs(out)[0]
+    journal = json.loads((notes(folder) / "imports.json").read_text())
     for entry in journal["imports"].values():
         entry.update(state="asked", job_id="")
-    (folder / ".imports.json").write_text(json.dumps(journal))
+    (notes(folder) / "imports.json").write_text(json.dumps(journal))
     assert "3,000 of them by an earlier run" in run(*words).stdout
     counted = client.query("cli_grpc", filter="", output_fields=["count(*)"], consistency_level="Strong")
     assert counted[0]["count(*)"] == N

@@ -13,6 +13,7 @@ from pymilvus import DataType as PymilvusType
 from pymilvus import MilvusClient
 
 from commands import error_line, on_a_terminal, run_vecmill
+from outputs import notes
 from paths import SAMPLE
 from vecmill.cli.inspect import bars
 from vecmill.schema.reading import as_schema
@@ -109,7 +110,7 @@ def test_schema_show(tmp_path):
     as_json = run_vecmill("schema", "show", tmp_path / "schema.json", "--json")
     assert as_schema(json.loads(as_json.stdout)) == as_schema(raw)
     report = json.loads(run_vecmill("convert", SAMPLE, tmp_path / "out", "--json").stdout)
-    for path in (report["data_path"], f"{report['data_path']}/manifest.json"):
+    for path in (report["data_path"], str(notes(report["data_path"]) / "manifest.json")):
         assert "FLOAT_VECTOR  dim=384" in run_vecmill("schema", "show", path).stdout
     assert run_vecmill("schema", "show", tmp_path / "nowhere.json").returncode == 2
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from commands import error_line, run_vecmill
 from conversions import bad_dim
+from outputs import notes
 from paths import SAMPLE
 from vecmill.cli import app
 from vecmill.cli.convert import WriteFlags
@@ -49,7 +50,7 @@ def test_rejects_and_resume(tmp_path):
     done = run_vecmill("convert", source, tmp_path / "out", "--on-error", "skip")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-2] == f"1 rows rejected, see {lines[-1]}/rejects.jsonl"
+    assert lines[-2] == f"1 rows rejected, see {notes(lines[-1])}/rejects.jsonl"
     again = run_vecmill("convert", source, tmp_path / "out", "--on-error", "skip", "--resume", "--json")
     report = json.loads(again.stdout)
     assert (report["data_path"], report["rows_resumed"], report["rows_rejected"]) == (lines[-1], 99, 1)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from outputs import notes
 from vecmill import DataType as D
 from vecmill import LocalBulkWriter, convert, create_schema
 from vecmill.cli import app
@@ -69,7 +70,7 @@ def test_a_segment_that_has_lost_rows_is_found(tmp_path):
     schema.add_field("vector", D.FLOAT_VECTOR, dim=4)
     with LocalBulkWriter(schema, tmp_path / "a", 1000, "jsonl") as writer:
         writer.append_rows([{"id": i, "vector": [i, 1, 2, 3]} for i in range(N_ROWS)])
-    manifest = writer.data_path / "manifest.json"
+    manifest = notes(writer.data_path) / "manifest.json"
     told = json.loads(manifest.read_text())
     told["segments"][1]["rows"] += 1
     manifest.write_text(json.dumps(told))

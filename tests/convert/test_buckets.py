@@ -19,12 +19,15 @@ import zstandard
 from buckets import new_bucket
 from conversions import as_list, read_npy, read_parquet, vectors, write
 from killed_processes import victims
+from outputs import notes_key
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import convert, validate
 from vecmill.convert.inspect import inspect
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import open_source
-from vecmill.sources.remote import AheadFile, object_path
+from vecmill.sources.remote import objects_at
+from vecmill.store.blob import AheadFile
+from vecmill.store.notes import noted_name
 
 N_ROWS = 1000
 
@@ -150,7 +153,7 @@ def test_what_cannot_be_read_is_one_clear_error(juicefs, bucket, tmp_path):
 
 def test_a_file_is_read_ahead_and_tells_the_bytes_of_the_object(juicefs, bucket):
     data = random.Random(1).randbytes(23 << 20)
-    path = object_path(put(juicefs, bucket, "noise", data)).found()
+    (path,) = objects_at(put(juicefs, bucket, "noise", data))
     with path.open() as file:
         assert isinstance(file, AheadFile)
         assert b"".join(iter(lambda: file.read(3 << 20), b"")) == data
@@ -180,10 +183,9 @@ def test_into_a_bucket_as_onto_a_disk(juicefs, bucket, tmp_path, file_type):
         for ours, theirs in zip(chain(*local.files), chain(*remote.files), strict=True):
             assert juicefs.read(bucket, theirs) == Path(ours).read_bytes()
     folder = remote.data_path.removeprefix(f"s3://{bucket}/")
-    beside = {key.removeprefix(f"{folder}/") for key in juicefs.keys(bucket)} - {
-        key.removeprefix(f"{folder}/") for group in remote.files for key in group
-    }
-    assert beside == {"manifest.json", "convert.json"}
+    assert juicefs.keys(bucket, folder) == sorted(key for group in remote.files for key in group)
+    beside = {f"{notes_key(folder)}/{name}" for name in ("manifest.json", "convert.json")}
+    assert beside < set(juicefs.keys(bucket))
     assert juicefs.uploads(bucket) == []
     assert validate(remote.data_path).ok
     again = convert(remote.data_path, tmp_path / "again")  # what vecmill wrote is a source, there too
@@ -209,7 +211,7 @@ def test_rejects_are_told_in_the_bucket(juicefs, bucket, tmp_path):
     pq.write_table(pa.table({"id": np.arange(N_ROWS), "vector": as_list(matrix)}), tmp_path / "a.parquet")
     report = convert(tmp_path / "a.parquet", f"s3://{bucket}/out", on_error="skip", segment_size=10_000)
     assert (report.rows, report.rows_rejected) == (N_ROWS - 3, 3)
-    assert report.rejects == f"{report.data_path}/rejects.jsonl"
+    assert report.rejects == f"{notes_key(report.data_path)}/rejects.jsonl"
     told = juicefs.read(bucket, report.rejects.removeprefix(f"s3://{bucket}/")).decode().splitlines()
     assert [json.loads(line)["row"] for line in told] == bad
     with pytest.raises(DataError) as caught:
@@ -246,19 +248,19 @@ def test_killed_and_resumed_every_row_is_there_once(juicefs, bucket, tmp_path, f
             victim.wait()
         assert start(*args).wait() == 0
     assert struck
-    (folder,) = {key.split("/")[1] for key in juicefs.keys(bucket, "out/")}
-    manifest = json.loads(juicefs.read(bucket, f"out/{folder}/manifest.json"))
+    (folder,) = {noted_name(key.split("/")[1]) for key in juicefs.keys(bucket, "out/")}
+    manifest = json.loads(juicefs.read(bucket, f"out/_vecmill-{folder}/manifest.json"))
     ids: list[int] = []
     for segment in manifest["segments"]:
         paths = {entry["field"]: entry["path"] for entry in segment["files"]}
         raw = io.BytesIO(juicefs.read(bucket, f"out/{folder}/{paths['id' if file_type == 'npy' else None]}"))
         ids += (np.load(raw) if file_type == "npy" else pq.read_table(raw)["id"].to_numpy()).tolist()
     assert ids == sorted(set(range(n_rows)) - set(bad))
-    lines = juicefs.read(bucket, f"out/{folder}/rejects.jsonl").decode().splitlines()
+    lines = juicefs.read(bucket, f"out/_vecmill-{folder}/rejects.jsonl").decode().splitlines()
     assert [json.loads(line)["source_row"] for line in lines] == bad
-    listed = {entry["path"] for segment in manifest["segments"] for entry in segment["files"]}
-    beside = {"manifest.json", "convert.json", "rejects.jsonl"}
-    assert {key.removeprefix(f"out/{folder}/") for key in juicefs.keys(bucket, "out/")} == listed | beside
+    listed = {f"out/{folder}/{entry['path']}" for segment in manifest["segments"] for entry in segment["files"]}
+    beside = {f"out/_vecmill-{folder}/{name}" for name in ("manifest.json", "convert.json", "rejects.jsonl")}
+    assert set(juicefs.keys(bucket, "out/")) == listed | beside
 
 
 def test_keys_stand_in_urls_as_they_are(juicefs, bucket, tmp_path):
@@ -275,7 +277,7 @@ def test_an_object_that_is_replaced_while_it_is_read(seaweed, monkeypatch):
     for name, value in (("ENDPOINT_URL", seaweed.url), ("ACCESS_KEY_ID", KEY), ("SECRET_ACCESS_KEY", SECRET)):
         monkeypatch.setenv(f"AWS_{name}", value)
     bucket = new_bucket(seaweed)
-    path = object_path(put(seaweed, bucket, "noise", bytes(9 << 20))).found()
+    (path,) = objects_at(put(seaweed, bucket, "noise", bytes(9 << 20)))
     with path.open() as file:
         assert file.read(100) == bytes(100)
         put(seaweed, bucket, "noise", bytes([1]) * (9 << 20))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conversions import as_list, read_npy, read_parquet, small_schema, vectors, visible_data_files, write
+from outputs import outputs
 from paths import SAMPLE
 from vecmill.convert import convert
 from vecmill.convert.infer import infer
@@ -358,7 +359,7 @@ def test_what_was_published_before_an_error_is_said_and_whole(tmp_path):
     (note,) = caught.value.__notes__
     assert note.startswith("published and whole: the first ")
     n_safe = int(note.split()[5])
-    (folder,) = (tmp_path / "out").iterdir()
+    (folder,) = outputs(tmp_path / "out")
     files = sorted(visible_data_files(folder), key=lambda p: int(p.stem))
     got = pa.concat_tables([pq.read_table(path) for path in files])["vector"].combine_chunks()
     assert len(got) == n_safe

@@ -17,6 +17,7 @@ import pytest
 from commands import run_vecmill
 from conversions import read_parquet, vectors, write
 from killed_processes import victims
+from outputs import notes, outputs
 from vecmill.convert import convert
 from vecmill.convert.record import parse_record
 from vecmill.errors import DataError, StoreError
@@ -51,7 +52,7 @@ def segments_in(out: Path) -> int:
 
 
 def ids_in(folder: Path, file_type: str) -> list[int]:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((notes(folder) / "manifest.json").read_text())
     ids: list[int] = []
     for segment in manifest["segments"]:
         paths = {entry["field"]: folder / entry["path"] for entry in segment["files"]}
@@ -90,10 +91,10 @@ def test_killed_at_a_random_moment_and_resumed_every_row_is_there_once(tmp_path,
 
 
 def check_converted(out: Path, file_type: str, good: list[int]) -> None:
-    records = {folder: parse_record((folder / "convert.json").read_text()) for folder in out.iterdir()}
+    records = {folder: parse_record((notes(folder) / "convert.json").read_text()) for folder in out.iterdir()}
     (folder,) = [folder for folder, record in records.items() if record is not None and record.complete]
     assert ids_in(folder, file_type) == good
-    told = [json.loads(line)["source_row"] for line in (folder / "rejects.jsonl").read_text().splitlines()]
+    told = [json.loads(line)["source_row"] for line in (notes(folder) / "rejects.jsonl").read_text().splitlines()]
     assert sorted([*told, *good]) == list(range(N_ROWS - 10))
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
@@ -130,8 +131,8 @@ def make_source(folder: Path, n: int = 30_000, seed: int = 0) -> Path:
 def test_a_resume_goes_on_behind_what_is_published(tmp_path):
     src = make_source(tmp_path)
     broken_off(src, tmp_path / "out")
-    (folder,) = (tmp_path / "out").iterdir()
-    published = json.loads((folder / "manifest.json").read_text())["rows"]
+    (folder,) = outputs(tmp_path / "out")
+    published = json.loads((notes(folder) / "manifest.json").read_text())["rows"]
     assert 0 < published < 30_000
     read: list[int] = []
     report = convert(src, tmp_path / "out", resume=True, progress=lambda rows, n_bytes: read.append(rows))

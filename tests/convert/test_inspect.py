@@ -13,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from conversions import small_schema, vectors, write
+from outputs import notes
 from vecmill.cli import app
 from vecmill.convert import convert
 from vecmill.convert.inspect import inspect
-from vecmill.convert.outputs import Stacked, open_output, read_manifest
+from vecmill.convert.outputs import Stacked, open_output, output_of
 from vecmill.errors import DataError, StoreError
 from vecmill.schema.collection import create_schema
 from vecmill.sources import open_source
@@ -182,15 +183,17 @@ def test_an_output_that_is_damaged(tmp_path):
     path.unlink()
     with pytest.raises(StoreError):
         inspect(report.data_path)
-    (path.parent / "manifest.json").write_text("{")
+    (notes(report.data_path) / "manifest.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
         inspect(report.data_path)
-    assert read_manifest(tmp_path) is None
+    assert output_of(tmp_path) is None
 
 
 def test_an_output_without_rows(tmp_path):
-    (tmp_path / "manifest.json").write_text(
+    folder = tmp_path / "out"
+    notes(folder).mkdir()
+    (notes(folder) / "manifest.json").write_text(
         '{"vecmill_manifest": 1, "uuid": "u", "file_type": "NUMPY", "schema": {}, "segments": []}'
     )
     with pytest.raises(DataError, match="published segments"):
-        open_output(tmp_path, read_manifest(tmp_path))
+        open_output(*output_of(folder))

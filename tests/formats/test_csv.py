@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from other_readers import D, columns, refusal, schema_of, write
+from outputs import notes
 from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, create_schema, validate
 
 TEXT = schema_of(("t", D.VARCHAR, {"max_length": 99}), ("j", D.JSON, {}))
@@ -146,7 +147,7 @@ def test_the_manifest_tells_what_the_import_must_be_told(tmp_path):
     ):  # fmt: skip
         with LocalBulkWriter(TEXT, tmp_path, file_type="csv", config=config) as writer:
             writer.append_row({"id": 1, "t": "", "j": {}, "v": [1, 2]})
-        assert json.loads((writer.data_path / "manifest.json").read_text())["import_options"] == options
+        assert json.loads((notes(writer.data_path) / "manifest.json").read_text())["import_options"] == options
     with pytest.raises(StoreError, match="its config is"):
         LocalBulkWriter(TEXT, writer.data_path, file_type="csv", resume=True)
 

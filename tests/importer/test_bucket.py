@@ -107,7 +107,7 @@ def test_a_missing_object_is_named_with_bucket_and_prefix(written, server, juice
 
 def test_what_is_not_there(written, server, monkeypatch):
     done = run(f"s3://{BUCKET}/nowhere", "--url", server.url, "-C", "books", code=1)
-    assert f"s3://{BUCKET}/nowhere/manifest.json" in done.stderr
+    assert f"s3://{BUCKET}/_vecmill-nowhere/manifest.json" in done.stderr
     done = run("ftp://x/y", "--url", server.url, "-C", "books", code=2)
     assert "expected s3://bucket/prefix" in done.stderr
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")

@@ -13,7 +13,7 @@ from pymilvus import MilvusClient
 from paths import DATA
 from vecmill import DataType, ImportJobError, LocalBulkWriter, SchemaError, convert, create_schema
 from vecmill.importer.lite import insert
-from vecmill.output.opening import open_local
+from vecmill.output.opening import open_output
 
 D = DataType
 N = 2_500
@@ -51,7 +51,7 @@ def write(folder: Path, file_type: str, **options: Any) -> list[dict[str, Any]]:
 )
 def test_every_row_comes_back(file_type, options, tmp_path):
     want = write(tmp_path / "out", file_type, **options)
-    output = open_local(tmp_path / "out")
+    output = open_output(tmp_path / "out")
     assert len(output.files()) > 1 or "auto_id" in options
     seen: list[int] = []
     done = insert(output, str(tmp_path / "demo.db"), "books", progress=seen.append)
@@ -71,7 +71,7 @@ def test_every_row_comes_back(file_type, options, tmp_path):
 
 def test_the_sample_answers_questions(tmp_path):
     report = convert(DATA / "embeddings.parquet", tmp_path / "out", file_type="npy")
-    insert(open_local(report.data_path), str(tmp_path / "demo.db"), "sample", metric="IP")
+    insert(open_output(report.data_path), str(tmp_path / "demo.db"), "sample", metric="IP")
     rows = pq.read_table(DATA / "embeddings.parquet").to_pylist()
     vectors = np.array([row["vector"] for row in rows])
     questions = pq.read_table(DATA / "questions.parquet")["vector"].to_pylist()
@@ -84,7 +84,7 @@ def test_the_sample_answers_questions(tmp_path):
 
 def test_rows_are_not_doubled_by_accident(tmp_path):
     write(tmp_path / "out", "parquet", auto_id=True)
-    output = open_local(tmp_path / "out")
+    output = open_output(tmp_path / "out")
     uri = str(tmp_path / "demo.db")
     insert(output, uri, "books")
     with pytest.raises(ImportJobError, match="collection 'books' holds 2,500 rows already"):
@@ -95,7 +95,7 @@ def test_rows_are_not_doubled_by_accident(tmp_path):
 
 def test_what_breaks_off_leaves_nothing(tmp_path):
     write(tmp_path / "out", "parquet", chunk_size=100_000)
-    output = open_local(tmp_path / "out")
+    output = open_output(tmp_path / "out")
     Path(output.files()[-1].paths[0]).write_bytes(b"PAR1 and no more")
     uri = str(tmp_path / "demo.db")
     with pytest.raises(ValueError, match="parquet") as caught:
@@ -114,13 +114,13 @@ def test_types_that_lite_does_not_have(dtype, tmp_path):
     with LocalBulkWriter(schema, tmp_path / "out", file_type="parquet") as writer:
         writer.append_row({"id": 1, "v": [1] * 8})
     with pytest.raises(SchemaError, match=f"field 'v': Milvus Lite has no {dtype.name}"):
-        insert(open_local(tmp_path / "out"), str(tmp_path / "demo.db"), "books")
+        insert(open_output(tmp_path / "out"), str(tmp_path / "demo.db"), "books")
     assert not (tmp_path / "demo.db").exists()
 
 
 def test_its_refusals_are_one_line(tmp_path):
     write(tmp_path / "out", "parquet")
-    output = open_local(tmp_path / "out")
+    output = open_output(tmp_path / "out")
     for _ in range(2):  # and no half-made collection is left behind
         with pytest.raises(ImportJobError, match=r"metric_type must be .*'NOPE'") as caught:
             insert(output, str(tmp_path / "demo.db"), "books", metric="NOPE")

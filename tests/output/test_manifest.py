@@ -8,6 +8,7 @@ import pytest
 
 from failing_calls import check_folder, columns_of, slow_crc64nvme, small_schema
 from format_names import FORMATS
+from outputs import notes
 from vecmill import LocalBulkWriter
 from vecmill.manifest import FileEntry, Manifest, Segment
 
@@ -20,7 +21,7 @@ def test_slow_checksum_is_the_catalogue_one():
 def test_manifest_on_disk_is_the_one_in_memory(tmp_path, file_type):
     with LocalBulkWriter(small_schema(), tmp_path, 16 * 1024, file_type) as writer:
         writer.append_batch(columns_of(range(1000)))
-    text = (writer.data_path / "manifest.json").read_text()
+    text = (notes(writer.data_path) / "manifest.json").read_text()
     read = Manifest.from_json(text)
     assert read == writer.manifest
     assert read.to_json() == text
@@ -50,10 +51,11 @@ def test_what_is_no_manifest(text):
         Manifest.from_json(text)
 
 
-def test_no_stray_file_beside_it(tmp_path):
+def test_the_folder_holds_import_files_and_nothing_else(tmp_path):
     with LocalBulkWriter(small_schema(), tmp_path, 16 * 1024) as writer:
         writer.append_batch(columns_of(range(1000)))
         writer.commit()
         assert sorted(path.name for path in writer.data_path.iterdir()) == sorted(
-            ["manifest.json", *(f"{i}.parquet" for i in range(1, len(writer.batch_files) + 1))]
+            f"{i}.parquet" for i in range(1, len(writer.batch_files) + 1)
         )
+        assert [path.name for path in notes(writer.data_path).iterdir()] == ["manifest.json"]

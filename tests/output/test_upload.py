@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from buckets import check_bucket, new_bucket, param
 from failing_calls import check_folder, columns_of, small_schema
 from format_names import FORMATS
+from outputs import notes
 from servers.fault_proxy import FaultProxy, running_proxy
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import LocalBulkWriter, RemoteBulkWriter, StoreError
@@ -42,9 +43,10 @@ def test_once_and_again(juicefs: S3Server, tmp_path: Path, file_type: str) -> No
     first = upload(folder, param(juicefs, bucket))
     assert (first.n_skipped, first.data_path) == (0, f"/{folder.name}")
     assert check_bucket(juicefs, bucket, folder.name, tmp_path) == list(range(1_000))
-    assert [*sorted(key for group in first.files for key in group), f"{folder.name}/manifest.json"] == juicefs.keys(
-        bucket
-    )
+    assert [
+        *sorted(key for group in first.files for key in group),
+        f"_vecmill-{folder.name}/manifest.json",
+    ] == juicefs.keys(bucket)
     again = upload(folder, param(juicefs, bucket))
     assert (again.n_sent, again.n_skipped, again.files) == (0, first.n_sent, first.files)
     # One is gone, one is another, one has lost its line in the manifest's copy there: two are sent.
@@ -64,7 +66,9 @@ def test_a_writer_goes_on_in_what_was_uploaded(juicefs: S3Server, tmp_path: Path
         writer.append_batch(columns_of(range(1_000, 1_100)))
     assert check_bucket(juicefs, bucket, folder.name, tmp_path) == list(range(1_100))
     with pytest.raises(StoreError, match="another export"):
-        (folder / "manifest.json").write_text((folder / "manifest.json").read_text().replace(folder.name, "other"))
+        (notes(folder) / "manifest.json").write_text(
+            (notes(folder) / "manifest.json").read_text().replace(folder.name, "other")
+        )
         upload(folder, param(juicefs, bucket))
 
 
@@ -101,7 +105,7 @@ def test_what_was_changed_is_not_sent(juicefs: S3Server, tmp_path: Path) -> None
 
 def test_without_a_manifest(tmp_path: Path) -> None:
     folder = written(tmp_path, "npy")
-    (folder / "manifest.json").unlink()
+    (notes(folder) / "manifest.json").unlink()
     (folder / "notes.txt").write_text("no")
     (folder / ".hidden.npy").write_text("no")
     target = f"file://{tmp_path}/bucket"

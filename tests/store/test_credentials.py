@@ -30,7 +30,7 @@ from servers.fault_proxy import FaultProxy, running_proxy
 from servers.gcs import running_gcs
 from servers.s3 import KEY, SECOND_KEY, SECOND_SECRET, SECRET, S3Server
 from vecmill import RemoteBulkWriter, StoreError, convert, validate
-from vecmill.importer.bucket_place import open_place
+from vecmill.output.opening import open_output
 from vecmill.store import connect, credentials
 from vecmill.store.connect import open_bucket
 
@@ -307,7 +307,7 @@ def test_none_at_all_is_one_line_within_seconds(
         lambda: convert(f"{url}/in.parquet", tmp_path / "out"),
         lambda: convert(tmp_path / "vector.npy", f"{url}/out"),
         lambda: validate(f"{url}/out", schema),
-        lambda: open_place(f"{url}/out").read("manifest.json"),
+        lambda: open_output(f"{url}/out"),
     ):
         began = time.monotonic()
         with pytest.raises(StoreError, match=f"^{url}: no credentials were found; set {wanted}[^\n]*$") as error:

@@ -241,5 +241,5 @@ def test_batches_refused_without_gaps(juicefs: S3Server, tmp_path: Path) -> None
         writer.append_batch(wide(70_000, 71_000))
     assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(71_000))
     listed = {key for files in writer.batch_files for key in files}
-    assert set(juicefs.keys(bucket)) == listed | {f"x/{writer.uuid}/manifest.json"}
+    assert set(juicefs.keys(bucket)) == listed | {f"x/_vecmill-{writer.uuid}/manifest.json"}
     assert juicefs.uploads(bucket) == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from failing_calls import check_folder
 from other_readers import rows_of_text
+from outputs import notes, notes_key
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataType, RemoteBulkWriter, create_schema
 
@@ -40,10 +41,13 @@ def check_bucket(
     """Check what MinIO's client finds in a folder as ``check_folder`` does on disk. Return the published ids."""
     folder = folder.strip("/")
     root = tmp_path / f"download-{next(_numbers)}"
-    for key in server.keys(bucket, f"{folder}/"):
+    for key in server.keys(bucket, folder):
         path = root / key.removeprefix(f"{folder}/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(server.read(bucket, key))
+    for key in server.keys(bucket, f"{notes_key(folder)}/"):
+        notes(root).mkdir(exist_ok=True)
+        (notes(root) / PurePosixPath(key).name).write_bytes(server.read(bucket, key))
     assert server.uploads(bucket) == []
     return check_folder(root, exact=exact, checksums=checksums)
 

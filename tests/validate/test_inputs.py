@@ -15,6 +15,7 @@ import pytest
 
 from buckets import new_bucket
 from faulty_files import IDS, VECTORS, D, npy, rows, saved, schema
+from outputs import notes
 from servers.s3 import KEY, SECRET
 from vecmill import LocalBulkWriter, SchemaError, StoreError, validate
 from vecmill.validate.inputs import open_inputs
@@ -91,7 +92,9 @@ def test_thousands_of_outputs_in_a_folder(tmp_path):
     data = Path(writer.data_path)
     for i in range(1_000):
         (tmp_path / f"{i}" / "1").mkdir(parents=True)
-        for name in ("manifest.json", "1/id.npy", "1/v.npy"):
+        notes(tmp_path / f"{i}").mkdir()
+        (notes(tmp_path / f"{i}") / "manifest.json").hardlink_to(notes(data) / "manifest.json")
+        for name in ("1/id.npy", "1/v.npy"):
             (tmp_path / f"{i}" / name).hardlink_to(data / name)
     began = time.process_time()
     assert len(open_inputs(tmp_path).files) == 1_001
@@ -109,7 +112,7 @@ def test_folders_in_a_bucket(juicefs, monkeypatch):
     for key in ("spark.json/part-0.json", "spark.json/part-1.json"):
         put(key, json.dumps(rows()).encode())
     put("spark.json/_delta_log/0.json", b"{}")
-    put("spark.json/convert.json", b"{}")
+    put("spark.json/_vecmill-1/convert.json", b"{}")
     for name, array in (("id", IDS), ("v", VECTORS), ("_x", IDS)):
         put(f"set/{name}.npy", saved(array))
     for url in (f"s3://{bucket}/spark.json/", f"s3://{bucket}/spark.json"):

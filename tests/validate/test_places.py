@@ -10,7 +10,8 @@ import pytest
 
 from commands import run_vecmill
 from faulty_files import json_list, npy, parquet, rows, schema
-from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, validate
+from outputs import notes
+from vecmill import LocalBulkWriter, SchemaError, StoreError, validate
 from vecmill.schema import servers
 from vecmill.schema.servers import Limits
 
@@ -136,13 +137,17 @@ def test_another_tools_manifest_is_passed_over(tmp_path):
     json_list(rows())(tmp_path)
     (tmp_path / "manifest.json").write_text('{"name": "crawl", "files": 3}')
     assert validate(tmp_path, PLAIN).counts == {}
-    for broken in ("", '{"vecmill_manifest": 9}', "[]", '{"vecm'):
-        (tmp_path / "manifest.json").write_text(broken)
-        with pytest.raises(DataError, match="the manifest of a vecmill output"):
-            validate(tmp_path, PLAIN)
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(DataError, match="the manifest of a vecmill output"):
-        validate(tmp_path / "manifest.json", PLAIN)
+
+
+def test_a_damaged_manifest_is_one_error(tmp_path):
+    with LocalBulkWriter(PLAIN, tmp_path, file_type="json") as writer:
+        writer.append_rows(rows())
+    manifest = notes(writer.data_path) / "manifest.json"
+    for broken in ("", '{"vecmill_manifest": 9}', "[]", '{"vecm', "{}"):
+        manifest.write_text(broken)
+        for given in (tmp_path, writer.data_path, manifest):
+            with pytest.raises(StoreError, match=r"manifest\.json: cannot be read"):
+                validate(given, PLAIN)
 
 
 def test_an_output_of_many_files_is_fine(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from faulty_files import (
     text_file,
     with_all,
 )
+from outputs import notes
 from paths import DOCS
 from vecmill import FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill.validate.document import as_markdown
@@ -102,7 +103,7 @@ def manifest(**changed: Any) -> Make:
     def make(folder: Path) -> str:
         with LocalBulkWriter(PLAIN, folder) as writer:
             writer.append_rows(rows())
-        path = Path(writer.data_path) / "manifest.json"
+        path = notes(Path(writer.data_path)) / "manifest.json"
         known = json.loads(path.read_text())
         known["segments"][0]["files"][0] |= changed
         path.write_text(json.dumps(known))

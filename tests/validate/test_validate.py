@@ -21,6 +21,7 @@ from buckets import new_bucket, param
 from commands import run_vecmill
 from faulty_files import VECTORS, D, json_list, npy, parquet, rows, saved, schema, text_file
 from format_names import FORMATS
+from outputs import notes_key
 from servers.s3 import KEY, SECRET
 from vecmill import (
     DataError,
@@ -189,7 +190,7 @@ def test_in_a_bucket(form, juicefs, monkeypatch):
         monkeypatch.setenv(f"AWS_{name}", value)
     url = f"s3://{bucket}/{str(writer.data_path).strip('/')}"
     files = [[f"s3://{bucket}/{key}" for key in group] for group in writer.batch_files]
-    for given, used in ((url, None), (f"{url}/manifest.json", None), (files, schema())):
+    for given, used in ((url, None), (f"{notes_key(url)}/manifest.json", None), (files, schema())):
         for level in LEVELS:
             report = validate(given, used, level=level, target="2.6")
             assert [str(one) for one in report.findings] == []

@@ -69,7 +69,7 @@ def test_numbers_go_on_after_commit(tmp_path, file_type):
             writer.commit()
             writer.commit()
     names = [f"{n}{SUFFIXES.get(file_type, '')}" for n in (1, 2, 3)]
-    assert sorted(path.name for path in writer.data_path.iterdir()) == [*names, "manifest.json"]
+    assert sorted(path.name for path in writer.data_path.iterdir()) == names
     assert check_folder(writer.data_path) == [0, 1, 2]
 
 

@@ -77,7 +77,7 @@ def test_a_large_batch_is_refused_whole(juicefs: S3Server, tmp_path: Path, file_
         writer.append_batch(wide(6_000, 40_000))
     assert wide_ids(juicefs, bucket, writer, tmp_path) == list(range(40_000))
     keys = {key for group in writer.batch_files for key in group}
-    assert set(juicefs.keys(bucket)) == keys | {f"{writer.uuid}/manifest.json"}
+    assert set(juicefs.keys(bucket)) == keys | {f"_vecmill-{writer.uuid}/manifest.json"}
     assert juicefs.uploads(bucket) == []
 
 
@@ -164,7 +164,7 @@ def test_npy_text_that_grows_beyond_what_was_counted(juicefs: S3Server, tmp_path
     assert found == columns["text"].tolist()
     assert all(sum(file.bytes for file in one.files) <= 1_500_000 for one in writer.manifest.segments)
     listed = {key for group in writer.batch_files for key in group}
-    assert set(juicefs.keys(bucket)) == listed | {f"x/{writer.uuid}/manifest.json"}
+    assert set(juicefs.keys(bucket)) == listed | {f"x/_vecmill-{writer.uuid}/manifest.json"}
 
 
 @pytest.mark.parametrize("spool_bytes", [0, 1 << 30])
@@ -329,7 +329,7 @@ def test_folder_and_memory(tmp_path: Path, file_type: str) -> None:
     memory = MemoryStore()
     with RemoteBulkWriter(small_schema(), "x", memory, file_type=file_type) as writer:
         writer.append_batch(columns_of(range(100)))
-    assert json.loads(bytes(memory.get(f"x/{writer.uuid}/manifest.json").bytes()))["rows"] == 100
+    assert json.loads(bytes(memory.get(f"x/_vecmill-{writer.uuid}/manifest.json").bytes()))["rows"] == 100
 
 
 @pytest.mark.parametrize("target", ["http://host/bucket", "s3:/bucket", "bucket", None, 7])

@@ -15,6 +15,7 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from buckets import MIB, param, wide, wide_schema
 from failing_calls import check_folder, columns_of, small_schema
 from format_names import FORMATS
+from outputs import notes_key
 from servers.azure import ACCOUNT, AzureServer, running_azurite
 from servers.azure import KEY as AZURE_KEY
 from servers.gcs import running_gcs
@@ -42,7 +43,7 @@ def ids_of(server: Any, container: str, folder: str, tmp_path: Path) -> list[int
     """Return the published ids of a folder, which is checked as on disk."""
     root = tmp_path / folder
     for key in server.keys(container):
-        if key.startswith(f"{folder}/"):
+        if key.startswith((f"{folder}/", f"{notes_key(folder)}/")):
             path = tmp_path / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(server.read(container, key))
@@ -200,7 +201,7 @@ def check_tasks(server: Any, bucket: str, connect: Any, tmp_path: Path) -> None:
     manifests = [commit("tasks", [*parts[0], *parts[2]], **options) for _ in range(2)]
     assert manifests[0] == manifests[1]
     listed = {f"tasks/{entry.path}" for entry in manifests[0].files}
-    assert {key for key in server.keys(bucket) if key.startswith("tasks/")} == {"tasks/manifest.json", *listed}
+    assert {key for key in server.keys(bucket) if key.startswith("tasks")} == {*listed}
     assert ids_of(server, bucket, "tasks", tmp_path) == list(range(1800))
     with pytest.raises(StoreError, match="another export is there"):
         commit("tasks", parts[0], **options)

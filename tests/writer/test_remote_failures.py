@@ -15,6 +15,7 @@ from obstore.store import S3Store
 from buckets import MIB, check_bucket, new_bucket, param, wide, wide_ids, wide_schema
 from failing_calls import columns_of, row_of, small_schema, writer_threads
 from killed_processes import victims
+from outputs import notes_key
 from servers.fault_proxy import ACTS, FaultProxy, running_proxy
 from servers.s3 import KEY, SECRET, S3Server, running_juicefs
 from vecmill import DataError, RemoteBulkWriter, StoreError
@@ -203,7 +204,7 @@ def test_resume_looks_at_what_is_there(juicefs: S3Server, tmp_path: Path) -> Non
     assert check_bucket(juicefs, bucket, folder, tmp_path) == list(range(20))
     with pytest.raises(StoreError, match="its file type is PARQUET"):
         RemoteBulkWriter(small_schema(), folder, connect, file_type="npy", resume=True)
-    juicefs.client.remove_object(bucket, f"{folder}/manifest.json")
+    juicefs.client.remove_object(bucket, f"{notes_key(folder)}/manifest.json")
     with pytest.raises(StoreError, match="no manifest lists it"):
         RemoteBulkWriter(small_schema(), folder, connect, resume=True)
     assert f"{folder}/1.parquet" in juicefs.keys(bucket)
@@ -258,4 +259,4 @@ def test_killed_then_finished(juicefs: S3Server, tmp_path: Path, file_type: str,
         pass
     assert wide_ids(juicefs, bucket, last, tmp_path) == list(range(60_000))
     listed = {key for files in last.batch_files for key in files}
-    assert set(juicefs.keys(bucket)) == listed | {"x/fixed/manifest.json"}
+    assert set(juicefs.keys(bucket)) == listed | {"x/_vecmill-fixed/manifest.json"}

@@ -12,13 +12,14 @@ import pytest
 from failing_calls import check_folder, columns_of, hidden_in, small_schema
 from format_names import FORMATS
 from killed_processes import victims
+from outputs import notes, outputs
 from vecmill import DataError, DataType, LocalBulkWriter, StoreError
 
 CHUNK = 4_000
 
 
 def folder_of(tmp_path: Path) -> Path:
-    (folder,) = tmp_path.iterdir()
+    (folder,) = outputs(tmp_path)
     return folder
 
 
@@ -47,7 +48,7 @@ def test_leftovers_are_removed(tmp_path: Path, file_type: str) -> None:
     root = folder_of(tmp_path)
     (root / ".7.tmp").mkdir()
     (root / ".7.tmp" / "vector.npy").write_bytes(b"half")
-    (root / ".manifest.json.tmp").write_text("{")
+    (notes(root) / ".manifest.json.tmp").write_text("{")
     if file_type == "npy":
         (root / "2").mkdir()
         (root / "2" / "id.npy").write_bytes(b"not listed")
@@ -59,7 +60,7 @@ def test_leftovers_are_removed(tmp_path: Path, file_type: str) -> None:
     assert (root / "9.parquet").read_bytes() == b"of somebody else"
     (root / "9.parquet").unlink()
     assert check_folder(root) == list(range(20))
-    assert hidden_in(root) == []
+    assert hidden_in(root) == hidden_in(notes(root)) == []
 
 
 def test_another_export_is_not_continued(tmp_path: Path) -> None:
@@ -72,10 +73,10 @@ def test_another_export_is_not_continued(tmp_path: Path) -> None:
         LocalBulkWriter(schema, root, resume=True)
     with pytest.raises(StoreError, match="its file type is PARQUET, not NUMPY"):
         LocalBulkWriter(small_schema(), root, file_type="npy", resume=True)
-    text = (root / "manifest.json").read_text()
+    text = (notes(root) / "manifest.json").read_text()
     for broken in ("{", "{}", json.dumps(json.loads(text) | {"segments": [{}]})):
-        (root / "manifest.json").write_text(broken)
-        with pytest.raises(StoreError, match="cannot be resumed"):
+        (notes(root) / "manifest.json").write_text(broken)
+        with pytest.raises(StoreError, match="cannot be read"):
             LocalBulkWriter(small_schema(), root, resume=True)
 
 

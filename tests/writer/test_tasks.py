@@ -18,12 +18,13 @@ import task_functions
 from buckets import check_bucket, new_bucket, param
 from failing_calls import check_folder, columns_of, small_schema
 from format_names import FORMATS
+from outputs import notes, outputs
 from servers.s3 import KEY, SECRET, S3Server
 from task_functions import ROWS, SEGMENT, write
 from vecmill import LocalBulkWriter, RemoteBulkWriter, commit, convert, finished_tasks, validate, write_task
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import FileEntry, Manifest
-from vecmill.output.opening import open_local
+from vecmill.output.opening import open_output
 from vecmill.output.upload import upload
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -52,15 +53,13 @@ def test_processes_write_one_export_which_all_commands_take(tmp_path: Path, file
     entries = json.loads(json.dumps([asdict(entry) for part in parts for entry in part]))
     manifest = commit(url, entries, schema=small_schema(), file_type=file_type)
     assert check_folder(url) == list(range(3 * ROWS))
-    assert Manifest.from_json((url / "manifest.json").read_text()) == manifest
-    assert sorted(path.name for path in url.iterdir()) == sorted(
-        {"manifest.json", *(entry["path"].split("/")[0] for entry in entries)}
-    )
+    assert Manifest.from_json((notes(url) / "manifest.json").read_text()) == manifest
+    assert sorted(path.name for path in url.iterdir()) == sorted({entry["path"].split("/")[0] for entry in entries})
     # As an output of a writer: checked, read, sent and imported.
     validate(url).raise_for_errors()
     if file_type in ("parquet", "npy"):
         assert convert(url, tmp_path / "again").rows == 3 * ROWS
-    output = open_local(url)
+    output = open_output(url)
     output.check()
     assert [len(file.paths) for file in output.files()] == [len(one.files) for one in manifest.segments]
     assert upload(url, f"file://{tmp_path / 'copy'}").n_sent == len(entries)
@@ -84,8 +83,8 @@ def test_in_a_bucket(seaweed: S3Server, tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(DataError, match="one attempt of task 2"):
         commit_all("exports/a", file_type, [*parts, write(2, "exports/a", file_type, options)], **options)
     manifest = commit_all("exports/a", file_type, parts, **options)
-    keys = seaweed.keys(bucket, "exports/a/")
-    assert keys == sorted(["exports/a/manifest.json", *(f"exports/a/{entry.path}" for entry in manifest.files)])
+    keys = seaweed.keys(bucket, "exports/a")
+    assert keys == sorted(f"exports/a/{entry.path}" for entry in manifest.files)
     for upload_id in seaweed.uploads(bucket):  # what the killed attempt had begun
         assert upload_id.startswith("exports/a/1-")
         seaweed.client._abort_multipart_upload(bucket, upload_id, _upload_id(seaweed, bucket, upload_id))
@@ -97,7 +96,7 @@ def test_in_a_bucket(seaweed: S3Server, tmp_path: Path, monkeypatch: pytest.Monk
     assert commit_all(url, file_type, parts) == manifest
     with pytest.raises(StoreError, match="another export is there"):
         commit_all(url, file_type, parts[:2])
-    assert seaweed.keys(bucket, "exports/a/") == keys
+    assert seaweed.keys(bucket, "exports/a") == keys
     validate(url).raise_for_errors()
     with pytest.raises(StoreError, match="tasks have written it"):
         RemoteBulkWriter(small_schema(), "exports/a", connect, SEGMENT, file_type, resume=True)
@@ -114,14 +113,14 @@ def _upload_id(server: S3Server, bucket: str, key: str) -> str:
 @pytest.mark.parametrize("file_type", ["parquet", "npy", "csv"])
 def test_a_killed_attempt_is_not_finished_and_leaves_nothing(tmp_path: Path, file_type: str) -> None:
     assert in_process(task_functions.write_and_die, 1, tmp_path, file_type) == -9
-    assert [path.name[:2] for path in tmp_path.iterdir()] == ["1-"]
+    assert [path.name[:2] for path in outputs(tmp_path)] == ["1-"]
     assert list(tmp_path.glob("1-*/[1-9]*")), "nothing was published before the kill"
     assert finished_tasks(tmp_path) == {}
     parts = [write(task, tmp_path, file_type) for task in range(2)]
     assert finished_tasks(tmp_path) == {"0": parts[0], "1": parts[1]}
     commit_all(tmp_path, file_type, parts)
     assert check_folder(tmp_path) == list(range(2 * ROWS))
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_attempts_at_the_same_time_do_not_know_of_each_other(tmp_path: Path) -> None:
@@ -149,7 +148,7 @@ def test_attempts_at_the_same_time_do_not_know_of_each_other(tmp_path: Path) -> 
     for entries in (results[1], results[1]):  # a commit may be repeated
         commit_all(tmp_path, "parquet", [entries])
         assert check_folder(tmp_path) == list(range(ROWS))
-        assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", results[1][0].path.split("/")[0]}
+        assert {path.name for path in tmp_path.iterdir()} == {results[1][0].path.split("/")[0]}
     with pytest.raises(StoreError, match="but it is not there"):
         commit_all(tmp_path, "parquet", [results[2]])
 
@@ -168,7 +167,7 @@ def test_an_attempt_that_ends_after_the_commit_does_no_harm(tmp_path: Path) -> N
         write_task(late(), url, 0, schema=small_schema(), segment_size=SEGMENT)
     write(0, url, "parquet")  # one that begins after it
     validate(url).raise_for_errors()
-    assert open_local(url).manifest.n_rows == ROWS
+    assert open_output(url).manifest.n_rows == ROWS
     assert convert(url, tmp_path / "again", limit=ROWS + 1).rows == ROWS
     commit_all(url, "parquet", [done])
     assert check_folder(url) == list(range(ROWS))
@@ -220,14 +219,14 @@ def test_what_is_no_whole_export_is_refused(tmp_path: Path) -> None:
     ):
         if words is None:
             assert commit_all(tmp_path, "npy", [wrong]).n_rows == ROWS
-            (tmp_path / "manifest.json").unlink()
+            (notes(tmp_path) / "manifest.json").unlink()
             continue
         with pytest.raises(DataError, match=words):
             commit_all(tmp_path, "npy", [wrong])
     (tmp_path / entries[0].path).write_bytes(b"")
     with pytest.raises(StoreError, match="but it has 0 bytes"):
         commit_all(tmp_path, "npy", [entries])
-    assert not (tmp_path / "manifest.json").exists()
+    assert not (notes(tmp_path) / "manifest.json").exists()
     for name in ("", "a/b", "../x", "-"):
         with pytest.raises(ValueError, match="task_id is made of"):
             write(name, tmp_path, "npy")
@@ -268,4 +267,4 @@ def test_a_commit_of_nothing_leaves_what_is_there(tmp_path: Path) -> None:
     first = commit(tmp_path, write(0, tmp_path, "parquet"), schema=small_schema())
     assert commit(tmp_path, [], schema=small_schema(), replace=True).segments == []
     assert all((tmp_path / entry.path).stat().st_size == entry.bytes for entry in first.files)
-    assert Manifest.from_json((tmp_path / "manifest.json").read_text()).files == first.files
+    assert Manifest.from_json((notes(tmp_path) / "manifest.json").read_text()).files == first.files

@@ -146,13 +146,10 @@ def show_command(
 
 def _schema_of(path: str) -> Any:
     """Return what is in ``path``: the schema of a manifest, or the path itself, to be read as a schema."""
-    from vecmill.convert.outputs import read_manifest
-    from vecmill.store.sink import MANIFEST_NAME
+    from vecmill.convert.outputs import output_of
 
-    given = Path(path)
-    folder = given.parent if given.name == MANIFEST_NAME else given
-    manifest = read_manifest(folder) if folder.is_dir() else None
-    return manifest.schema if manifest is not None else path
+    output = output_of(path)
+    return output[1].schema if output is not None else path
 
 
 def schema_text(schema: CollectionSchema) -> str:

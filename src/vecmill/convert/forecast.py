@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vecmill.convert.casts import cast_words
-from vecmill.convert.destination import open_writer
 from vecmill.convert.pump import Pump
-from vecmill.convert.rejects import REJECTS_NAME, Rejects
+from vecmill.convert.rejects import Rejects
 from vecmill.convert.reshape import Sliced
 from vecmill.schema.fields import FieldSchema
+from vecmill.store.local_place import LocalPlace
+from vecmill.store.notes import REJECTS_NAME
+from vecmill.writer.api import BulkWriter
 
 if TYPE_CHECKING:
     from vecmill.convert.job import Plan
@@ -79,7 +81,7 @@ def forecast(plan: Plan) -> Forecast:
     )
     with tempfile.TemporaryDirectory() as folder:
         whole = dataclasses.replace(options.writer, segment_size=1 << 40)
-        with open_writer(folder, None, plan.schema, whole)[0] as writer:
+        with BulkWriter(plan.schema, LocalPlace(Path(folder, "sample")), "sample", whole) as writer:
             sample = Sliced(source, 0, _SAMPLE_ROWS)
             rejects = Rejects(Path(folder) / REJECTS_NAME, sample)
             pump = Pump(sample, plan.casts, writer, rejects, skip=options.skips)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecmill.convert.opening import Input, check_text_options, folder_path, open_inputs, resolved
-from vecmill.convert.outputs import open_output, read_manifest
+from vecmill.convert.opening import Input, check_text_options, open_inputs, resolved
+from vecmill.convert.outputs import open_output, output_of
 from vecmill.convert.rejects import value_text
 from vecmill.convert.reshape import length
 from vecmill.convert.vectors import rows_as_matrix
@@ -101,12 +100,11 @@ def inspect(
     Raises DataError and StoreError as `open_source` does.
     """
     manifest: Manifest | None = None
-    if isinstance(src, Sequence) and not isinstance(src, str) and len(src) == 1:
-        src = src[0]
     src = resolved(src)
-    if isinstance(src, str | Path) and (manifest := read_manifest(folder_path(src))) is not None:
+    if (output := output_of(src)) is not None:
         check_text_options(text, (src,), kind)
-        source = open_output(folder_path(src), manifest, text)
+        manifest = output[1]
+        source = open_output(*output, text)
     else:
         source = open_inputs(src, kind=kind, text=text)
     types = _field_types(manifest)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vecmill.convert.casts import plan_casts
-from vecmill.convert.destination import child, destination, open_writer, scratch_folder
 from vecmill.convert.duplicates import Repeated, find_repeated, refuse_repeated
 from vecmill.convert.infer import infer
 from vecmill.convert.opening import (
@@ -19,16 +20,16 @@ from vecmill.convert.opening import (
     PathLike,
     cut,
     field_names,
-    manifest_of,
     open_inputs,
     resolved,
     text_options,
     with_key,
 )
 from vecmill.convert.options import ConvertOptions
+from vecmill.convert.outputs import output_of
 from vecmill.convert.pump import Progress, Pump
-from vecmill.convert.record import RECORD_NAME, Record, describe_inputs, find_begun
-from vecmill.convert.rejects import REJECTS_NAME, opened_rejects
+from vecmill.convert.record import Record, describe_inputs, find_begun
+from vecmill.convert.rejects import opened_rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Unbroken
 from vecmill.errors import SchemaError, StoreError
@@ -40,13 +41,14 @@ from vecmill.sources import Source
 from vecmill.sources.base import field_columns
 from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
-from vecmill.store.place import SharedFolder, open_shared
-from vecmill.store.sink import MANIFEST_NAME
+from vecmill.store.local_place import LocalPlace
+from vecmill.store.notes import MANIFEST_NAME, RECORD_NAME, REJECTS_NAME, read_manifest
+from vecmill.store.place import Place
+from vecmill.store.url import disk_path
 from vecmill.validate.check import check_output
-from vecmill.validate.entries import look_up_in
-
-if TYPE_CHECKING:
-    from vecmill.writer.api import BulkWriter
+from vecmill.writer.api import BulkWriter
+from vecmill.writer.options import WriterOptions
+from vecmill.writer.tasks import open_export
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,8 @@ def _known_schema(src: Input, options: ConvertOptions) -> CollectionSchema | Non
     if options.schema is not None:
         return as_schema(options.schema)
     changed = (options.columns, options.id_from, options.primary)
-    manifest = manifest_of(src) if not options.join and changed == (None, None, None) else None
-    return as_schema(manifest.schema) if manifest is not None else None
+    output = output_of(src) if not options.join and changed == (None, None, None) else None
+    return as_schema(output[1].schema) if output is not None else None
 
 
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
@@ -136,37 +138,39 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     began = time.perf_counter() if began is None else began
     source, options = plan.source, plan.options
     asked = question(plan)
-    place = destination(dst)
-    name, record = (find_begun(place, asked) if options.resume else None) or (None, Record(asked, began=time.time()))
-    if name is not None and record.complete:
-        return _finished(plan, open_shared(child(dst, name), largest_bytes=0), record, began)
-    repeated = repeated_rows(plan, scratch_folder(dst)) if options.check_duplicates else None
-    writer, folder = open_writer(dst, name, plan.schema, options.writer)
+    root = open_destination(dst, options.writer)
+    begun = find_begun(root, asked) if options.resume else None
+    name, record = begun if begun is not None else (str(uuid.uuid4()), Record(asked, began=time.time()))
+    place = root.child(name)
+    if record.complete:
+        return _finished(plan, place, record, began)
+    repeated = repeated_rows(plan, scratch_folder(root)) if options.check_duplicates else None
+    writer = BulkWriter(plan.schema, place, name, replace(options.writer, resume=begun is not None))
     resumed = writer.manifest.n_rows
     try:
-        with writer, opened_rejects(folder, source) as rejects:
+        with writer, opened_rejects(place, source) as rejects:
             writer.before_publish(rejects.sync)
-            record.write(folder)
-            row = rejects.resume(resumed) if name is not None else 0
+            record.write(place)
+            row = rejects.resume(resumed) if begun is not None else 0
             skip = options.skips
             pump = Pump(source, plan.casts, writer, rejects, skip=skip, repeated=repeated, row=row)
             pump.run(progress)
     except BaseException as err:
         if not writer.manifest.segments:
-            _leave_no_trace(folder)
+            _leave_no_trace(place)
         if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already
-            err.add_note(_safe(writer, folder))
+            err.add_note(_safe(writer, place))
         raise
     manifest = writer.manifest
     if manifest.n_rows + rejects.n_rows != pump.row:
         counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
-        raise StoreError(counts, path=folder.where)
+        raise StoreError(counts, path=place.where)
     if manifest.segments:
         done = replace(record, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows)
-        done.write(folder)
+        done.write(place)
     else:
-        _leave_no_trace(folder)
-    return report_of(plan, folder, manifest, rejected=rejects.n_rows, resumed=resumed, began=began)
+        _leave_no_trace(place)
+    return report_of(plan, place, manifest, rejected=rejects.n_rows, resumed=resumed, began=began)
 
 
 def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
@@ -192,18 +196,17 @@ def question(plan: Plan) -> dict[str, Any]:
     return {**described, **plan.options.question(), "schema": plan.schema.to_dict()}
 
 
-def _finished(plan: Plan, folder: SharedFolder, record: Record, began: float) -> Report:
+def _finished(plan: Plan, place: Place, record: Record, began: float) -> Report:
     """Report a conversion that was complete before: there is nothing left to do."""
-    text = folder.read(MANIFEST_NAME)
-    if text is None:
-        raise StoreError("is gone, though the conversion was complete", path=f"{folder.where}/{MANIFEST_NAME}")
-    manifest = Manifest.from_json(text)
-    return report_of(plan, folder, manifest, rejected=record.rows_rejected, resumed=manifest.n_rows, began=began)
+    manifest = read_manifest(place)
+    if manifest is None:
+        raise StoreError("is gone, though the conversion was complete", path=place.notes.name(MANIFEST_NAME))
+    return report_of(plan, place, manifest, rejected=record.rows_rejected, resumed=manifest.n_rows, began=began)
 
 
 def report_of(
     plan: Plan,
-    folder: SharedFolder,
+    place: Place,
     manifest: Manifest,
     *,
     rejected: int,
@@ -211,7 +214,7 @@ def report_of(
     began: float,
     resumed_bytes: int | None = None,
 ) -> Report:
-    """Return the report of what is in ``folder``; validate it first, if that was asked for.
+    """Return the report of what is in a place; validate it first, if that was asked for.
 
     ``resumed``: rows that were there before, with their bytes; None: those of the first segments that hold them. Raises
     DataError with the findings for files that the server would refuse.
@@ -219,8 +222,8 @@ def report_of(
     level = plan.options.validate
     validation = None
     if level is not None and manifest.segments:
-        validation = check_output(manifest, look_up_in(folder), target=plan.options.writer.target, level=level)
-        validation.raise_for_errors(f"all {manifest.n_rows} rows were written; the files stay in {folder.where}")
+        validation = check_output(manifest, place, target=plan.options.writer.target, level=level)
+        validation.raise_for_errors(f"all {manifest.n_rows} rows were written; the files stay in {place.where}")
     if resumed_bytes is None:
         ends = itertools.accumulate(segment.rows for segment in manifest.segments)
         before = [s for s, end in zip(manifest.segments, ends, strict=True) if end <= resumed]
@@ -231,11 +234,11 @@ def report_of(
         rows_read=manifest.n_rows + rejected,
         rows_rejected=rejected,
         rows_resumed=resumed,
-        rejects=f"{folder.where}/{REJECTS_NAME}" if rejected else None,
+        rejects=place.notes.name(REJECTS_NAME) if rejected else None,
         bytes_in=plan.source.n_bytes,
         bytes_out=manifest.n_bytes,
-        files=[[folder.address(entry.path) for entry in segment.files] for segment in manifest.segments],
-        data_path=folder.where,
+        files=[[place.address(entry.path) for entry in segment.files] for segment in manifest.segments],
+        data_path=place.where,
         seconds=seconds,
         rows_per_s=(manifest.n_rows - resumed) / seconds,
         mb_per_s=(manifest.n_bytes - resumed_bytes) / 1e6 / seconds,
@@ -246,16 +249,35 @@ def report_of(
     )
 
 
-def _leave_no_trace(folder: SharedFolder) -> None:
+def open_destination(dst: Any, options: WriterOptions, connect_param: Any = None) -> Place:
+    """Return the folder that outputs are written into. With ``connect_param``, ``dst`` is a prefix in that bucket.
+
+    Raises SchemaError for a URL that is none, StoreError for a file.
+    """
+    path = disk_path(dst) if connect_param is None else None
+    if path is not None and path.exists() and not path.is_dir():
+        raise StoreError("is a file; name a folder", path=str(path))
+    return open_export(dst, connect_param, options.transfer, options.segment_size)
+
+
+def scratch_folder(place: Place) -> Path:
+    """Return an existing folder for what has to be put aside on the way: near a place that is on disk."""
+    if not isinstance(place, LocalPlace):
+        return Path(tempfile.gettempdir())
+    return next(one for one in (place.root, *place.root.absolute().parents) if one.is_dir())
+
+
+def _leave_no_trace(place: Place) -> None:
     """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
+    notes = place.notes
     with suppress(StoreError):  # in the way of nothing
-        if folder.read(MANIFEST_NAME) is None:  # else another process has gone on here
-            folder.delete([RECORD_NAME])
+        if notes.blob(MANIFEST_NAME) is None:  # else another process has gone on here
+            notes.delete([RECORD_NAME])
 
 
-def _safe(writer: BulkWriter, folder: SharedFolder) -> str:
+def _safe(writer: BulkWriter, place: Place) -> str:
     """Say which rows are published, after a conversion broke off."""
     n_rows, n_files = writer.manifest.n_rows, len(writer.batch_files)
     if not n_rows:
         return "nothing was published"
-    return f"published and whole: the first {n_rows} rows, {n_files} import file(s) in {folder.where}"
+    return f"published and whole: the first {n_rows} rows, {n_files} import file(s) in {place.where}"

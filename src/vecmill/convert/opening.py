@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vecmill.convert.infer import NEW_KEY_NAMES
-from vecmill.convert.outputs import open_output, outputs_in, read_manifest
+from vecmill.convert.outputs import open_output, output_of
 from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
 from vecmill.errors import DataError, SchemaError
-from vecmill.manifest import Manifest
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources import Source, TextOptions, open_source
@@ -20,8 +19,11 @@ from vecmill.sources.base import field_columns, names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.places import expand, looks_like_arrays
-from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path
+from vecmill.sources.remote import has_pattern
 from vecmill.sources.text.stream import STDIN
+from vecmill.store.notes import as_folder, outputs_below, read_manifest
+from vecmill.store.opening import open_place
+from vecmill.store.url import disk_path, in_bucket
 from vecmill.types.kind import DataType
 from vecmill.types.table import TYPES
 
@@ -92,7 +94,7 @@ def open_inputs(
             raise SchemaError(
                 f"convert takes files and tables, no {type(one).__name__}: give it to a writer's append_batch"
             )
-    if not join and not _is_source(src) and manifest_of(src) is None:
+    if not join and not _is_source(src) and output_of(src) is None:
         return open_source(src, columns=columns, also=also, kind=kind, text=text)
     parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
     names = [column.name for part in parts for column in part.columns]
@@ -116,13 +118,22 @@ def resolved(src: Input) -> Input:
     So `convert(x, ...)` and `convert([x], ...)` ask the same question. Raises DataError for several outputs.
     """
     one = _only(src)
-    if not isinstance(one, str | os.PathLike) or (is_url(one) and (has_pattern(str(one)) or by_ending(Path(one)))):
+    if not isinstance(one, str | os.PathLike) or os.fspath(one) == STDIN:
         return one
-    found = outputs_in(folder_path(one))
+    path = disk_path(one)
+    if path is None and (not in_bucket(one) or has_pattern(os.fspath(one)) or by_ending(Path(one))):
+        return one
+    one = as_folder(one)
+    place = open_place(one)
+    if read_manifest(place) is not None:
+        return one
+    found = outputs_below(place)
+    if not found or any(by_ending(Path(file.path)) is not None for file in place.files()):
+        return one  # it holds files of its own to read
     if len(found) > 1:
-        got = f"{len(found)} outputs, {names_text([path.name for path in found])}"
+        got = f"{len(found)} outputs, {names_text([PurePosixPath(each.where).name for each in found])}"
         raise DataError(file=os.fspath(one), expected="a file, or the folder of one output", got=f"{got}; name one")
-    return str(found[0]) if found else one
+    return found[0].where
 
 
 def check_text_options(text: TextOptions | None, inputs: Sequence[Input], kind: str | None) -> None:
@@ -152,8 +163,8 @@ def _kinds(one: Input, kind: str | None) -> Iterator[tuple[str, str]]:
         yield type(one).__name__, "in memory"
     elif os.fspath(one) == STDIN:
         yield STDIN, kind or "csv"  # it may be any kind of text
-    elif (manifest := manifest_of(one)) is not None:
-        yield os.fspath(one), manifest.file_type.lower()
+    elif (output := output_of(one)) is not None:
+        yield os.fspath(one), output[1].file_type.lower()
     else:
         yield from ((str(place.path), place.kind) for place in expand(one, kind))
 
@@ -169,21 +180,10 @@ def _is_source(one: object) -> bool:
     return hasattr(one, "batches") and hasattr(one, "locate")
 
 
-def manifest_of(one: Any) -> Manifest | None:
-    """Return the manifest of a folder that vecmill wrote, None for all else. Raises StoreError for a damaged one."""
-    one = _only(one)
-    return read_manifest(folder_path(one)) if isinstance(one, str | os.PathLike) else None
-
-
-def folder_path(one: PathLike) -> AnyPath:
-    """Return the path of what may be a folder, on disk or by its URL in a bucket. Raises DataError."""
-    return object_path(os.fspath(one)) if is_url(one) else Path(one)
-
-
 def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
-    manifest = manifest_of(one)
-    if manifest is not None:
-        return open_output(folder_path(one), manifest, text, whole=True)
+    output = output_of(_only(one))
+    if output is not None:
+        return open_output(*output, text, whole=True)
     return one if _is_source(one) else open_source(one, kind=kind, text=text)
 
 

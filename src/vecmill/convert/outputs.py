@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import re
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from vecmill.convert.reshape import length
-from vecmill.errors import DataError, StoreError
+from vecmill.errors import DataError
 from vecmill.manifest import Manifest
 from vecmill.sources import Source, TextOptions, open_source
-from vecmill.sources.base import Column, one_line
-from vecmill.sources.kinds import by_ending
-from vecmill.sources.remote import AnyPath, inside, subfolders
-from vecmill.store.sink import MANIFEST_NAME
+from vecmill.sources.base import Column
+from vecmill.store.blob import LocalBlob
+from vecmill.store.notes import MANIFEST_NAME, as_folder, read_manifest
+from vecmill.store.opening import open_place
+from vecmill.store.place import Place
 from vecmill.store.spool import checksum_of, mapped_file
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+from vecmill.store.url import disk_path, in_bucket, is_url
 
 
 class Stacked:
@@ -69,42 +68,22 @@ def _wrong_rows(part: Source, expected: int, got: int) -> DataError:
     return DataError(file=part.locate(0)[0], expected=f"{expected} rows, as in {MANIFEST_NAME}", got=f"{got}")
 
 
-def is_output_name(name: str) -> bool:
-    """Whether a folder is named as writers name theirs."""
-    return _UUID.fullmatch(name) is not None
+def output_of(given: Any) -> tuple[Place, Manifest] | None:
+    """Return the folder of an output that is given, or named by its manifest, and the manifest; None for all else.
 
-
-def outputs_in(folder: AnyPath) -> list[AnyPath]:
-    """Return the outputs that vecmill wrote into ``folder``, by name; none where it holds files to read of its own.
-
-    Raises StoreError.
+    Raises StoreError for a damaged manifest.
     """
-    if isinstance(folder, Path) and not folder.is_dir():
-        return []
-    if inside(folder, MANIFEST_NAME) is not None:
-        return []
-    below = [path for path in subfolders(folder) if is_output_name(path.name)]
-    found = [path for path in below if inside(path, MANIFEST_NAME) is not None]
-    has_files = bool(found) and any(by_ending(path) is not None and not path.is_dir() for path in folder.iterdir())
-    return [] if has_files else sorted(found, key=str)
-
-
-def read_manifest(folder: AnyPath) -> Manifest | None:
-    """Return the manifest of a folder that vecmill wrote, None for any other. Raises StoreError for a damaged one."""
-    path = inside(folder, MANIFEST_NAME)
-    if path is None:
+    if not isinstance(given, str | os.PathLike) or (
+        is_url(given) and disk_path(given) is None and not in_bucket(given)
+    ):
         return None
-    try:
-        with path.open("rb") as file:
-            return Manifest.from_json(file.read().decode())
-    except StoreError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as err:
-        raise StoreError(f"cannot be read: {one_line(err)}", path=str(path)) from err
+    place = open_place(as_folder(given))
+    manifest = read_manifest(place)
+    return None if manifest is None else (place, manifest)
 
 
-def open_output(folder: AnyPath, manifest: Manifest, text: TextOptions | None = None, *, whole: bool = False) -> Source:
-    """Return what vecmill wrote to ``folder``; ``text`` has hints for its text.
+def open_output(place: Place, manifest: Manifest, text: TextOptions | None = None, *, whole: bool = False) -> Source:
+    """Return what vecmill wrote to a place; ``text`` has hints for its text.
 
     ``whole``: compare the checksums of files on disk first, which takes as long as reading them. Raises DataError,
     StoreError.
@@ -115,22 +94,14 @@ def open_output(folder: AnyPath, manifest: Manifest, text: TextOptions | None = 
     n_rows = [segment.rows for segment in manifest.segments]
     for segment in manifest.segments:
         for entry in segment.files:
-            path = inside(folder, entry.path)
-            if path is not None and path.stat().st_size != entry.bytes:
-                raise DataError(
-                    file=str(path), expected=f"{entry.bytes} bytes, as in {MANIFEST_NAME}", got=f"{path.stat().st_size}"
-                )
-            if (
-                whole
-                and path is not None
-                and isinstance(path, Path)
-                and checksum_of(mapped_file(path)) != entry.checksum
-            ):
+            blob, name = place.blob(entry.path), place.name(entry.path)
+            if blob is not None and blob.size != entry.bytes:
+                raise DataError(file=name, expected=f"{entry.bytes} bytes, as in {MANIFEST_NAME}", got=f"{blob.size}")
+            if whole and isinstance(blob, LocalBlob) and checksum_of(mapped_file(blob.path)) != entry.checksum:
                 got = "another: the file was changed or damaged"
-                raise DataError(
-                    file=str(path), expected=f"the checksum {entry.checksum}, as in {MANIFEST_NAME}", got=got
-                )
-        parts.append(open_source([f"{folder}/{entry.path}" for entry in segment.files], text=text))
+                expected = f"the checksum {entry.checksum}, as in {MANIFEST_NAME}"
+                raise DataError(file=name, expected=expected, got=got)
+        parts.append(open_source([place.name(entry.path) for entry in segment.files], text=text))
     if not parts:
-        raise DataError(file=f"{folder}/{MANIFEST_NAME}", expected="published segments", got="none")
+        raise DataError(file=place.notes.name(MANIFEST_NAME), expected="published segments", got="none")
     return parts[0] if len(parts) == 1 else Stacked(parts, n_rows)

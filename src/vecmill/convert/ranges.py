@@ -20,15 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vecmill.convert.destination import child, scratch_folder
 from vecmill.convert.duplicates import Repeated
 from vecmill.convert.forecast import forecast
-from vecmill.convert.job import Plan, question, reopen, repeated_rows, report_of
+from vecmill.convert.job import Plan, open_destination, question, reopen, repeated_rows, report_of, scratch_folder
 from vecmill.convert.opening import Input
 from vecmill.convert.options import ConvertOptions
 from vecmill.convert.pump import Progress, Pump
-from vecmill.convert.record import RECORD_NAME, Record, file_sizes, find_begun
-from vecmill.convert.rejects import REJECTS_NAME, Rejects
+from vecmill.convert.record import Record, file_sizes, find_begun
+from vecmill.convert.rejects import Rejects
 from vecmill.convert.report import Report
 from vecmill.convert.reshape import Sliced
 from vecmill.errors import SchemaError, StoreError
@@ -36,9 +35,10 @@ from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema.reading import as_schema
 from vecmill.sources.base import field_columns
 from vecmill.sources.places import expand, looks_like_arrays
-from vecmill.sources.remote import AnyPath, is_url
-from vecmill.store.place import SharedFolder, open_shared
-from vecmill.store.sink import MANIFEST_NAME
+from vecmill.sources.remote import AnyPath
+from vecmill.store.notes import RECORD_NAME, REJECTS_NAME, read_manifest
+from vecmill.store.place import Place
+from vecmill.store.url import disk_path, is_url
 from vecmill.writer.tasks import Finished, TaskWriter, commit, finished
 
 _LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
@@ -159,23 +159,20 @@ def run_ranges(
     began = time.perf_counter() if began is None else began
     inputs, options = _portable(plan, elsewhere=elsewhere)
     files = _files(plan) if plan.source.n_rows is None else None
-    root = open_shared(dst, connect_param, transfer=options.writer.transfer, largest_bytes=options.writer.segment_size)
+    url = _portable_destination(dst, connect_param, elsewhere=elsewhere)
+    root = open_destination(dst, options.writer, connect_param)
     asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
-    name, record = (find_begun(root, asked) if plan.options.resume else None) or (None, None)
-    if name is None or record is None:
+    begun = find_begun(root, asked) if plan.options.resume else None
+    if begun is None:
         size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
-        name, record = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
-    here, url = _child(dst, name, connect_param, elsewhere=elsewhere)
-    place = open_shared(
-        here, connect_param, transfer=options.writer.transfer, largest_bytes=options.writer.segment_size
-    )
-    text = place.read(MANIFEST_NAME)
-    if text is not None:
-        manifest = Manifest.from_json(text)
-        n_told = (place.read(REJECTS_NAME) or "").count("\n")
+        begun = str(uuid.uuid4()), Record(asked, range_size=size, began=time.time())
+    name, record = begun
+    url, place = f"{url}/{name}", root.child(name)
+    manifest = read_manifest(place)
+    if manifest is not None:
+        n_told = (place.notes.read_text(REJECTS_NAME) or "").count("\n")
         return report_of(plan, place, manifest, rejected=n_told, resumed=manifest.n_rows, began=began)
-    aside = Path(tempfile.gettempdir()) if connect_param is not None else scratch_folder(dst)
-    repeated = repeated_rows(plan, aside) if options.check_duplicates else None
+    repeated = repeated_rows(plan, scratch_folder(root)) if options.check_duplicates else None
     job = RangeJob(
         0, 0, None, inputs, options, plan.schema.to_dict(), url, connect_param,
         inputs=file_sizes(plan.inputs, options.kind),
@@ -185,42 +182,59 @@ def run_ranges(
         if files is None
         else _file_jobs(job, files, record, elsewhere)
     )
-    place.put(RECORD_NAME, record.to_json())
+    record.write(place)
     done = {int(task): _result(one) for task, one in finished(place).items()}
     resumed, resumed_bytes = _written(done.values())
-    left = [job for job in jobs if job.number not in done]
     try:
-        # Closed here: a pool that the garbage collector comes to must not be waited for.
-        with closing(spread(left)) as coming:
-            for result in coming if left else ():
-                done[result.number] = result
-                if progress is not None:
-                    progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
+        _run_left(spread, jobs, done, progress)
     except BaseException as err:
         _end_early(place, len(jobs), err)
         raise
     results = [done[number] for number in range(len(jobs))]
     told = _rejects(place, results, counted=files is None)
     if told:
-        place.put(REJECTS_NAME, told)
+        place.notes.put_text(REJECTS_NAME, told)
+    manifest, rejected = _committed(plan, place, job, record, results)
+    return report_of(
+        plan, place, manifest, rejected=rejected, resumed=resumed, resumed_bytes=resumed_bytes, began=began
+    )
+
+
+def _run_left(
+    spread: Spread, jobs: Sequence[RangeJob], done: dict[int, RangeResult], progress: Progress | None
+) -> None:
+    """Run the ranges that are not done, and add their results to ``done``."""
+    left = [job for job in jobs if job.number not in done]
+    # Closed here: a pool that the garbage collector comes to must not be waited for.
+    with closing(spread(left)) as coming:
+        for result in coming if left else ():
+            done[result.number] = result
+            if progress is not None:
+                progress(sum(one.rows_read for one in done.values()), _written(done.values())[1])
+
+
+def _committed(
+    plan: Plan, place: Place, job: RangeJob, record: Record, results: Sequence[RangeResult]
+) -> tuple[Manifest, int]:
+    """Commit the ranges and note that all is done; return the manifest and the number of rejected rows.
+
+    Raises StoreError if rows are missing.
+    """
     read, rejected = sum(one.rows_read for one in results), sum(one.rows_rejected for one in results)
     if plan.source.n_rows not in (None, read):
         raise StoreError(f"{read} rows were read of {plan.source.n_rows}", path=place.where)
     manifest = commit(
-        url, [entry for one in results for entry in one.entries], schema=plan.schema, connect_param=connect_param,
-        **options.writer.keywords(),
+        job.url, [entry for one in results for entry in one.entries], schema=plan.schema,
+        connect_param=job.connect_param, **job.options.writer.keywords(),
     )  # fmt: skip
     if read != manifest.n_rows + rejected:
         counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"
         raise StoreError(counts, path=place.where)
     if manifest.segments:
-        complete = dataclasses.replace(record, complete=True, rows_read=read, rows_rejected=rejected)
-        place.put(RECORD_NAME, complete.to_json())
+        dataclasses.replace(record, complete=True, rows_read=read, rows_rejected=rejected).write(place)
     else:
-        place.delete([RECORD_NAME])
-    return report_of(
-        plan, place, manifest, rejected=rejected, resumed=resumed, resumed_bytes=resumed_bytes, began=began
-    )
+        place.notes.delete([RECORD_NAME])
+    return manifest, rejected
 
 
 def _files(plan: Plan) -> list[AnyPath]:
@@ -259,7 +273,7 @@ def _portable(plan: Plan, *, elsewhere: bool) -> tuple[Input, ConvertOptions]:
 def _portable_path(one: Any, elsewhere: bool) -> Any:
     if one is None:
         return None
-    if isinstance(one, str) and is_url(one):
+    if is_url(one):
         return one
     if isinstance(one, str | os.PathLike):
         return os.path.abspath(one) if elsewhere else os.fspath(one)  # noqa: PTH100 - a pattern, or a part of a file
@@ -268,15 +282,14 @@ def _portable_path(one: Any, elsewhere: bool) -> Any:
     raise SchemaError(f"only files can be split among workers, not {type(one).__name__} in memory; {_WAY_OUT}")
 
 
-def _child(dst: Any, name: str, connect_param: Any, *, elsewhere: bool) -> tuple[Any, Any]:
-    """Return the folder ``name`` in ``dst``, as the caller wrote it and as workers find it."""
+def _portable_destination(dst: Any, connect_param: Any, *, elsewhere: bool) -> str:
+    """Return the destination as workers find it: a URL, a path, or a prefix in the bucket of ``connect_param``."""
     if not isinstance(dst, str | os.PathLike):
         raise SchemaError("the destination is a path or a URL, or a prefix with connect_param")
-    if connect_param is not None:
-        made: Any = f"{os.fspath(dst).rstrip('/')}/{name}"
-        return made, made
-    made = child(dst, name)
-    return made, made.absolute() if isinstance(made, Path) and elsewhere else made
+    path = disk_path(dst) if connect_param is None else None
+    if path is None:
+        return os.fspath(dst).rstrip("/")
+    return str(path.absolute() if elsewhere else path)
 
 
 def _range_rows(plan: Plan, n_workers: int) -> int:
@@ -331,12 +344,12 @@ def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record, elsewh
     ]
 
 
-def _rejects(place: SharedFolder, results: Sequence[RangeResult], *, counted: bool) -> str:
+def _rejects(place: Place, results: Sequence[RangeResult], *, counted: bool) -> str:
     """Return what ranges tell of rows left out. Not ``counted``: they did not know how many rows come before them."""
     told: list[str] = []
     before = 0
     for one in results:
-        text = (place.read(f"{one.folder}/{REJECTS_NAME}") or "") if one.rows_rejected else ""
+        text = (place.child(one.folder).notes.read_text(REJECTS_NAME) or "") if one.rows_rejected else ""
         if counted:
             told.append(text)
         else:
@@ -348,7 +361,7 @@ def _rejects(place: SharedFolder, results: Sequence[RangeResult], *, counted: bo
     return "".join(told)
 
 
-def _end_early(place: SharedFolder, n_ranges: int, err: BaseException) -> None:
+def _end_early(place: Place, n_ranges: int, err: BaseException) -> None:
     """Say what a resume would find, and leave no trace where that is nothing."""
     try:
         n_done = len(finished(place))
@@ -356,7 +369,7 @@ def _end_early(place: SharedFolder, n_ranges: int, err: BaseException) -> None:
             err.add_note(f"{n_done} of {n_ranges} ranges are done in {place.where}; with resume they are kept")
             return
         err.add_note("nothing was published")
-        place.delete([RECORD_NAME])
+        place.notes.delete([RECORD_NAME])
     except StoreError as second:
         err.add_note(f"and {second}")
 

@@ -6,22 +6,22 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vecmill.convert.opening import folder_path
-from vecmill.convert.outputs import is_output_name
 from vecmill.convert.reshape import length, row_hashes
 from vecmill.sources import Source, open_source
 from vecmill.sources.places import expand
-from vecmill.sources.remote import AnyPath, ObjectPath
-from vecmill.store.place import SharedFolder
+from vecmill.sources.remote import AnyPath, ObjectPath, has_pattern
+from vecmill.store.notes import RECORD_NAME, is_notes, noted_name
+from vecmill.store.opening import open_place
+from vecmill.store.place import Place
+from vecmill.store.url import disk_path, is_url
 
 log = logging.getLogger(__name__)
 
-RECORD_NAME = "convert.json"
 FORMAT_VERSION = 1
 _EDGE_ROWS = 64
 
@@ -47,9 +47,9 @@ class Record:
         """Return the text of ``convert.json``."""
         return json.dumps({"vecmill_convert": FORMAT_VERSION, **asdict(self)}, ensure_ascii=False, indent=1)
 
-    def write(self, folder: SharedFolder) -> None:
-        """Put the record into ``folder``, whole or not at all. Raises StoreError."""
-        folder.put(RECORD_NAME, self.to_json())
+    def write(self, place: Place) -> None:
+        """Put the record into the notes of an output, whole or not at all. Raises StoreError."""
+        place.notes.put_text(RECORD_NAME, self.to_json())
 
 
 def parse_record(text: str) -> Record | None:
@@ -63,17 +63,17 @@ def parse_record(text: str) -> Record | None:
         return None
 
 
-def find_begun(dst: SharedFolder, asked: Mapping[str, Any]) -> tuple[str, Record] | None:
+def find_begun(dst: Place, asked: Mapping[str, Any]) -> tuple[str, Record] | None:
     """Return the folder in ``dst`` where this very conversion was begun last, and its record.
 
     None: it was begun nowhere. If one of the same inputs was, but asked something else, the log says what differs.
     """
     wanted = json.loads(json.dumps(asked))
     found: list[tuple[float, str, Record]] = []
-    for name in dst.folders():
-        record = parse_record(dst.read(f"{name}/{RECORD_NAME}") or "") if is_output_name(name) else None
+    for notes in filter(is_notes, dst.folders()):
+        record = parse_record(dst.child(notes).read_text(RECORD_NAME) or "")
         if record is not None:
-            found.append((record.began, name, record))
+            found.append((record.began, noted_name(notes), record))
     same = [one for one in found if one[2].asked == wanted]
     if same:
         return max(same, key=lambda one: one[:2])[1:]
@@ -125,14 +125,13 @@ def _stamp(one: Any, kind: str | None) -> Any:
     if isinstance(one, str | os.PathLike):
         if os.fspath(one) == "-":
             return "-"
-        path = folder_path(one)
-        files: Iterable[AnyPath] = ()
-        if not isinstance(path, Path):
-            files = path.walk()
-        elif path.is_dir():
-            files = path.rglob("*")
-        files = files or [place.path for place in expand(one, kind)]
-        return sorted(_file_stamp(file) for file in files if isinstance(file, ObjectPath) or file.is_file())
+        if not (is_url(one) and has_pattern(os.fspath(one))):
+            path = disk_path(one)
+            place = open_place(one if path is None else path.absolute())
+            stamps = [[place.name(file.path), file.size, file.version] for file in place.walk(links=True)]
+            if stamps:
+                return sorted(stamps)
+        return sorted(_file_stamp(place.path) for place in expand(one, kind))
     if isinstance(one, Sequence):
         return [_stamp(inner, kind) for inner in one]
     return " ".join([type(one).__name__, *_edges(one)])
@@ -175,4 +174,4 @@ def _file_stamp(file: AnyPath) -> list[Any]:
     if isinstance(file, ObjectPath):
         return [str(file), file.stat().st_size, file.version]
     found = file.stat()
-    return [str(file.absolute()), found.st_size, found.st_mtime_ns]
+    return [str(file.absolute()), found.st_size, str(found.st_mtime_ns)]

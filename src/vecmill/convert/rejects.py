@@ -1,4 +1,4 @@
-"""Rows that are left out, and where they are told: ``rejects.jsonl`` beside the import files, a line a row.
+"""Rows that are left out, and where they are told: ``rejects.jsonl`` in the notes of an output, a line a row.
 
 A line has ``file`` and ``row`` (0-based, in that file), ``field`` and ``value`` (shortened; both null where no field is
 to blame), ``reason``, and ``source_row``, the number of the row among all rows of the conversion.
@@ -19,9 +19,9 @@ from typing import IO, Any
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import Source
 from vecmill.sources.base import one_line
-from vecmill.store.place import SharedFolder, disk_path
-
-REJECTS_NAME = "rejects.jsonl"
+from vecmill.store.local_place import LocalPlace
+from vecmill.store.notes import REJECTS_NAME
+from vecmill.store.place import Place
 
 _VALUE_LENGTH = 200
 _VALUES_SHOWN = 8
@@ -31,11 +31,11 @@ class Rejects:
     """The file of rejected rows. It is made for the first of them, and every line is handed over at once.
 
     So a process that is killed has told of every row that it left out before a row that it published. ``first_row``:
-    the number that row 0 of ``source`` has in the conversion. ``bucket``: the folder of a bucket that the file is sent
+    the number that row 0 of ``source`` has in the conversion. ``bucket``: the notes in a bucket that the file is sent
     to; since objects do not grow, by `sync`, before a segment is published.
     """
 
-    def __init__(self, path: Path, source: Source, *, first_row: int = 0, bucket: SharedFolder | None = None) -> None:
+    def __init__(self, path: Path, source: Source, *, first_row: int = 0, bucket: Place | None = None) -> None:
         self.path = path
         self._first_row = first_row
         self.n_rows = 0
@@ -51,7 +51,7 @@ class Rejects:
         Rows that were left out behind the last published one are judged again.
         """
         try:
-            before = self._bucket.read(REJECTS_NAME) if self._bucket is not None else None
+            before = self._bucket.read_text(REJECTS_NAME) if self._bucket is not None else None
             if before is not None:
                 self.path.write_text(before, "utf-8")
             numbers, is_torn = self._numbers()
@@ -116,7 +116,7 @@ class Rejects:
         with self._lock:
             if self._unsent and self._bucket is not None:
                 if self.path.exists():
-                    self._bucket.put(REJECTS_NAME, self.path.read_text("utf-8"))
+                    self._bucket.put_text(REJECTS_NAME, self.path.read_text("utf-8"))
                 else:
                     self._bucket.delete([REJECTS_NAME])
             self._unsent = False
@@ -134,14 +134,15 @@ class Rejects:
 
 
 @contextmanager
-def opened_rejects(folder: SharedFolder, source: Source) -> Iterator[Rejects]:
-    """Open the rejects of a conversion to ``folder``. Raises StoreError."""
+def opened_rejects(place: Place, source: Source) -> Iterator[Rejects]:
+    """Open the rejects of a conversion to a place. Raises StoreError."""
+    notes = place.notes
     with ExitStack() as stack:
-        if (path := disk_path(folder.where)) is not None:
-            rejects = Rejects(path / REJECTS_NAME, source)
+        if isinstance(notes, LocalPlace):
+            rejects = Rejects(notes.root / REJECTS_NAME, source)
         else:
             aside = stack.enter_context(tempfile.TemporaryDirectory(prefix="vecmill-rejects-"))
-            rejects = Rejects(Path(aside) / REJECTS_NAME, source, bucket=folder)
+            rejects = Rejects(Path(aside) / REJECTS_NAME, source, bucket=notes)
         yield stack.enter_context(closing(rejects))
 
 

@@ -18,8 +18,8 @@ from concurrent.futures import (
     as_completed,
 )
 
-from vecmill.convert.destination import PathLike
 from vecmill.convert.job import Plan, run
+from vecmill.convert.opening import PathLike
 from vecmill.convert.pump import Progress
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report

@@ -1,4 +1,4 @@
-"""What was asked of which server, kept beside the output: a run that was cut off goes on where it was."""
+"""What was asked of which server, kept in the notes of the output: a run that was cut off goes on where it was."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vecmill.errors import StoreError
+from vecmill.store.notes import IMPORTS_NAME, notes_path
 
-NAME = ".imports.json"
 FORMAT_VERSION = 1
 
 ASKED, CREATED, COMPLETED = "asked", "created", "completed"
@@ -29,10 +29,10 @@ class Entry:
 
 
 class Journal:
-    """The entries by key, in a file that is replaced with every note; in memory only when there is no ``folder``."""
+    """The entries by key, in a file that is replaced with every note; in memory only where no output is on a disk."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._path = None if folder is None else folder / NAME
+        self._path = None if folder is None else notes_path(folder) / IMPORTS_NAME
         self._entries: dict[str, Entry] = {}
         if self._path is not None and self._path.exists():
             try:
@@ -76,8 +76,9 @@ class Journal:
             "vecmill_imports": FORMAT_VERSION,
             "imports": {key: asdict(one) for key, one in self._entries.items()},
         }
-        fresh = self._path.with_name(f"{NAME}.tmp")
+        fresh = self._path.with_name(f".{IMPORTS_NAME}.tmp")
         try:
+            self._path.parent.mkdir(exist_ok=True)
             fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False))
             os.replace(fresh, self._path)  # noqa: PTH105 - one rename, as everywhere
         except OSError as err:

@@ -11,7 +11,6 @@ from typing import Any
 
 from vecmill.errors import SchemaError
 from vecmill.importer import collection as rest_collection
-from vecmill.importer.bucket_place import open_place
 from vecmill.importer.client import ImportClient
 from vecmill.importer.collection import indexes_of
 from vecmill.importer.journal import Journal
@@ -23,9 +22,12 @@ from vecmill.importer.rest_jobs import GrpcJobs, Jobs, RestJobs
 from vecmill.importer.run import IN_FLIGHT, JobResult, Settings, run
 from vecmill.importer.server import Server
 from vecmill.manifest import Manifest
-from vecmill.output.opening import LocalPlace, Output, open_local, read_output
+from vecmill.output.opening import Output, open_output
 from vecmill.schema.reading import as_schema
 from vecmill.schema.servers import Limits, limits_of
+from vecmill.store.local_place import LocalPlace
+from vecmill.store.opening import open_place
+from vecmill.store.url import disk_path
 
 _ASSUMED = {"sep": ",", "nullkey": ""}  # by a server that is told nothing of CSV
 
@@ -127,12 +129,11 @@ def plan_import(session: Session) -> Planned:
     if session.validate:
         note = "nothing was created or sent; --no-validate imports them as they are"
         output.validate(session.release_line).raise_for_errors(note)
-    folder = output.place.folder if isinstance(output.place, LocalPlace) else None
+    folder = output.place.root if isinstance(output.place, LocalPlace) else None
     if session.uri is not None:
         return Planned(session, output, folder, [])
     if session.upload_to is not None and folder is not None:
-        url = f"{session.upload_to.rstrip('/')}/{folder.resolve().name}"
-        output = Output(output.manifest, open_place(url, as_urls=session.is_cloud))
+        output = Output(output.manifest, open_place(session.upload_to).child(folder.name), session.is_cloud)
     return Planned(session, output, folder, plan(output.files(), limits))
 
 
@@ -316,7 +317,7 @@ def _check(session: Session) -> None:
         raise SchemaError("gRPC is for Milvus 2.2 and 2.3: a --url, no two phases, no cluster or project")
     if session.grpc and (session.release_line != "2.3" or session.service not in ("", "milvus")):
         raise SchemaError("gRPC is for Milvus 2.2 and 2.3: no other --target or --service")
-    if session.upload_to is not None and (session.uri is not None or "://" in session.src):
+    if session.upload_to is not None and (session.uri is not None or disk_path(session.src) is None):
         raise SchemaError("an upload is for an output on this disk that a server reads from a bucket")
     if session.two_phase and not session.wait:
         raise SchemaError("two phases end with a commit, so they cannot go without waiting")
@@ -325,11 +326,11 @@ def _check(session: Session) -> None:
 
 
 def _open(session: Session) -> Output:
-    if "://" in session.src:
+    if disk_path(session.src) is None:
         if session.uri is not None:
             raise SchemaError("Milvus Lite reads an output on this disk, not in a bucket")
-        return read_output(open_place(session.src, as_urls=session.is_cloud))
-    output = open_local(Path(session.src))
+        return open_output(session.src, as_urls=session.is_cloud)
+    output = open_output(session.src)
     if session.is_cloud and session.upload_to is None:
         raise SchemaError("Zilliz Cloud cannot read this disk: give --upload-to, or the URL of an output in a bucket")
     return output

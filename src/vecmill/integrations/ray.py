@@ -16,10 +16,11 @@ from vecmill.errors import StoreError, VecmillError
 from vecmill.filetype import FORMATS
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.schema.reading import as_schema
-from vecmill.store.place import SharedFolder, open_shared
-from vecmill.store.sink import MANIFEST_NAME
+from vecmill.store.notes import MANIFEST_NAME
+from vecmill.store.place import Place
+from vecmill.store.url import disk_path
 from vecmill.writer.options import WriterKeywords, WriterOptions
-from vecmill.writer.tasks import commit, discard, write_task
+from vecmill.writer.tasks import commit, discard, open_export, write_task
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what is milled here is nobody else's business
 try:
@@ -94,8 +95,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         self._options = WriterOptions.of(**options)
         self._options.open_format(known)  # raises here, and not in a worker
         self._schema = known.to_dict()
-        is_path = connect_param is None and "://" not in os.fspath(url)
-        self._url = os.path.abspath(url) if is_path else os.fspath(url)  # noqa: PTH100 - workers have other folders
+        path = disk_path(url) if connect_param is None else None
+        self._url = os.fspath(url) if path is None else str(path.absolute())  # workers have other folders
         self._merge = merge
         self._connect_param = connect_param
         self._replace = replace
@@ -118,8 +119,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         """Raise StoreError if another export is in the folder. Called in the driver."""
         del schema
         place = self._place()
-        if not self._replace and place.read(MANIFEST_NAME) is not None:
-            where = f"{place.where}/{MANIFEST_NAME}"
+        if not self._replace and place.notes.read_text(MANIFEST_NAME) is not None:
+            where = place.notes.name(MANIFEST_NAME)
             raise StoreError("another export is there; choose another folder, or say replace=True", path=where)
 
     def write(self, blocks: Iterable[Any], ctx: Any) -> tuple[int, list[FileEntry]]:
@@ -177,9 +178,8 @@ class MilvusDatasink(Datasink):  # type: ignore[misc]  # Ray has no types here
         except StoreError as second:
             log.warning("what tasks have written could not be removed: %s", second)
 
-    def _place(self) -> SharedFolder:
-        size, transfer = self._options.segment_size, self._options.transfer
-        return open_shared(self._url, self._connect_param, transfer=transfer, largest_bytes=size)
+    def _place(self) -> Place:
+        return open_export(self._url, self._connect_param, self._options.transfer, self._options.segment_size)
 
 
 def _n_bytes(block: Any) -> int:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from vecmill.errors import DataError, StoreError
 from vecmill.filetype import FORMATS, parse_file_type
 from vecmill.manifest import Manifest
+from vecmill.store.notes import MANIFEST_NAME, as_folder, outputs_below, read_manifest
+from vecmill.store.opening import open_place
+from vecmill.store.place import Place
+from vecmill.store.url import disk_path
 from vecmill.validate.check import check_output
-from vecmill.validate.entries import Entry, local_entry
 from vecmill.validate.report import ValidationReport
-
-MANIFEST_NAME = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,72 +50,20 @@ def import_files(manifest: Manifest, address: Callable[[str], str]) -> list[Impo
     return files
 
 
-class Place(Protocol):
-    """A folder on disk or under a prefix of a bucket. Paths are the manifest's: relative, POSIX. Raises StoreError."""
-
-    @property
-    def where(self) -> str:
-        """The folder, for messages: what the server would look in."""
-
-    def read(self, path: str) -> str:
-        """Return a text file."""
-
-    def size(self, path: str) -> int | None:
-        """Return the bytes of a file, None when it is not there."""
-
-    def entry(self, path: str) -> Entry:
-        """Return a file for a look into it."""
-
-    def address(self, path: str) -> str:
-        """Return a path as the server takes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalPlace:
-    """A folder on a disk that the server reads too."""
-
-    folder: Path
-
-    @property
-    def where(self) -> str:
-        """The absolute path."""
-        return str(self.folder.resolve())
-
-    def read(self, path: str) -> str:
-        """Return a text file."""
-        try:
-            return (self.folder / path).read_text()
-        except OSError as err:
-            raise StoreError((err.strerror or str(err)).lower(), path=str(self.folder / path), errno=err.errno) from err
-
-    def size(self, path: str) -> int | None:
-        """Return the bytes of a file, None when it is not there."""
-        try:
-            return (self.folder / path).stat().st_size
-        except FileNotFoundError:
-            return None
-        except OSError as err:
-            raise StoreError((err.strerror or str(err)).lower(), path=str(self.folder / path), errno=err.errno) from err
-
-    def entry(self, path: str) -> Entry:
-        """Return a file for a look into it."""
-        return local_entry(self.folder / path)
-
-    def address(self, path: str) -> str:
-        """Return the absolute path."""
-        return str((self.folder / path).resolve())
-
-
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A manifest and the place of its files."""
+    """What a writer left: its manifest, and the place of the files that this lists.
+
+    ``as_urls``: the server reads URLs (Zilliz Cloud), not keys of its own bucket or paths of its own disk (Milvus).
+    """
 
     manifest: Manifest
     place: Place
+    as_urls: bool = False
 
     def files(self, address: Callable[[str], str] | None = None) -> list[ImportFile]:
         """Return the import files with the paths that the server is told."""
-        return import_files(self.manifest, address or self.place.address)
+        return import_files(self.manifest, address or (self.place.name if self.as_urls else self.place.address))
 
     def check(self) -> None:
         """Look every file up. Raises DataError for the first one that is missing or has another size.
@@ -124,54 +72,49 @@ class Output:
         is a job.
         """
         for entry in self.manifest.files:
-            size = self.place.size(entry.path)
-            if size != entry.bytes:
+            blob = self.place.blob(entry.path)
+            if blob is None or blob.size != entry.bytes:
                 raise DataError(
                     file=entry.path,
                     expected=f"{entry.bytes:,} bytes in {self.place.where}, where the server will look",
-                    got="no such file" if size is None else f"{size:,} bytes",
+                    got="no such file" if blob is None else f"{blob.size:,} bytes",
                 )
 
     def validate(self, target: str | None) -> ValidationReport:
         """Look at headers, footers and first rows, as `vecmill.validate` does. Raises SchemaError, StoreError."""
-        return check_output(self.manifest, self.place.entry, target=target, level="headers")
+        return check_output(self.manifest, self.place, target=target, level="headers")
 
 
-def open_local(src: str | os.PathLike[str]) -> Output:
-    """Open the output in ``src``: the folder of a writer, its manifest, or a folder that holds just one of them.
+def open_output(given: Any, *, as_urls: bool = False) -> Output:
+    """Open the output that is given: the folder of a writer, its manifest, or a folder that holds just one of them.
 
-    Raises StoreError where there is nothing to read, DataError for several outputs or a manifest that is none.
+    ``given`` is a path or a URL. Raises StoreError where there is no output, or a damaged one; DataError for several
+    outputs, and for one without rows; SchemaError for a URL of no known kind.
     """
-    path = Path(src)
-    if path.name == MANIFEST_NAME and path.is_file():
-        path = path.parent
-    if not (path / MANIFEST_NAME).is_file():
-        found = sorted(path.glob(f"*/{MANIFEST_NAME}"))
+    path = disk_path(given)
+    place = open_place(as_folder(given) if path is None else Path(as_folder(path)).resolve())
+    manifest = read_manifest(place)
+    if manifest is None:
+        found = outputs_below(place)
         if not found:
-            reason = f"no {MANIFEST_NAME} in it: not the output of a conversion" if path.is_dir() else "no such folder"
-            raise StoreError(reason, path=str(path))
-        if len(found) > 1:
-            raise DataError(
-                file=str(path), expected="the output of one conversion", got=f"{len(found)}: {_names(found)}"
+            is_there = path is None or path.is_dir()
+            raise StoreError(
+                f"no output of a conversion: no {place.notes.where}/{MANIFEST_NAME}" if is_there else "no such folder",
+                path=place.where,
             )
-        path = found[0].parent
-    return read_output(LocalPlace(path))
-
-
-def read_output(place: Place) -> Output:
-    """Read the manifest in a place. Raises DataError for one that is damaged or empty."""
-    text = place.read(MANIFEST_NAME)
-    try:
-        manifest = Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError) as err:
-        raise DataError(
-            file=f"{place.where}/{MANIFEST_NAME}", expected="the manifest of a vecmill output", got=str(err)
-        ) from err
+        if len(found) > 1:
+            got = f"{len(found)}: {_names(found)}"
+            raise DataError(file=place.where, expected="the output of one conversion", got=got)
+        place = found[0]
+        manifest = read_manifest(place)
+    name = place.notes.name(MANIFEST_NAME)
+    if manifest is None:
+        raise StoreError("is gone", path=name)
     if not manifest.n_rows:
-        raise DataError(file=f"{place.where}/{MANIFEST_NAME}", expected="rows to import", got="none")
-    return Output(manifest, place)
+        raise DataError(file=name, expected="rows to import", got="none")
+    return Output(manifest, place, as_urls)
 
 
-def _names(paths: Iterable[Path]) -> str:
-    names = [path.parent.name for path in paths]
+def _names(places: Sequence[Place]) -> str:
+    names = [PurePosixPath(place.where).name for place in places]
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

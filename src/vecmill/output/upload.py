@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vecmill.errors import StoreError
+from vecmill.errors import SchemaError, StoreError
 from vecmill.filetype import ENDINGS
 from vecmill.manifest import FileEntry, Manifest, Segment
 from vecmill.store.bucket import Transfer
-from vecmill.store.connect import Target, open_bucket
+from vecmill.store.bucket_place import BucketPlace, open_bucket_place
+from vecmill.store.connect import ConnectParam
 from vecmill.store.local import store_errors
+from vecmill.store.local_place import LocalPlace
+from vecmill.store.notes import as_folder, is_notes, parse_manifest, read_manifest
 from vecmill.store.object_sink import ObjectSink
-from vecmill.store.objects import Objects
-from vecmill.store.sink import MANIFEST_NAME
 from vecmill.store.spool import checked_parts, checksum_of, mapped_file
+from vecmill.store.url import disk_path
 
 _FILES_AT_ONCE = 3
 
@@ -57,18 +59,19 @@ class UploadReport:
 
 def upload(
     src: str | os.PathLike[str],
-    target: Target,
+    dst: ConnectParam,
     *,
     transfer: Transfer | None = None,
     progress: Progress | None = None,
 ) -> UploadReport:
-    """Upload a folder that a writer has filled, or other import files.
+    """Upload the output of a writer, or other import files.
 
     Parameters
     ----------
-    src: a folder with a ``manifest.json``: what that lists goes to ``<prefix>/<name of the folder>/``, compared with
-        its checksums on the way, and the manifest behind every segment. Or a folder without one, or one file.
-    target: a URL (``s3://bucket/prefix``), or what :class:`RemoteBulkWriter` takes as ``connect_param``.
+    src: a path or ``file:///folder``. Of an output (its folder or its manifest), the files that its manifest lists go
+        to ``<prefix>/<name of the folder>/``, compared with their checksums on the way, and the manifest beside them
+        after every segment. Else all import files in the folder, or the one file.
+    dst: a URL (``s3://bucket/prefix``), or what :class:`RemoteBulkWriter` takes as ``connect_param``.
     progress: called as ``progress(bytes, total)`` whenever a file is there.
 
     An upload that broke off goes on where it was: files that are whole are not sent again.
@@ -76,73 +79,98 @@ def upload(
     Raises StoreError if a file is not what the manifest says, or cannot be read or sent.
     """
     began = time.perf_counter()
-    path = Path(src)
-    manifest = _manifest(path)
+    path = disk_path(src)
+    if path is None:
+        raise SchemaError(f"expected a path or file:///folder to upload, got {src!r}")
+    path = Path(as_folder(path))
+    if not path.exists():
+        raise StoreError("is not there", path=str(path))
+    manifest = read_manifest(LocalPlace(path))
     segments = manifest.segments if manifest is not None else _segments(path)
-    root = path if path.is_dir() else path.parent
     largest = max((entry.bytes for segment in segments for entry in segment.files), default=0)
     folder = path.resolve().name if path.is_dir() else ""
-    objects = Objects(open_bucket(target), folder, transfer or Transfer(), largest)
-    sink = ObjectSink(objects)
-    there = _claim(sink, manifest)
-    n_there, listed = len(there.segments), {entry.path: entry for entry in there.files}
-    sent: list[FileEntry] = []
-    done: list[FileEntry] = []
-    total = sum(entry.bytes for segment in segments for entry in segment.files)
-
-    def send(entry: FileEntry) -> bool:
-        return _send(objects, root / entry.path, entry, listed)
-
-    with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="vecmill-upload") as pool:
-        results: Iterator[bool] = pool.map(send, [entry for segment in segments for entry in segment.files])
-        published = dataclasses.replace(manifest, segments=[]) if manifest is not None else None
-        try:
-            for segment in segments:
-                for entry in segment.files:
-                    sent += [entry] * next(results)
-                    done.append(entry)
-                    if progress is not None:
-                        progress(sum(one.bytes for one in done), total)
-                if published is not None:
-                    published.segments.append(segment)
-                    if len(published.segments) > n_there:
-                        sink.replace_manifest(published.to_json())
-        except BaseException as error:
-            pool.shutdown(cancel_futures=True)
-            error.add_note(
-                f"{len(done)} of {sum(len(one.files) for one in segments)} files are there; run again to go on"
-            )
-            raise
-    n_bytes = sum(entry.bytes for entry in sent)
+    place = open_bucket_place(dst, folder, transfer=transfer, largest_bytes=largest)
+    sending = _Sending(place, path if path.is_dir() else path.parent, segments, manifest, progress)
+    sending.run()
+    sent, n_bytes = sending.sent, sum(entry.bytes for entry in sending.sent)
     return UploadReport(
-        files=[[sink.address(entry.path) for entry in segment.files] for segment in segments],
-        data_path=str(PurePosixPath("/") / objects.address_prefix),
-        url=sink.where,
+        files=[[place.address(entry.path) for entry in segment.files] for segment in segments],
+        data_path=str(PurePosixPath("/") / place.address("")),
+        url=place.where,
         n_sent=len(sent),
         bytes_sent=n_bytes,
-        n_skipped=len(done) - len(sent),
-        bytes_skipped=total - n_bytes,
+        n_skipped=len(sending.done) - len(sent),
+        bytes_skipped=sending.n_bytes - n_bytes,
         seconds=time.perf_counter() - began,
     )
 
 
-def _manifest(path: Path) -> Manifest | None:
-    """Return the manifest of a folder, None where there is none."""
-    file = path / MANIFEST_NAME
-    with store_errors(path):
-        if not path.exists():
-            raise StoreError("is not there", path=str(path))
-        if not file.is_file():
-            return None
-        text = file.read_text("utf-8")
-    return _parsed(text, str(file))
+class _Sending:
+    """One upload: ``done`` has the files that are there, ``sent`` those that were sent for that."""
 
+    def __init__(
+        self,
+        place: BucketPlace,
+        root: Path,
+        segments: Sequence[Segment],
+        manifest: Manifest | None,
+        progress: Progress | None,
+    ) -> None:
+        self._objects, self._sink = place.objects, ObjectSink(place.objects)
+        self._root = root
+        self._segments = segments
+        self._progress = progress
+        self._published = dataclasses.replace(manifest, segments=[]) if manifest is not None else None
+        before = _claim(self._sink, manifest)
+        self._n_published = len(before.segments)
+        self._listed = {entry.path: entry for entry in before.files}
+        self.n_bytes = sum(entry.bytes for segment in segments for entry in segment.files)
+        self.sent: list[FileEntry] = []
+        self.done: list[FileEntry] = []
 
-def _parsed(text: str, name: str) -> Manifest:
-    try:
-        return Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot be read: {error}", path=name) from error
+    def run(self) -> None:
+        """Send the files, some at a time, and list each segment once its files are there. Raises StoreError."""
+        entries = [entry for segment in self._segments for entry in segment.files]
+        with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="vecmill-upload") as pool:
+            results = pool.map(self._send, entries)
+            try:
+                for segment in self._segments:
+                    for entry in segment.files:
+                        self._finish(entry, was_sent=next(results))
+                    self._publish(segment)
+            except BaseException as error:
+                pool.shutdown(cancel_futures=True)
+                error.add_note(f"{len(self.done)} of {len(entries)} files are there; run again to go on")
+                raise
+
+    def _finish(self, entry: FileEntry, *, was_sent: bool) -> None:
+        if was_sent:
+            self.sent.append(entry)
+        self.done.append(entry)
+        if self._progress is not None:
+            self._progress(sum(one.bytes for one in self.done), self.n_bytes)
+
+    def _publish(self, segment: Segment) -> None:
+        if self._published is None:
+            return
+        self._published.segments.append(segment)
+        if len(self._published.segments) > self._n_published:
+            self._sink.replace_manifest(self._published.to_json())
+
+    def _send(self, entry: FileEntry) -> bool:
+        """Send a file, unless it is there. Return whether it was sent."""
+        objects, file = self._objects, self._root / entry.path
+        if self._listed.get(entry.path) == entry and objects.is_whole(entry.path, entry.bytes):
+            return False
+        if objects.holds(entry.path, entry.bytes, entry.checksum):
+            return False
+        data = mapped_file(file)
+        if len(data) != entry.bytes:
+            raise StoreError(f"is not what its manifest says: {len(data)} bytes, not {entry.bytes}", path=str(file))
+        parts = checked_parts(data, entry.checksum, objects.part_bytes, file)
+        # One part needs no upload in parts, which takes three requests.
+        objects.send(entry.path, parts if len(data) > objects.part_bytes else b"".join(parts), entry.checksum)
+        return True
 
 
 def _segments(path: Path) -> list[Segment]:
@@ -163,34 +191,19 @@ def _segments(path: Path) -> list[Segment]:
 
 
 def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return any(part.startswith(".") or is_notes(part) for part in path.parts)
 
 
 def _claim(sink: ObjectSink, manifest: Manifest | None) -> Manifest:
     """Make sure that the place can be reached, and is this upload's. Return the manifest that is there."""
     text = sink.read_manifest()
-    new = dataclasses.replace(manifest, segments=[]) if manifest is not None else Manifest("", "", {})
     if manifest is None:
-        return new
+        return Manifest("", "", {})
     if text is None:
+        new = dataclasses.replace(manifest, segments=[])
         sink.begin(new.to_json())
         return new
-    found = _parsed(text, f"{sink.where}/{MANIFEST_NAME}")
+    found = parse_manifest(text, sink.manifest_name)
     if found.uuid != manifest.uuid or found.segments != manifest.segments[: len(found.segments)]:
-        raise StoreError("another export is there", path=f"{sink.where}/{MANIFEST_NAME}")
+        raise StoreError("another export is there", path=sink.manifest_name)
     return found
-
-
-def _send(objects: Objects, file: Path, entry: FileEntry, there: Mapping[str, FileEntry]) -> bool:
-    """Send a file, unless it is there. Return whether it was sent."""
-    if there.get(entry.path) == entry and objects.is_whole(entry.path, entry.bytes):
-        return False
-    if objects.holds(entry.path, entry.bytes, entry.checksum):
-        return False
-    data = mapped_file(file)
-    if len(data) != entry.bytes:
-        raise StoreError(f"is not what its manifest says: {len(data)} bytes, not {entry.bytes}", path=str(file))
-    parts = checked_parts(data, entry.checksum, objects.part_bytes, file)
-    # One part needs no upload in parts, which takes three requests.
-    objects.send(entry.path, parts if len(data) > objects.part_bytes else b"".join(parts), entry.checksum)
-    return True

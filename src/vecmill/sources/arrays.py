@@ -16,7 +16,8 @@ import numpy as np
 
 from vecmill.errors import DataError
 from vecmill.sources.base import BATCH_BYTES, Column, Files, reading, rows_for
-from vecmill.sources.remote import AheadFile, AnyPath
+from vecmill.sources.remote import AnyPath
+from vecmill.store.blob import AheadFile
 
 _MAPPED_BATCH_BYTES = 32 << 20
 """Bytes of a batch of mapped files: it takes no memory of the process, and the writer shares it between two threads."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import SourceFile, names_text, natural_key, one_line
 from vecmill.sources.kinds import FILE_KINDS, FileKind, by_ending, folder_kind, kind_named, kind_of
-from vecmill.sources.remote import AnyPath, has_pattern, is_url, object_path, objects_like
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+from vecmill.sources.remote import AnyPath, objects_at
+from vecmill.store.url import disk_path, in_bucket, is_url
 
 
 def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[SourceFile]:
@@ -28,13 +27,12 @@ def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Source
     """
     given = None if kind is None else kind_named(kind)
     whole = os.fspath(path)
-    if is_url(whole):
+    if in_bucket(whole):
         return _in_bucket(whole, given)
-    if whole.startswith("file://"):
-        whole = unquote(urlsplit(whole).path)
-    elif _SCHEME.match(whole) and not Path(whole).exists():
+    on_disk = disk_path(path)
+    if on_disk is None:
         raise DataError(file=whole, expected="a path, or a URL of s3, gs, az or file", got="another URL")
-    name, member = _split(whole)
+    name, member = _split(str(on_disk) if is_url(whole) else whole)
     if Path(name).exists() or not glob.has_magic(name):
         return _files(Path(name), member, given)
     found = sorted(_matches(name), key=natural_key)
@@ -65,11 +63,7 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _in_bucket(url: str, given: FileKind | None) -> list[SourceFile]:
-    exact = object_path(url).exact() if has_pattern(url) else object_path(url).found()
-    found = [exact] if exact is not None else sorted(objects_like(url), key=natural_key)
-    if not found:
-        raise StoreError("no object fits the pattern", path=url)
-    places = [place for one in found for place in _files(one, "", given)]
+    places = [place for one in sorted(objects_at(url), key=natural_key) for place in _files(one, "", given)]
     for place in places:
         kind = kind_named(place.kind)
         if not (kind.in_bucket or kind.is_text):
@@ -80,7 +74,7 @@ def _in_bucket(url: str, given: FileKind | None) -> list[SourceFile]:
 
 
 def _files(path: AnyPath, member: str, given: FileKind | None) -> list[SourceFile]:
-    try:
+    with _store_errors(path):
         path.stat()
         if not path.is_dir():
             return [SourceFile(path, (given or kind_of(path)).name, member)]
@@ -88,18 +82,29 @@ def _files(path: AnyPath, member: str, given: FileKind | None) -> list[SourceFil
         if whole is not None:
             return [SourceFile(path, whole.name, member)]
         inside = [p for p in path.iterdir() if not p.name.startswith((".", "_"))]
+    return [place for p in _readable(path, inside, given) for place in _files(p, member, given)]
+
+
+@contextmanager
+def _store_errors(path: AnyPath) -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
     except OSError as err:
-        if isinstance(err, StoreError):
-            raise
         raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
+
+
+def _readable(folder: AnyPath, inside: Sequence[AnyPath], given: FileKind | None) -> list[AnyPath]:
+    """Return what is to be read of what is right in a folder. Raises DataError if nothing is."""
     # Spark and others leave "_SUCCESS" and ".part.crc" files beside the data.
     found = sorted((p for p in inside if _wanted(p, given)), key=natural_key)
     # Many folders of data have a JSON file beside them that tells about them.
     found = [p for p in found if given is not None or _kind_name(p) != "json"] or found
     if not found:
         known = "/".join(kind.endings[0] for kind in ([given] if given else FILE_KINDS) if kind.endings)
-        raise DataError(file=str(path), expected=f"a folder of files that end in {known}", got="none of them in it")
-    return [place for p in found for place in _files(p, member, given)]
+        raise DataError(file=str(folder), expected=f"a folder of files that end in {known}", got="none of them in it")
+    return found
 
 
 def _kind_name(path: AnyPath) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol
 
 from vecmill.errors import StoreError
@@ -15,6 +18,10 @@ from vecmill.store.bucket import Bucket
 from vecmill.store.refusal import refusal
 
 BLOCK_BYTES = 1024 * 1024
+_AHEAD_BYTES = 4 << 20
+_BLOCKS_KEPT = 16  # 64 MiB: a few columns of a Parquet file are read in turns
+_BLOCKS_AHEAD = 3
+_SMALL_BYTES = 1 << 16
 
 
 class Blob(Protocol):
@@ -127,42 +134,84 @@ class BucketBlob:
         """Nothing is held."""
 
 
-class TailBlob:
-    """A blob like the one that is given, of which the last ``n_bytes`` are read at once, and once."""
+class WrappedBlob:
+    """A blob that is read through this one: what adds something to the reading of any blob begins here."""
 
-    def __init__(self, blob: Blob, n_bytes: int) -> None:
-        self._blob, self._start = blob, max(0, blob.size - n_bytes)
-        self._tail: bytes | None = None
+    def __init__(self, blob: Blob) -> None:
+        self.blob = blob
 
     @property
     def name(self) -> str:
         """The name of the blob."""
-        return self._blob.name
+        return self.blob.name
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self._blob.size
+        return self.blob.size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range."""
+        return self.blob.read(start, stop)
+
+    def read_into(self, start: int, out: memoryview) -> int:
+        """Fill ``out``."""
+        return self.blob.read_into(start, out)
+
+    def close(self) -> None:
+        """Close the blob; a later read opens it again."""
+        self.blob.close()
+
+
+class TailBlob(WrappedBlob):
+    """A blob of which the last ``n_bytes`` are read at once, and once."""
+
+    def __init__(self, blob: Blob, n_bytes: int) -> None:
+        super().__init__(blob)
+        self._start = max(0, blob.size - n_bytes)
+        self._tail: bytes | None = None
 
     def read(self, start: int, stop: int) -> bytes:
         """Return a range."""
         if start < self._start:
-            return self._blob.read(start, stop)
+            return self.blob.read(start, stop)
         if self._tail is None:
-            self._tail = self._blob.read(self._start, self.size)
+            self._tail = self.blob.read(self._start, self.size)
         return self._tail[start - self._start : stop - self._start]
 
     def read_into(self, start: int, out: memoryview) -> int:
         """Fill ``out``."""
         if start < self._start:
-            return self._blob.read_into(start, out)
+            return self.blob.read_into(start, out)
         found = self.read(start, start + len(out))
         out[: len(found)] = found
         return len(found)
 
-    def close(self) -> None:
-        """Close the blob."""
-        self._blob.close()
+
+class Stopped(Exception):  # noqa: N818  a signal to threads, which no caller sees
+    """No thread waits for what is read any more."""
+
+
+class StoppableBlob(WrappedBlob):
+    """A blob of which nothing is read once ``stop`` is set: that raises Stopped. For several threads."""
+
+    def __init__(self, blob: Blob, stop: Event) -> None:
+        super().__init__(blob)
+        self._stop = stop
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a range."""
+        self._go_on()
+        return self.blob.read(start, stop)
+
+    def read_into(self, start: int, out: memoryview) -> int:
+        """Fill ``out``."""
+        self._go_on()
+        return self.blob.read_into(start, out)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
 
 
 @contextmanager
@@ -205,6 +254,65 @@ class BlobFile(io.RawIOBase):
         got = self._blob.read_into(self._at, memoryview(out).cast("B"))
         self._at += got
         return got
+
+
+class AheadFile(BlobFile):
+    """An object as a file that is fetched ahead, since a request to a bucket takes long before its first byte.
+
+    It keeps blocks. Behind one that is read in order the next ones are under way. A short look at some place (a header,
+    a footer) is a request of its own. For one thread.
+    """
+
+    def __init__(self, blob: BucketBlob) -> None:
+        super().__init__(blob)
+        self._object = blob
+        self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
+        self._pool: ThreadPoolExecutor | None = None
+        self._end = -1  # of the last read
+
+    def readinto(self, out: Any) -> int:
+        """Fill ``out``. Raises StoreError."""
+        view = memoryview(out).cast("B")
+        start, stop = self._at, min(self._at + len(view), self._object.size)
+        if start >= stop:
+            return 0
+        in_order = start == self._end
+        if not in_order and stop - start <= _SMALL_BYTES and start // _AHEAD_BYTES not in self._blocks:
+            view[: stop - start] = self._whole(self._object.read(start, stop), stop - start)
+        else:
+            at = start
+            while at < stop:
+                number, offset = divmod(at, _AHEAD_BYTES)
+                piece = memoryview(self._block(number, in_order or at > start))[offset : offset + stop - at]
+                view[at - start : at - start + len(piece)] = piece
+                at += len(piece)
+        self._at = self._end = stop
+        return stop - start
+
+    def _block(self, number: int, in_order: bool) -> bytes:
+        ahead = _BLOCKS_AHEAD if in_order or number - 1 in self._blocks else 0
+        for one in range(number, number + ahead + 1):
+            if one not in self._blocks and one * _AHEAD_BYTES < self._object.size:
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(_BLOCKS_AHEAD, thread_name_prefix="vecmill-fetch")
+                self._blocks[one] = self._pool.submit(self._object.read, one * _AHEAD_BYTES, (one + 1) * _AHEAD_BYTES)
+        self._blocks.move_to_end(number)
+        while len(self._blocks) > _BLOCKS_KEPT:
+            self._blocks.popitem(last=False)[1].cancel()
+        n_bytes = min(_AHEAD_BYTES, self._object.size - number * _AHEAD_BYTES)
+        return self._whole(self._blocks[number].result(), n_bytes)
+
+    def _whole(self, data: bytes, n_bytes: int) -> bytes:
+        if len(data) != n_bytes:
+            raise StoreError(f"is shorter than its {self._object.size} bytes", path=self._object.name)
+        return data
+
+    def close(self) -> None:
+        """Let go of the blocks."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._blocks.clear()
+        super().close()
 
 
 def walk(blob: Blob, start: int, stop: int, step: int) -> Iterator[tuple[int, memoryview]]:

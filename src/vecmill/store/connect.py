@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from vecmill.errors import SchemaError
 from vecmill.store.bucket import MB, Bucket
 from vecmill.store.credentials import (
     asks_machine,
@@ -19,10 +22,14 @@ from vecmill.store.credentials import (
     s3_chain,
     s3_provider,
 )
+from vecmill.store.url import GOOGLE, S3, BucketUrl, bucket_url, disk_path, is_url
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+log = logging.getLogger(__name__)
+
+_AZURE_CHUNK, _AZURE_CONCURRENCY = 8 * MB, 4  # pymilvus' defaults
 _GOOGLE = "storage.googleapis.com"
 # The only account of the storage emulator; its key is in Microsoft's documentation.
 _EMULATOR = {
@@ -30,6 +37,11 @@ _EMULATOR = {
     "AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
     "BlobEndpoint": "http://127.0.0.1:10000/devstoreaccount1",
 }
+
+
+@functools.cache
+def _say_ignored() -> None:
+    log.warning("AzureConnectParam: upload_chunk_size and upload_concurrency change nothing; give a Transfer instead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +74,20 @@ class AzureConnectParam:
     ``conn_str`` is the connection string of the account, or "" with ``account_url``
     (``https://<account>.blob.core.windows.net``). ``credential``: an account key, a SAS, a dict with ``account_key``,
     a credential object of azure-core or azure-identity (extra ``azure``), or a credential provider of obstore.
+    ``upload_chunk_size`` and ``upload_concurrency`` are taken as in pymilvus and change nothing (the log says so once):
+    give ``transfer=RemoteBulkWriter.Transfer(part_bytes=..., concurrency=...)``.
     """
 
     container_name: str
     conn_str: str | None = field(default=None, repr=False)
     account_url: str | None = None
     credential: Any = field(default=None, repr=False)
-    upload_chunk_size: int = 8 * MB
-    upload_concurrency: int = 4
+    upload_chunk_size: int = _AZURE_CHUNK
+    upload_concurrency: int = _AZURE_CONCURRENCY
+
+    def __post_init__(self) -> None:
+        if (self.upload_chunk_size, self.upload_concurrency) != (_AZURE_CHUNK, _AZURE_CONCURRENCY):
+            _say_ignored()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,61 +108,79 @@ class GCSConnectParam:
     credentials: Any = field(default=None, repr=False)
 
 
-Target = str | S3ConnectParam | AzureConnectParam | GCSConnectParam | Any
+ConnectParam = str | S3ConnectParam | AzureConnectParam | GCSConnectParam | Any
+"""How to reach a bucket: a URL, parameters, or an obstore store."""
 
 
-def open_bucket(target: Target) -> Bucket:
-    """Return the bucket that parameters, a URL or an obstore store stand for. Raises ValueError for anything else.
+def open_bucket(connect: ConnectParam) -> Bucket:
+    """Return the bucket that parameters, a URL or an obstore store stand for. Raises SchemaError for anything else.
 
     URLs: ``s3://bucket/prefix``, ``gs://``, ``az://container/prefix``, ``file:///folder``; credentials, region and
     endpoint come from the environment (``AWS_*``, ``GOOGLE_*``, ``AZURE_*``).
     """
-    if isinstance(target, S3ConnectParam):
-        return _s3(target)
-    if isinstance(target, AzureConnectParam):
-        return _azure(target)
-    if isinstance(target, GCSConnectParam):
-        return _gcs(target)
-    if isinstance(target, str):
-        return _from_url(target)
-    if type(target).__module__.startswith("obstore"):
-        return _from_store(target)
-    raise ValueError(f"expected connect parameters, a URL such as s3://bucket or an obstore store, got {type(target)}")
+    if isinstance(connect, S3ConnectParam):
+        return _s3(connect)
+    if isinstance(connect, AzureConnectParam):
+        return _azure(connect)
+    if isinstance(connect, GCSConnectParam):
+        return _gcs(connect)
+    if isinstance(connect, str):
+        folder = disk_path(connect) if is_url(connect) else None
+        return _from_url(bucket_url(connect)) if folder is None else _folder(connect, folder)
+    if type(connect).__module__.startswith("obstore"):
+        return _from_store(connect)
+    raise SchemaError(
+        f"expected connect parameters, a URL such as s3://bucket or an obstore store, got {type(connect)}"
+    )
 
 
 def _s3(param: S3ConnectParam) -> Bucket:
     if param.http_client is not None:
         raise ValueError("http_client cannot be used here; give an obstore S3Store with client_options instead")
-    config: dict[str, Any] = {"region": param.region or os.environ.get("AWS_REGION") or "us-east-1"}
-    allow_http, host = False, ""
-    if param.endpoint is not None:
-        scheme, host = _scheme_and_host(param.endpoint, param.secure)
-        allow_http = scheme == "http"
-        if host.startswith("s3.") and host.endswith(".amazonaws.com"):  # AWS: the client knows it by its region
-            region = host.removeprefix("s3.").removesuffix("amazonaws.com").strip(".")
-            config["region"] = param.region or region or config["region"]
-        elif param.enable_virtual_style_endpoint:
-            config["endpoint"] = f"{scheme}://{param.bucket_name}.{host}"
-        else:
-            config["endpoint"] = f"{scheme}://{host}"
-    config["virtual_hosted_style_request"] = param.enable_virtual_style_endpoint
-    secrets: Collection[str] = tuple(filter(None, (param.secret_key, param.session_token)))
-    secrets = secrets or _from_environment("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    host, allow_http, config = _s3_endpoint(param)
+    own, secrets, asks = _s3_credentials(param)
+    if (provider := own.get("credential_provider")) is not None:
+        config["region"] = param.region or provider.config.get("region") or config["region"]
+    make = _s3_maker(param.bucket_name, {**config, **own}, allow_http)
+    if host == _GOOGLE:
+        return Bucket(f"gs://{param.bucket_name}", "", _without_checksum(make), secrets)
+    return Bucket(f"s3://{param.bucket_name}", "", make, secrets, takes_checksum=True, asks_machine=asks)
+
+
+def _s3_endpoint(param: S3ConnectParam) -> tuple[str, bool, dict[str, Any]]:
+    """Return the host ("" for AWS by its region), whether it speaks plain http, and the options of the store."""
+    config: dict[str, Any] = {
+        "region": param.region or os.environ.get("AWS_REGION") or "us-east-1",
+        "virtual_hosted_style_request": param.enable_virtual_style_endpoint,
+    }
+    if param.endpoint is None:
+        return "", False, config
+    scheme, host = _scheme_and_host(param.endpoint, param.secure)
+    if host.startswith("s3.") and host.endswith(".amazonaws.com"):  # AWS: the client knows it by its region
+        region = host.removeprefix("s3.").removesuffix("amazonaws.com").strip(".")
+        config["region"] = param.region or region or config["region"]
+    elif param.enable_virtual_style_endpoint:
+        config["endpoint"] = f"{scheme}://{param.bucket_name}.{host}"
+    else:
+        config["endpoint"] = f"{scheme}://{host}"
+    return host, scheme == "http", config
+
+
+def _s3_credentials(param: S3ConnectParam) -> tuple[dict[str, Any], Collection[str], bool]:
+    """Return the options of the store that give credentials, their secrets, and whether the machine is asked."""
     provider = s3_provider(param.credentials) if param.credentials is not None else None
     if provider is None and param.access_key is None:
         provider = s3_chain()
     if provider is not None:
-        config["credential_provider"], secrets = provider, provider.secrets
-        config["region"] = param.region or provider.config.get("region") or config["region"]
-    elif param.access_key is not None:
-        config |= {"access_key_id": param.access_key, "secret_access_key": param.secret_key or ""}
-        if param.session_token is not None:
-            config["session_token"] = param.session_token
-    make = _s3_maker(param.bucket_name, config, allow_http)
-    asks = provider is None and param.access_key is None and asks_machine("s3")
-    if host == _GOOGLE:
-        return Bucket(f"gs://{param.bucket_name}", "", _without_checksum(make), secrets)
-    return Bucket(f"s3://{param.bucket_name}", "", make, secrets, takes_checksum=True, asks_machine=asks)
+        return {"credential_provider": provider}, provider.secrets, False
+    secrets: Collection[str] = tuple(filter(None, (param.secret_key, param.session_token)))
+    secrets = secrets or _from_environment("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    if param.access_key is None:
+        return {}, secrets, asks_machine(S3)
+    config = {"access_key_id": param.access_key, "secret_access_key": param.secret_key or ""}
+    if param.session_token is not None:
+        config["session_token"] = param.session_token
+    return config, secrets, False
 
 
 def _scheme_and_host(endpoint: str, secure: bool | None) -> tuple[str, str]:
@@ -224,7 +260,7 @@ def _gcs(param: GCSConnectParam) -> Bucket:
             "endpoint": param.endpoint or f"https://{_GOOGLE}",
             "region": "auto",
         }
-        make = _without_checksum(_s3_maker(param.bucket_name, config, config["endpoint"].startswith("http://")))
+        make = _without_checksum(_s3_maker(param.bucket_name, config, config["endpoint"].startswith("http:")))
         return Bucket(f"gs://{param.bucket_name}", "", make, tuple(filter(None, (param.secret_key,))))
 
     provider = google_provider(param.credentials) if param.credentials is not None else None
@@ -245,7 +281,7 @@ def _gcs(param: GCSConnectParam) -> Bucket:
             # The client takes another address from the key alone; without any key it would ask the cloud's metadata.
             blank = {"client_email": "", "private_key": "", "private_key_id": "", "disable_oauth": True}
             key = json.dumps((json.loads(key) if key else blank) | {"gcs_base_url": param.endpoint})
-            client["allow_http"] = param.endpoint.startswith("http://")
+            client["allow_http"] = param.endpoint.startswith("http:")
             own = (param.service_account, param.service_account_key, provider)
             config["skip_signature"] = all(one is None for one in own)
         if provider is not None:
@@ -257,57 +293,52 @@ def _gcs(param: GCSConnectParam) -> Bucket:
     return Bucket(f"gs://{param.bucket_name}", "", make_native, () if provider is None else provider.secrets)
 
 
-def _from_url(url: str) -> Bucket:
-    if url.startswith("file://"):
-        return _folder(url, "/" + unquote(urlsplit(url).path).strip("/"))
-    # Keys stand in a URL as they are: a '#', '?' or '%' is part of them.
-    scheme, _, rest = url.partition("://")
-    place, _, key = rest.partition("/")
-    parts, prefix = urlsplit(f"{scheme}://{place}"), key.strip("/")
-    if parts.scheme not in ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl") or not parts.netloc:
-        raise ValueError(f"expected s3://bucket/prefix, gs://..., az://container/... or file:///folder, got {url!r}")
-    name = parts.netloc.partition("@")[0]  # abfss://container@account...
-    if parts.scheme in ("s3", "s3a"):
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        endpoint = endpoint or os.environ.get("AWS_ENDPOINT") or ""
-        config: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-        if "AWS_REGION" not in os.environ and "AWS_DEFAULT_REGION" not in os.environ:
-            config["region"] = "us-east-1"
-        secrets: Collection[str] = _from_environment("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        if (provider := s3_chain()) is not None:
-            config = {**config, **provider.config, "credential_provider": provider}
-            secrets = provider.secrets
-        make = _s3_maker(name, config, endpoint.startswith("http://"))
-        asks = provider is None and asks_machine("s3")
-        return Bucket(f"s3://{name}", prefix, make, secrets, takes_checksum=True, asks_machine=asks)
-    provider = google_chain() if parts.scheme == "gs" else azure_chain()
-    config = {} if provider is None else {"credential_provider": provider}
+def _from_url(url: BucketUrl) -> Bucket:
+    if url.kind is S3:
+        return _s3_from_url(url)
+    provider = google_chain() if url.kind is GOOGLE else azure_chain()
+    config: dict[str, Any] = {} if provider is None else {"credential_provider": provider}
 
-    def make_other(options: Mapping[str, Any]) -> ObjectStore:
+    def make(options: Mapping[str, Any]) -> ObjectStore:
         from obstore.store import AzureStore, GCSStore
 
-        if parts.scheme == "gs":
-            return GCSStore(name, **{**config, **options})
+        if url.kind is GOOGLE:
+            return GCSStore(url.bucket, **{**config, **options})
         client = dict(options["client_options"])
-        client["allow_http"] = os.environ.get("AZURE_ENDPOINT", "").startswith("http://")
-        account = {"account_name": parts.hostname.partition(".")[0]} if "@" in parts.netloc and parts.hostname else {}
-        return AzureStore(name, **{**account, **config, **options, "client_options": client})
+        client["allow_http"] = os.environ.get("AZURE_ENDPOINT", "").startswith("http:")
+        account = {"account_name": url.account} if url.account else {}
+        return AzureStore(url.bucket, **{**account, **config, **options, "client_options": client})
 
     names = (f"AZURE_STORAGE_{key}" for key in ("ACCOUNT_KEY", "SAS_KEY", "SAS_TOKEN"))
     secrets = _from_environment(*names) if provider is None else provider.secrets
-    asks = provider is None and asks_machine("gs" if parts.scheme == "gs" else "az")
-    return Bucket(f"{parts.scheme}://{parts.netloc}", prefix, make_other, secrets, asks_machine=asks)
+    asks = provider is None and asks_machine(url.kind)
+    return Bucket(url.root, url.key, make, secrets, asks_machine=asks)
+
+
+def _s3_from_url(url: BucketUrl) -> Bucket:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = endpoint or os.environ.get("AWS_ENDPOINT") or ""
+    config: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+    if "AWS_REGION" not in os.environ and "AWS_DEFAULT_REGION" not in os.environ:
+        config["region"] = "us-east-1"
+    secrets: Collection[str] = _from_environment("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    if (provider := s3_chain()) is not None:
+        config = {**config, **provider.config, "credential_provider": provider}
+        secrets = provider.secrets
+    make = _s3_maker(url.bucket, config, endpoint.startswith("http:"))
+    asks = provider is None and asks_machine(S3)
+    return Bucket(f"s3://{url.bucket}", url.key, make, secrets, takes_checksum=True, asks_machine=asks)
 
 
 def _from_environment(*names: str) -> tuple[str, ...]:
     return tuple(filter(None, (os.environ.get(name) for name in names)))
 
 
-def _folder(url: str, path: str) -> Bucket:
+def _folder(url: str, path: Path) -> Bucket:
     def make(_options: Mapping[str, Any]) -> ObjectStore:
         from obstore.store import LocalStore
 
-        return LocalStore(path, mkdir=True)
+        return LocalStore(str(path.absolute()), mkdir=True)
 
     return Bucket(url.rstrip("/"), "", make, keeps_attributes=False)
 

@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
+from vecmill.store.url import AZURE_KEYS, StoreKind
+
 ASK_SECONDS = 60.0
 _GOOGLE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _AZURE_SCOPE = "https://storage.azure.com/.default"
 # Of what a provider has returned last, so that no message tells it: a key and a token, now and the time before.
 _N_SECRETS = 4
-_AZURE_OWN = ("ACCOUNT_KEY", "ACCESS_KEY", "SAS_KEY", "SAS_TOKEN", "TOKEN", "USE_EMULATOR")
 _SECRET_NAMES = ("secret_access_key", "token", "access_key", "sas_token")
 
 
@@ -119,27 +120,16 @@ def google_chain() -> Provider | None:
 
 def azure_chain() -> Provider | None:
     """Return azure-identity's chain, where it is installed and the environment gives no key, SAS or token."""
-    given = [f"AZURE_STORAGE_{name}" for name in _AZURE_OWN] + ["AZURE_SKIP_SIGNATURE"]
-    if any(name in os.environ for name in given) or not _has("azure.identity"):
+    if any(name in os.environ for name in (*AZURE_KEYS, "AZURE_SKIP_SIGNATURE")) or not _has("azure.identity"):
         return None
     from azure.identity import DefaultAzureCredential
 
     return azure_provider(DefaultAzureCredential())
 
 
-def asks_machine(scheme: str) -> bool:
-    """Whether the environment says nothing about credentials, so that the machine's metadata service is asked."""
-    begins = {
-        "s3": ("AWS_ACCESS_KEY", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY", "AWS_CONTAINER_CREDENTIALS"),
-        "gs": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SKIP_SIGNATURE"),
-        "az": (
-            *(f"AZURE_STORAGE_{one}" for one in _AZURE_OWN),
-            "AZURE_SKIP_SIGNATURE",
-            "AZURE_CLIENT",
-            "AZURE_FEDERATED",
-        ),
-    }
-    return not any(name.startswith(begins[scheme]) for name in os.environ)
+def asks_machine(kind: StoreKind) -> bool:
+    """Whether the environment gives no credentials, so that the metadata service of the machine is asked."""
+    return not any(name.startswith(kind.credentials) for name in os.environ)
 
 
 def _has(module: str) -> bool:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from vecmill.errors import StoreError
 from vecmill.store.growing import GrowingFile
-from vecmill.store.sink import MANIFEST_NAME, undoing
+from vecmill.store.notes import MANIFEST_NAME, notes_path
+from vecmill.store.sink import undoing
 
 # Room is asked for ahead of the writes in steps: 1.17x faster than letting each write extend the file (ext4).
 _RESERVE_MIN = 64 * 1024
@@ -183,7 +184,7 @@ class LocalFolder:
 
 
 # Hidden files that a writer has under way.
-_HIDDEN = re.compile(r"\.[0-9]+\.tmp|\.manifest\.json\.tmp")
+_HIDDEN = re.compile(r"\.[0-9]+\.tmp")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -195,11 +196,17 @@ class LocalSink:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._notes = notes_path(root)
 
     @property
     def where(self) -> str:
         """The folder."""
         return str(self._root)
+
+    @property
+    def manifest_name(self) -> str:
+        """The path of the manifest."""
+        return str(self._notes / MANIFEST_NAME)
 
     def address(self, path: str) -> str:
         """Return the path of a file."""
@@ -223,12 +230,14 @@ class LocalSink:
         """Do nothing."""
 
     def replace_manifest(self, text: str) -> None:
-        """Replace ``manifest.json`` by a rename."""
-        replace_text(self._root / MANIFEST_NAME, text)
+        """Replace the manifest by a rename."""
+        with store_errors(self._notes):
+            self._notes.mkdir(exist_ok=True)
+        replace_text(self._notes / MANIFEST_NAME, text)
 
     def read_manifest(self) -> str | None:
-        """Return the text of ``manifest.json``, if there is one."""
-        path = self._root / MANIFEST_NAME
+        """Return the text of the manifest, if there is one."""
+        path = self._notes / MANIFEST_NAME
         with store_errors(path):
             return path.read_text("utf-8") if path.exists() else None
 
@@ -237,6 +246,8 @@ class LocalSink:
 
         Raises StoreError if nothing tells that it is a writer's: no manifest, and the name of the folder is no uuid.
         """
+        with store_errors(self._notes):
+            (self._notes / f".{MANIFEST_NAME}.tmp").unlink(missing_ok=True)
         if not self._root.exists():
             return
         last = max((int(re.split("[./]", path)[0]) for path in listed), default=0)
@@ -256,12 +267,13 @@ class LocalSink:
                     path.unlink()
 
     def end(self, *, is_empty: bool) -> None:
-        """Remove the folder if nothing is in it."""
+        """Remove the folder and that of its notes, if nothing is in them."""
         if not is_empty:
             return
-        with store_errors(self._root):
-            if self._root.exists() and not any(self._root.iterdir()):
-                self._root.rmdir()
+        for folder in (self._root, self._notes):
+            with store_errors(folder):
+                if folder.exists() and not any(folder.iterdir()):
+                    folder.rmdir()
 
 
 def replace_text(path: Path, text: str) -> None:

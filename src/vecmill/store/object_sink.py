@@ -16,10 +16,11 @@ from functools import partial
 from typing import Any
 
 from vecmill.errors import StoreError
+from vecmill.store.notes import MANIFEST_NAME, notes_name
 from vecmill.store.object_files import SpooledFile, StreamFile
-from vecmill.store.objects import Objects
+from vecmill.store.objects import Objects, join_key
 from vecmill.store.refusal import code_of, is_final, knows_no_conditions, status_of
-from vecmill.store.sink import MANIFEST_NAME, ScratchFile, SinkFile
+from vecmill.store.sink import ScratchFile, SinkFile
 from vecmill.store.spool import DiskFile, MemoryFile
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ class ObjectSink:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._notes = objects.beside(notes_name)
         self.streams: set[StreamFile] = set()  # open ones
         self.is_unsure = False  # whether the manifest is as it is known here
         self._manifest: str | None = None  # as it is in the bucket
@@ -140,7 +142,12 @@ class ObjectSink:
 
     def address(self, path: str) -> str:
         """Return the key of an object, as the bucket has it."""
-        return "/".join(filter(None, (self._objects.address_prefix, path)))
+        return join_key(self._objects.address_prefix, path)
+
+    @property
+    def manifest_name(self) -> str:
+        """The URL of the manifest."""
+        return self._notes.name(MANIFEST_NAME)
 
     def open_segment(self, token: int) -> ObjectFolder:
         """Return a place for the objects of a segment. Nothing is sent yet."""
@@ -161,7 +168,7 @@ class ObjectSink:
         self._version = version or None
 
     def _soon(self) -> Callable[[Callable[[Any], Any]], Any]:
-        return partial(self._objects.reached, until=time.monotonic() + _REACH_SECONDS)
+        return partial(self._notes.reached, until=time.monotonic() + _REACH_SECONDS)
 
     def put_manifest(self, text: str) -> None:
         """Put the manifest where none is, with all the patience of a transfer. Raises StoreError."""
@@ -182,9 +189,9 @@ class ObjectSink:
         """
         import obstore
 
-        objects, before = self._objects, self._manifest
+        objects, before = self._notes, self._manifest
         key, data = objects.key(MANIFEST_NAME), text.encode()
-        refused = StoreError("could not be put", path=objects.name(MANIFEST_NAME))
+        refused = StoreError("could not be put", path=self.manifest_name)
         for attempt in range(_MANIFEST_ATTEMPTS):
             try:
                 put = partial(obstore.put, path=key, file=data, use_multipart=False, **options)
@@ -212,7 +219,7 @@ class ObjectSink:
                 return
             if found != before:
                 self.is_unsure = True
-                raise StoreError(_NOT_MINE, path=objects.name(MANIFEST_NAME))
+                raise StoreError(_NOT_MINE, path=self.manifest_name)
             if attempt == _MANIFEST_ATTEMPTS - 1:
                 raise refused
             if options and options["mode"] != "create":
@@ -230,12 +237,12 @@ class ObjectSink:
         with self._putting:  # the one that was found may be our own, which another thread was putting meanwhile
             if not self._is_as_known():
                 self.is_unsure = True
-                raise StoreError(_NOT_MINE, path=self._objects.name(MANIFEST_NAME))
+                raise StoreError(_NOT_MINE, path=self.manifest_name)
 
     def _is_as_known(self) -> bool:
         import obstore
 
-        objects, known = self._objects, (self._version or {}).get("e_tag")
+        objects, known = self._notes, (self._version or {}).get("e_tag")
         if known is None:
             return True
         try:
@@ -268,7 +275,7 @@ class ObjectSink:
         try:
             found = self._soon()(self._get)
         except Exception as error:
-            raise self._objects.refusal(error, MANIFEST_NAME) from None
+            raise self._notes.refusal(error, MANIFEST_NAME) from None
         self._manifest = found
         return found
 
@@ -276,7 +283,7 @@ class ObjectSink:
         import obstore
 
         try:
-            reply = obstore.get(store, self._objects.key(MANIFEST_NAME))
+            reply = obstore.get(store, self._notes.key(MANIFEST_NAME))
             text = bytes(reply.bytes()).decode()
         except FileNotFoundError as error:
             if code_of(error) in ("NoSuchBucket", "ContainerNotFound"):
@@ -311,4 +318,4 @@ class ObjectSink:
         if is_empty and self._manifest is not None and not self.is_unsure:
             with self._putting:
                 if self._is_as_known():  # else another writer goes on here
-                    self._objects.delete([MANIFEST_NAME])
+                    self._notes.delete([MANIFEST_NAME])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -23,24 +24,21 @@ _CHECKSUM = "crc64nvme"  # name of the attribute; Azure takes no hyphen in it
 _PUT_ATTEMPTS = 2  # of an object; each of its requests has attempts of its own
 
 
-class Objects:
-    """One folder of a bucket: what is put, read and deleted there, and how refusals are worded. For several threads."""
+def join_key(*parts: str) -> str:
+    """Return the key that parts make, any of which may be empty."""
+    return "/".join(filter(None, parts))
 
-    def __init__(self, bucket: Bucket, folder: str, transfer: Transfer, largest_bytes: int) -> None:
+
+class Client:
+    """The store client of one bucket, made when it is first asked for. For several threads.
+
+    ``checksum``: whether data are sent with checksums: until the store refuses them.
+    """
+
+    def __init__(self, bucket: Bucket, transfer: Transfer) -> None:
         self.bucket = bucket
         self.transfer = transfer
-        self._key = "/".join(filter(None, (bucket.prefix, folder)))
-        self.address_prefix = "/".join(filter(None, (bucket.hidden_prefix, self._key)))
-        self.where = f"{bucket.url}/{self.address_prefix}"
-        # An object may become somewhat larger than the segment it holds: one row is always taken.
-        self.part_bytes = max(transfer.part_bytes, 2 * largest_bytes // _MAX_PARTS)
-        self.pool = PartPool(self.part_bytes, transfer.n_parts)
-        # Columns of NPY sets that leave while they are written: each may stand still with a part that is not full.
-        self.slots = threading.BoundedSemaphore(transfer.n_parts // 2)
-        self.room = Room(usual_room() if transfer.spool_bytes is None else transfer.spool_bytes)
-        self.memory = Memory()
-        self.largest_bytes = largest_bytes
-        self._checksum = bucket.takes_checksum and transfer.checksum is not None
+        self.checksum = bucket.takes_checksum and transfer.checksum is not None
         self._store: Any = None
         self._lock = threading.Lock()
 
@@ -49,8 +47,69 @@ class Objects:
         """The store that data are sent with."""
         with self._lock:
             if self._store is None:
-                self._store = self.bucket.store(self.transfer, checksum=self._checksum)
+                self._store = self.bucket.store(self.transfer, checksum=self.checksum)
             return self._store
+
+    def hasty_store(self) -> Any:
+        """Return a store that gives up soon; see `Bucket.hasty_store`."""
+        return self.bucket.hasty_store(self.transfer, checksum=self.checksum)
+
+    def forget_checksum(self, refused: StoreError) -> None:
+        """Send without checksums from now on."""
+        log.info("%s: %s; sending without checksums", self.bucket.url, refused.reason)
+        with self._lock:
+            self.checksum, self._store = False, None
+
+
+class Objects:
+    """One folder of a bucket: what is put, read and deleted there, and how refusals are worded. For several threads.
+
+    Folders that are opened from this one share its client and its memory.
+    """
+
+    def __init__(self, bucket: Bucket, folder: str, transfer: Transfer, largest_bytes: int) -> None:
+        self.bucket = bucket
+        self.transfer = transfer
+        self._client = Client(bucket, transfer)
+        # An object may become somewhat larger than the segment it holds: one row is always taken.
+        self.part_bytes = max(transfer.part_bytes, 2 * largest_bytes // _MAX_PARTS)
+        self.pool = PartPool(self.part_bytes, transfer.n_parts)
+        # Columns of NPY sets that leave while they are written: each may stand still with a part that is not full.
+        self.slots = threading.BoundedSemaphore(transfer.n_parts // 2)
+        self.room = Room(usual_room() if transfer.spool_bytes is None else transfer.spool_bytes)
+        self.memory = Memory()
+        self.largest_bytes = largest_bytes
+        self._key = ""
+        self._go_to(join_key(bucket.prefix, folder))
+
+    def _go_to(self, key: str) -> None:
+        self._key = key
+        self.address_prefix = join_key(self.bucket.hidden_prefix, key)
+        self.where = f"{self.bucket.url}/{self.address_prefix}"
+
+    def below(self, folder: str) -> Objects:
+        """Return a folder in this one."""
+        return self._at(join_key(self._key, folder))
+
+    def beside(self, other_name: Callable[[str], str]) -> Objects:
+        """Return the folder beside this one whose name ``other_name`` makes of the name of this one."""
+        above, slash, name = self._key.rpartition("/")
+        return self._at(f"{above}{slash}{other_name(name)}")
+
+    def above(self) -> tuple[Objects, str]:
+        """Return the folder that this one is in, and the name that it has there."""
+        folder, _, name = self._key.rpartition("/")
+        return self._at(folder), name
+
+    def _at(self, key: str) -> Objects:
+        other = copy.copy(self)
+        other._go_to(key)
+        return other
+
+    @property
+    def store(self) -> Any:
+        """The store that data are sent with."""
+        return self._client.store
 
     def key(self, path: str) -> str:
         """Return the key of a path in the folder, as the store takes it."""
@@ -71,16 +130,16 @@ class Objects:
         """
         while True:
             future: Future[Any] = Future()
-            store = self.bucket.hasty_store(self.transfer, checksum=self._checksum)
+            store = self._client.hasty_store()
             threading.Thread(target=_resolve, args=(future, lambda s=store: call(s)), daemon=True).start()
             try:
                 return future.result(max(0, until - time.monotonic()))
             except TimeoutError:
                 raise StoreError("no answer in time", path=self.where) from None
             except Exception as error:
-                if not (self._checksum and knows_no_checksum(error)):
+                if not (self._client.checksum and knows_no_checksum(error)):
                     raise
-                self._forget_checksum(self.refusal(error, ""))
+                self._client.forget_checksum(self.refusal(error, ""))
 
     def put(self, path: str, data: Any, **options: Any) -> dict[str, Any]:
         """Put an object as a whole. Returns its e_tag and version."""
@@ -118,18 +177,13 @@ class Objects:
                 refused = self.refusal(error, path)
                 if self.is_whole(path, n_bytes):
                     return
-                if self._checksum and knows_no_checksum(error):
-                    self._forget_checksum(refused)
+                if self._client.checksum and knows_no_checksum(error):
+                    self._client.forget_checksum(refused)
                     continue
                 attempt += 1
                 if is_final(error) or attempt == _PUT_ATTEMPTS:
                     raise refused from None
                 budget.check()
-
-    def _forget_checksum(self, refused: StoreError) -> None:
-        log.info("%s: %s; sending without checksums", self.where, refused.reason)
-        with self._lock:
-            self._checksum, self._store = False, None
 
     def holds(self, path: str, n_bytes: int, checksum: str) -> bool:
         """Whether an object is there that was sent with this size and checksum. Raises StoreError."""

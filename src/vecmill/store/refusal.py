@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from vecmill.errors import StoreError
+from vecmill.store.url import bucket_part, kind_of_url
 
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<\n]*)")
@@ -48,15 +49,6 @@ _NO_CREDENTIALS = re.compile(
     r"/latest/(api/token|meta-data)|/computeMetadata/|/metadata/identity/"  # of Amazon's, Google's and Azure's machines
     r"|DefaultCredentialsError|DefaultAzureCredential failed|source: MissingAccount"
 )
-_BUCKET_URL = re.compile(r"(\w+)://[^/]*")
-_WANTED = {
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_REGION, AWS_ENDPOINT_URL), or "
-    "AWS_SKIP_SIGNATURE=true for a public bucket; profiles, SSO and roles need vecmill[s3]",
-    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the path of a key, or GOOGLE_SKIP_SIGNATURE=true for a public bucket; "
-    "a login of gcloud needs vecmill[gcs]",
-    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or "
-    "AZURE_SKIP_SIGNATURE=true for a public container; a login of az needs vecmill[azure]",
-}
 
 
 def lacks_credentials(error: BaseException) -> bool:
@@ -107,25 +99,27 @@ def refusal(error: BaseException, path: str, secrets: Collection[str] = ()) -> S
         return error
     if not (type(error).__module__.startswith("obstore") or isinstance(error, OSError | NotImplementedError)):
         raise error  # no word of a store
-    if lacks_credentials(error) and (place := _BUCKET_URL.match(path)):
-        wanted = _WANTED["s3" if place[1].startswith("s3") else "gs" if place[1] == "gs" else "az"]
-        return StoreError(f"no credentials were found; {wanted}", path=place[0])
-    code, status = code_of(error), status_of(error)
-    said = _MESSAGE.search(str(error))
-    hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__) or (_HINTS[_REFUSED] if status == 403 else None)
-    if code or status:
-        told = ": ".join(
-            filter(None, [" ".join(map(str, filter(None, [status, code]))), said[1].strip() if said else ""])
-        )
-        reason = f"{hint} ({told})" if hint else f"the store answers {told}"
-    elif found := _REQUEST.search(str(error)):
-        causes = [one[1] or one[2] for one in _CAUSE.finditer(str(error))]
-        cause = _CAUSE_HINTS.get(causes[-1], causes[-1]) if causes else "the connection was lost"
-        reason = f"{hint or 'no answer'} from {found[1]}: {' '.join(cause.split())}"
-    else:
-        plain = _QUERY.sub("", str(error).partition("\n")[0]) or type(error).__name__
-        reason = f"{hint} ({plain})" if hint else plain
+    if lacks_credentials(error) and (kind := kind_of_url(path)) is not None:
+        return StoreError(f"no credentials were found; {kind.wanted}", path=bucket_part(path))
+    reason = _reason(error)
     for secret in secrets:
         if len(secret) >= _SECRET_CHARS:
             reason = reason.replace(secret, "***")
     return StoreError(reason, path=path, errno=getattr(error, "errno", None))
+
+
+def _reason(error: BaseException) -> str:
+    """Return what a store or its client says, in one line."""
+    code, status = code_of(error), status_of(error)
+    hint = _CODE_HINTS.get(code) or _HINTS.get(type(error).__name__) or (_HINTS[_REFUSED] if status == 403 else None)
+    if code or status:
+        said = _MESSAGE.search(str(error))
+        words = " ".join(str(one) for one in (status, code) if one)
+        told = f"{words}: {said[1].strip()}" if said and said[1].strip() else words
+        return f"{hint} ({told})" if hint else f"the store answers {told}"
+    if found := _REQUEST.search(str(error)):
+        causes = [one[1] or one[2] for one in _CAUSE.finditer(str(error))]
+        cause = _CAUSE_HINTS.get(causes[-1], causes[-1]) if causes else "the connection was lost"
+        return f"{hint or 'no answer'} from {found[1]}: {' '.join(cause.split())}"
+    plain = _QUERY.sub("", str(error).partition("\n")[0]) or type(error).__name__
+    return f"{hint} ({plain})" if hint else plain

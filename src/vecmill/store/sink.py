@@ -8,8 +8,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-MANIFEST_NAME = "manifest.json"
-
 
 @contextlib.contextmanager
 def undoing(undo: Callable[[], object]) -> Iterator[None]:
@@ -126,6 +124,10 @@ class Sink(Protocol):
     @property
     def where(self) -> str:
         """The folder, for messages."""
+
+    @property
+    def manifest_name(self) -> str:
+        """The path or URL of the manifest, which lies beside the folder."""
 
     def address(self, path: str) -> str:
         """Return a path as an import takes it."""

@@ -17,17 +17,17 @@ from vecmill.manifest import Manifest
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
 from vecmill.schema.servers import TARGETS, check_target_name, limits_of
-from vecmill.store.blob import closing
-from vecmill.validate.checksums import PREFIX, ChecksummedBlob
+from vecmill.store.blob import StoppableBlob, closing
+from vecmill.store.checksummed import PREFIX, ChecksummedBlob
+from vecmill.store.place import Place
 from vecmill.validate.context import LEVELS, MAX_FINDINGS, SAMPLE_ROWS, Context, Level
-from vecmill.validate.entries import Entry, ImportFile, Inputs, Origin
+from vecmill.validate.entries import Entry, ImportFile, Inputs, Origin, look_up
 from vecmill.validate.findings import Findings
 from vecmill.validate.inputs import open_inputs
 from vecmill.validate.npy.check import check_set
 from vecmill.validate.parquet.check import check_parquet
 from vecmill.validate.readers import Readers, readers_of
 from vecmill.validate.report import ValidationReport
-from vecmill.validate.stop import StoppableBlob
 from vecmill.validate.text.csv import check_csv
 from vecmill.validate.text.json import check_json
 
@@ -77,17 +77,17 @@ def check_options(target: str | None, level: str, sample_rows: int = 1, max_find
 
 def check_output(
     manifest: Manifest,
-    entry: Callable[[str], Entry],
+    place: Place,
     *,
     target: str | None,
     level: Level,
     sample_rows: int = SAMPLE_ROWS,
     max_findings: int = MAX_FINDINGS,
 ) -> ValidationReport:
-    """Check what a manifest lists; ``entry`` looks up a path of it. Raises ValueError, SchemaError, StoreError."""
+    """Check what a manifest lists in a place. Raises ValueError, SchemaError, StoreError."""
     check_options(target, level, sample_rows, max_findings)
     inputs = Inputs()
-    inputs.add_output(manifest, entry)
+    inputs.add_output(manifest, partial(look_up, place))
     return check_inputs(inputs, None, target=target, level=level, sample_rows=sample_rows, max_findings=max_findings)
 
 

@@ -6,15 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from vecmill.filetype import ENDINGS, BulkFileType, check_separator
 from vecmill.manifest import FileEntry, Manifest
 from vecmill.store.blob import Blob, BucketBlob, LocalBlob
-from vecmill.store.bucket import Bucket
-from vecmill.store.place import BucketFolder, SharedFolder
-from vecmill.store.refusal import refusal
-from vecmill.store.sink import MANIFEST_NAME
+from vecmill.store.notes import MANIFEST_NAME
+from vecmill.store.place import FileStat, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,37 +118,7 @@ class Inputs:
                 self.files.append(ImportFile(listed, origin, segment.rows))
 
 
-def local_entry(path: Path) -> Entry:
-    """Look up a file on disk."""
-    try:
-        if not path.is_file():
-            return Entry(str(path), None, instead="no file" if path.exists() else "none")
-        if not os.access(path, os.R_OK):
-            return Entry(str(path), None, instead="one that may not be read")
-        return Entry(str(path), LocalBlob(path, path.stat().st_size))
-    except (OSError, ValueError):  # a name with a NUL in it is no file either
-        return Entry(str(path), None)
-
-
-def object_entry(bucket: Bucket, store: Any, key: str) -> Entry:
-    """Look up an object by what its store knows it by. Raises StoreError."""
-    name = f"{bucket.url}/{'/'.join(filter(None, (bucket.hidden_prefix, key)))}"
-    return Entry(name, object_blob(bucket, store, key))
-
-
-def look_up_in(folder: SharedFolder) -> Callable[[str], Entry]:
-    """Return what looks up a path in a folder on disk or in a bucket. It raises StoreError."""
-    if isinstance(folder, BucketFolder):
-        objects = folder.objects
-        return lambda path: object_entry(objects.bucket, objects.store, objects.key(path))
-    return lambda path: local_entry(Path(folder.address(path)))
-
-
-def object_blob(bucket: Bucket, store: Any, key: str) -> Blob | None:
-    """Look up an object; None when it is not there. Raises StoreError."""
-    try:
-        return BucketBlob(bucket, key, int(store.head(key)["size"]), store)
-    except FileNotFoundError:
-        return None
-    except Exception as err:
-        raise refusal(err, f"{bucket.url}/{key}", bucket.secrets) from None
+def look_up(place: Place, path: str, found: Mapping[str, FileStat] = MappingProxyType({})) -> Entry:
+    """Return a file in a place; ``found`` is what is known to be there. Raises StoreError."""
+    blob = place.blob_of(found[path]) if path in found else place.blob(path)
+    return Entry(place.name(path), blob, instead="none" if blob is not None else place.instead(path))

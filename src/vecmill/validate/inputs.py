@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from vecmill.errors import DataError, SchemaError, StoreError
+from vecmill.errors import SchemaError, StoreError
 from vecmill.filetype import ENDINGS
 from vecmill.manifest import Manifest
-from vecmill.store.blob import Blob, BucketBlob, LocalBlob, closing
-from vecmill.store.bucket import Bucket, Transfer
-from vecmill.store.connect import open_bucket
-from vecmill.store.refusal import refusal
-from vecmill.store.sink import MANIFEST_NAME
-from vecmill.validate.entries import Entry, ImportFile, Inputs, local_entry, object_blob
+from vecmill.store.notes import MANIFEST_NAME, as_folder, noted_in, read_manifest
+from vecmill.store.opening import open_file, open_place
+from vecmill.store.place import FileStat, Place
+from vecmill.store.url import disk_path
+from vecmill.validate.entries import Entry, ImportFile, Inputs, look_up
 
-_MANIFEST_BYTES = 64 * 1024 * 1024
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4")
 _NEARLY = (".pq", ".parq", ".npz", ".tsv")
-_OWN = (MANIFEST_NAME, "convert.json")
 
 
 def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -> Inputs:
@@ -40,7 +36,7 @@ def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -
         _expand(given, inputs)
         return inputs
     if isinstance(given, bytes) or not isinstance(given, Iterable):
-        _place(given)
+        _checked(given)
     flat: list[Any] = []
     for one in given:
         if isinstance(one, str | os.PathLike):
@@ -49,7 +45,7 @@ def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -
             inputs.is_request = True
             inputs.files.append(ImportFile(tuple(_entry(path) for path in one)))
         else:
-            _place(one)
+            _checked(one)
     inputs.is_request |= not flat and not inputs.files
     arrays = [_is_array(one) for one in flat]
     inputs.files += _sets([_named(path) for path, is_array in zip(flat, arrays, strict=True) if is_array])
@@ -60,7 +56,10 @@ def open_inputs(given: Any, schema_file: str | os.PathLike[str] | None = None) -
 
 
 def _is_array(path: Any) -> bool:
-    return os.fspath(path).lower().endswith(".npy") and (_is_url(path) or not Path(path).is_dir())
+    if not os.fspath(path).lower().endswith(".npy"):
+        return False
+    on_disk = disk_path(path)
+    return on_disk is None or not on_disk.is_dir()
 
 
 def _sets(entries: Sequence[Entry]) -> list[ImportFile]:
@@ -73,108 +72,99 @@ def _sets(entries: Sequence[Entry]) -> list[ImportFile]:
     return [ImportFile(tuple(group)) for group in folders.values()]
 
 
-def _is_url(path: object) -> bool:
-    return isinstance(path, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
-
-
-def _place(path: Any) -> Any:
-    """Return a path for a file:// URL, other paths as they are. Raises SchemaError, StoreError for what is none."""
+def _checked(path: Any) -> Any:
+    """Return what may be a path or a URL. Raises SchemaError, StoreError for all else."""
     if not isinstance(path, str | os.PathLike):
         raise SchemaError(f"expected a path, a URL or lists of them, got {type(path).__name__}")
-    if isinstance(path, str) and path.startswith("file://"):
-        path = unquote(urlsplit(path).path)
     if path == "":
         raise StoreError("is no path", path="''")
     return path
 
 
 def _entry(path: Any) -> Entry:
-    path = _place(path)
-    if _is_url(path):
-        bucket, store = _open(path)
-        return Entry(path, object_blob(bucket, store, bucket.prefix))
-    return local_entry(Path(path))
+    return look_up(*open_file(_checked(path)))
 
 
 def _named(path: Any) -> Entry:
     """Look up what was named alone. Raises StoreError if it is nowhere: that is no finding about data."""
     entry = _entry(path)
     if entry.blob is None:
-        if _is_url(path):
-            raise StoreError("no such object", path=entry.name)
         words = {"no file": "is no file", "none": "no such file or directory"}
-        raise StoreError(words.get(entry.instead, "permission denied"), path=entry.name)
+        reason = words.get(entry.instead, "permission denied") if disk_path(path) is not None else "no such object"
+        raise StoreError(reason, path=entry.name)
     return entry
 
 
-def _open(url: str) -> tuple[Bucket, Any]:
-    try:
-        bucket = open_bucket(url)
-    except ValueError as err:
-        raise SchemaError(str(err)) from err
-    return bucket, bucket.store(Transfer(), checksum=False)
-
-
 def _expand(path: Any, inputs: Inputs) -> None:
-    path = _place(path)
-    if _is_url(path):
-        _expand_url(path, inputs)
+    """Add what a path stands for: a file, an output of a writer, or a folder of files and outputs."""
+    given = as_folder(_checked(path))
+    is_file_name = PurePosixPath(given).suffix.lower() in ENDINGS
+    on_disk = disk_path(given)
+    is_file = not on_disk.is_dir() if on_disk is not None else is_file_name and _entry(given).blob is not None
+    if is_file:
+        inputs.files.append(ImportFile((_named(given),)))
         return
-    here = Path(path)
-    if here.name == MANIFEST_NAME and here.is_file():
-        _from_manifest_at(here, inputs)
-        return
-    if not here.is_dir():
-        inputs.files.append(ImportFile((_named(path),)))
-        return
-    names = sorted(_files_in(here), key=_natural)
-    manifests = _outermost(
-        [name for name in names if PurePosixPath(name).name == MANIFEST_NAME and _is_ours(_local_blob(here / name))]
-    )
-    for name in manifests:
-        _from_manifest_at(here / name, inputs)
-    _from_folder([here / name for name in names], [(here / name).parent for name in manifests], inputs)
+    place = open_place(given)
+    manifest = read_manifest(place)
+    try:
+        found = {one.path: one for one in place.walk(links=True)}
+    except StoreError:
+        if on_disk is not None or not is_file_name:
+            raise
+        found = {}
+    if manifest is not None:
+        _add_output(manifest, place, found, inputs)
+    elif not found and on_disk is None and PurePosixPath(given).suffix:  # a name such as v1.5 may be that of a folder
+        inputs.files.append(ImportFile((_named(given),)))
+    else:
+        _add_folder(place, found, inputs)
     if not inputs.files and not any(origin.told_rows for origin in inputs.origins):
-        raise StoreError(f"no file in it that could be imported: {', '.join(ENDINGS)}", path=str(here))
+        raise StoreError(f"no file in it that could be imported: {', '.join(ENDINGS)}", path=place.where)
 
 
-def _files_in(top: Path) -> Iterator[str]:
-    """Yield what is in a folder and those in it, by paths from there. Raises StoreError for one that cannot be read."""
-
-    def refuse(error: OSError) -> None:
-        raise StoreError((error.strerror or str(error)).lower(), path=str(error.filename), errno=error.errno)
-
-    root = top.resolve()
-    seen = {root}
-
-    def is_new(path: Path) -> bool:
-        real = path.resolve()
-        # A link to what is met anyway is no second copy of it.
-        if real in seen or (path.is_symlink() and real.is_relative_to(root)):
-            return False
-        seen.add(real)
-        return True
-
-    for folder, folders, files in os.walk(top, onerror=refuse, followlinks=True):
-        folders[:] = [name for name in folders if not _is_hidden(name) and is_new(Path(folder, name))]
-        for name in files:
-            path = Path(folder, name)
-            if not _is_hidden(name) and path.is_file():
-                yield str(path.relative_to(top))
+def _add_output(manifest: Manifest, place: Place, found: Mapping[str, FileStat], inputs: Inputs) -> None:
+    name = place.notes.name(MANIFEST_NAME)
+    try:
+        inputs.add_output(manifest, partial(look_up, place, found=found), name)
+    except ValueError as err:
+        raise StoreError(f"cannot be read: {err}", path=name) from err
 
 
-def _outermost(manifests: Sequence[str]) -> list[str]:
-    """Leave out manifests in folders that another one covers: of tasks whose work that one lists, or leaves out."""
-    folders = {str(PurePosixPath(name).parent) for name in manifests}
-    return [name for name in manifests if folders.isdisjoint(map(str, PurePosixPath(name).parents[1:]))]
+def _add_folder(place: Place, found: Mapping[str, FileStat], inputs: Inputs) -> None:
+    """Add the outputs in a folder, and the files that belong to none."""
+    noted = [folder for folder in map(noted_in, sorted(found, key=_natural)) if folder is not None]
+    outputs = _outermost([folder for folder in noted if not _is_hidden(folder)])
+    names = sorted((path for path in found if not _is_hidden(path)), key=_natural)
+    for folder in outputs:
+        output = place.child(folder)
+        manifest = read_manifest(output)
+        if manifest is not None:
+            below = {
+                path.removeprefix(f"{folder}/"): one for path, one in found.items() if path.startswith(f"{folder}/")
+            }
+            listed = {path: dataclasses.replace(one, path=path) for path, one in below.items()}
+            _add_output(manifest, output, listed, inputs)
+    covered = set(outputs)
+    sets: dict[str, list[Entry]] = {}
+    for name in names:
+        path = PurePosixPath(name)
+        folders = [str(folder) for folder in path.parents]
+        if not covered.isdisjoint(folders):
+            continue
+        if path.suffix.lower() == ".npy":
+            sets.setdefault(folders[0], []).append(look_up(place, name, found))
+        elif _is_data(name) and path.name != MANIFEST_NAME and not _is_schema_file(place, name, inputs):
+            inputs.files.append(ImportFile((look_up(place, name, found),)))
+    inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
 
 
-def _local_blob(path: Path) -> LocalBlob:
-    return LocalBlob(path, path.stat().st_size)
+def _is_schema_file(place: Place, name: str, inputs: Inputs) -> bool:
+    return inputs.schema_file is not None and Path(place.name(name)).resolve() == inputs.schema_file
 
 
-def _from_manifest_at(path: Path, inputs: Inputs) -> None:
-    _from_manifest(_manifest_text(_local_blob(path)), str(path), lambda name: local_entry(path.parent / name), inputs)
+def _outermost(folders: Sequence[str]) -> list[str]:
+    """Leave out folders in others: those of tasks, whose work the other one lists, or leaves out."""
+    return [one for one in folders if set(folders).isdisjoint(map(str, PurePosixPath(one).parents))]
 
 
 def _is_hidden(path: str) -> bool:
@@ -195,91 +185,3 @@ def _is_data(name: str) -> bool:
 
 def _natural(path: Path | str) -> list[Any]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
-
-
-def _from_folder(paths: Sequence[Path], covered: Sequence[Path], inputs: Inputs) -> None:
-    sets: dict[Path, list[Entry]] = {}
-    roots = set(covered)
-    for path in paths:
-        if not roots.isdisjoint(path.parents):
-            continue
-        if path.suffix.lower() == ".npy":
-            sets.setdefault(path.parent, []).append(_entry(path))
-        elif _is_data(path.name) and path.name not in _OWN and path.resolve() != inputs.schema_file:
-            inputs.files.append(ImportFile((_entry(path),)))
-    inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
-
-
-def _expand_url(url: str, inputs: Inputs) -> None:
-    bucket, store = _open(url)
-    name = PurePosixPath(bucket.prefix)
-
-    def take_as_file() -> None:
-        inputs.files.append(ImportFile((_named(url),)))
-
-    is_file_name = name.suffix.lower() in ENDINGS and name.name != MANIFEST_NAME
-    if is_file_name and _entry(url).blob is not None:
-        take_as_file()
-        return
-    root = bucket.prefix.removesuffix(MANIFEST_NAME).rstrip("/")
-    found: dict[str, int] = {}
-    try:
-        for page in store.list(root or None):
-            found |= {one["path"]: int(one["size"]) for one in page}
-    except Exception as err:
-        if not is_file_name:
-            raise refusal(err, url, bucket.secrets) from None
-    if not found and name.suffix and name.name != MANIFEST_NAME:  # a name such as v1.5 may be that of a folder
-        take_as_file()
-        return
-
-    def entry(key: str, base: str = "") -> Entry:
-        key = base + key
-        blob = BucketBlob(bucket, key, found[key], store) if key in found else None
-        return Entry(f"{bucket.url}/{key}", blob)
-
-    keys = [key for key in sorted(found, key=_natural) if not _is_hidden(key.removeprefix(root).lstrip("/"))]
-    named = [key for key in keys if PurePosixPath(key).name == MANIFEST_NAME]
-    manifests = _outermost([key for key in named if _is_ours(BucketBlob(bucket, key, found[key], store))])
-    for key in manifests:
-        base = key.removesuffix(MANIFEST_NAME)
-        text = _manifest_text(BucketBlob(bucket, key, found[key], store))
-        _from_manifest(text, f"{bucket.url}/{key}", partial(entry, base=base), inputs)
-    bases = tuple(key.removesuffix(MANIFEST_NAME) for key in manifests)
-    sets: dict[str, list[Entry]] = {}
-    for key in keys:
-        path = PurePosixPath(key)
-        ending = path.suffix.lower()
-        if key.startswith(bases) or not _is_data(key) or path.name in _OWN:
-            continue
-        if ending == ".npy":
-            sets.setdefault(key.rpartition("/")[0], []).append(entry(key))
-        else:
-            inputs.files.append(ImportFile((entry(key),)))
-    inputs.files += [ImportFile(tuple(entries)) for entries in sets.values()]
-    if not inputs.files and not any(origin.told_rows for origin in inputs.origins):
-        raise StoreError(f"nothing there that could be imported: {', '.join(ENDINGS)}", path=url)
-
-
-def _from_manifest(text: str, name: str, entry: Callable[[str], Entry], inputs: Inputs) -> None:
-    try:
-        inputs.add_output(Manifest.from_json(text), entry, name)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-        raise DataError(file=name, expected="the manifest of a vecmill output", got=str(err)) from err
-
-
-def _is_ours(blob: Blob) -> bool:
-    """Whether a file of this name is a manifest, be it a broken one. Other tools write such files too."""
-    text = _manifest_text(blob)
-    if "vecmill_manifest" in text:
-        return True
-    try:
-        return not isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return True
-
-
-def _manifest_text(blob: Blob) -> str:
-    """Return the text of a manifest, as far as it is one. Raises StoreError."""
-    with closing(blob):
-        return blob.read(0, _MANIFEST_BYTES).decode(errors="replace")

@@ -17,7 +17,6 @@ from vecmill.encode.plan import plan_columns
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import Manifest
 from vecmill.schema.reading import as_schema
-from vecmill.store.sink import Sink
 from vecmill.writer.facts import WriterFacts
 from vecmill.writer.options import WriterOptions
 from vecmill.writer.pipeline import Pipeline
@@ -27,8 +26,8 @@ from vecmill.writer.rows import RowTaker
 from vecmill.writer.state import WriterState
 
 if TYPE_CHECKING:
+    from vecmill.store.place import Place
     from vecmill.validate.context import Level
-    from vecmill.validate.entries import Entry
     from vecmill.validate.report import ValidationReport
 
 # Rows of an iterable that are gathered to save calls: 256 dicts of 768 floats are 6 MB of Python objects.
@@ -42,18 +41,16 @@ class BulkWriter(WriterFacts):
     def __init__(
         self,
         schema: Any,
-        sink: Sink,
+        place: Place,
         writer_uuid: str,
         options: WriterOptions,
-        *,
-        look_up: Callable[[str], Entry],
     ) -> None:
         self._schema = as_schema(schema)
         self._options = options
         form = options.open_format(self._schema)
-        self._look_up = look_up
         self._validation: ValidationReport | None = None
-        self._sink = sink
+        self._place, self._sink = place, place.sink()
+        sink = self._sink
         plans = plan_columns(self._schema, form.rules)
         manifest = Manifest(
             uuid=writer_uuid, file_type=options.file_type.name, schema=self._schema.to_dict(),
@@ -215,7 +212,7 @@ class BulkWriter(WriterFacts):
 
         return check_output(
             self.manifest,
-            self._look_up,
+            self._place,
             target=self._options.target,
             level=level,
             sample_rows=SAMPLE_ROWS if sample_rows is None else sample_rows,

@@ -6,15 +6,12 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from vecmill.filetype import BulkFileType
-from vecmill.store.local import LocalSink
+from vecmill.store.local_place import LocalPlace
 from vecmill.writer.api import BulkWriter
 from vecmill.writer.options import LOCAL_SEGMENT_BYTES, KeywordOptions, WriterOptions
-
-if TYPE_CHECKING:
-    from vecmill.validate.entries import Entry
 
 
 class LocalBulkWriter(BulkWriter):
@@ -22,7 +19,8 @@ class LocalBulkWriter(BulkWriter):
 
     Parameters as in pymilvus. ``schema``: a CollectionSchema (vecmill's or pymilvus'), a dict or a path to JSON.
     ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
-    from 1; beside them ``manifest.json``. ``chunk_size`` (encoded bytes at which a segment is closed), ``file_type``,
+    from 1; the manifest, which lists them, is ``<local_path>/_vecmill-<uuid>/manifest.json``. ``chunk_size`` (encoded
+    bytes at which a segment is closed), ``file_type``,
     ``config`` and the keywords ``target``, ``validate``, ``resume``, ``cores`` are those of
     `vecmill.writer.options.WriterOptions`; ``segment_size`` is another word for ``chunk_size``, and wins.
 
@@ -61,12 +59,7 @@ class LocalBulkWriter(BulkWriter):
         made = WriterOptions.of(file_type=file_type, config=config, **options)
         writer_uuid = str(uuid.uuid4())
         self._root = Path(local_path) if made.resume else Path(local_path) / writer_uuid
-        super().__init__(schema, LocalSink(self._root), writer_uuid, made, look_up=self._entry)
-
-    def _entry(self, path: str) -> Entry:
-        from vecmill.validate.entries import local_entry
-
-        return local_entry(self._root / path)
+        super().__init__(schema, LocalPlace(self._root), writer_uuid, made)
 
     @property
     def data_path(self) -> Path:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from vecmill.formats.base import SegmentFiles
 from vecmill.manifest import Manifest, Segment
-from vecmill.store.sink import MANIFEST_NAME, Sink, undoing
+from vecmill.store.sink import Sink, undoing
 
 _MAX_WAITING = 2
 
@@ -46,7 +46,7 @@ class Publisher:
         n_files = len(self.manifest.files)
         if n_files == 0:
             return "no rows were published before"
-        where = f"{self._sink.where}/{MANIFEST_NAME}"
+        where = self._sink.manifest_name
         return f"{self.manifest.n_rows} rows in {n_files} files are published and safe, see {where}"
 
     def seal(self, segment: SegmentFiles) -> None:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from vecmill.filetype import BulkFileType
-from vecmill.store import bucket
-from vecmill.store.connect import AzureConnectParam, GCSConnectParam, S3ConnectParam, Target, open_bucket
-from vecmill.store.object_sink import ObjectSink
-from vecmill.store.objects import Objects
+from vecmill.store import bucket, connect
+from vecmill.store.bucket_place import open_bucket_place
+from vecmill.store.connect import AzureConnectParam, GCSConnectParam, S3ConnectParam
 from vecmill.writer.api import BulkWriter
 from vecmill.writer.options import REMOTE_SEGMENT_BYTES, KeywordOptions, WriterOptions
-
-if TYPE_CHECKING:
-    from vecmill.validate.entries import Entry
 
 
 class RemoteBulkWriter(BulkWriter):
     """Write import files straight into object storage.
 
     Parameters as in pymilvus, and its methods are those of :class:`LocalBulkWriter`. ``remote_path``: objects get the
-    keys ``<remote_path>/<uuid>/<n>.parquet`` or ``<remote_path>/<uuid>/<n>/<field>.npy``; beside them
-    ``manifest.json``, the list of what is published. An object without a line there is not part of the output.
+    keys ``<remote_path>/<uuid>/<n>.parquet`` or ``<remote_path>/<uuid>/<n>/<field>.npy``. The list of what is
+    published is ``<remote_path>/_vecmill-<uuid>/manifest.json``: an object without a line there is not part of the
+    output.
     ``connect_param``: an ``S3ConnectParam`` (or ``ConnectParam``), ``AzureConnectParam`` or ``GCSConnectParam`` of this
     class; a URL such as ``s3://bucket/prefix`` (credentials come from the environment); or an obstore store. https is
     used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``, ``target``,
@@ -52,7 +49,7 @@ class RemoteBulkWriter(BulkWriter):
         self,
         schema: Any,
         remote_path: str,
-        connect_param: Target,
+        connect_param: connect.ConnectParam,
         chunk_size: int = REMOTE_SEGMENT_BYTES,
         file_type: BulkFileType | str | int = BulkFileType.PARQUET,
         config: Mapping[str, Any] | None = None,
@@ -63,14 +60,8 @@ class RemoteBulkWriter(BulkWriter):
         writer_uuid = str(uuid.uuid4())
         path = PurePosixPath("/") / remote_path
         self._path = path if made.resume else path / writer_uuid
-        folder, transfer = str(self._path).strip("/"), made.transfer or bucket.Transfer()
-        self._objects = Objects(open_bucket(connect_param), folder, transfer, made.segment_size)
-        super().__init__(schema, ObjectSink(self._objects), writer_uuid, made, look_up=self._entry)
-
-    def _entry(self, path: str) -> Entry:
-        from vecmill.validate.entries import object_entry
-
-        return object_entry(self._objects.bucket, self._objects.store, self._objects.key(path))
+        place = open_bucket_place(connect_param, self._path, transfer=made.transfer, largest_bytes=made.segment_size)
+        super().__init__(schema, place, writer_uuid, made)
 
     @property
     def data_path(self) -> PurePosixPath:

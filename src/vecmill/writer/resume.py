@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vecmill.errors import StoreError
 from vecmill.manifest import Manifest
-from vecmill.store.sink import MANIFEST_NAME, Sink
+from vecmill.store.notes import parse_manifest
+from vecmill.store.sink import Sink
 
 
 def resumed_manifest(sink: Sink, new: Manifest) -> Manifest:
@@ -16,11 +17,8 @@ def resumed_manifest(sink: Sink, new: Manifest) -> Manifest:
     if text is None:
         sink.clear(())
         return new
-    where = f"{sink.where}/{MANIFEST_NAME}"
-    try:
-        found = Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot be resumed: {error}", path=where) from error
+    where = sink.manifest_name
+    found = parse_manifest(text, where)
     for what, old, now in (
         ("file type", found.file_type, new.file_type),
         ("schema", found.schema, new.schema),

@@ -4,7 +4,7 @@ The seam for whatever spreads work (Ray, Dask, Spark, a pool of processes). `wri
 to a folder that no other attempt has, ``<url>/<task>-<attempt>/``, so that attempts of one task, one after another or
 at the same time, do not know of each other. `commit` runs once, where the results are gathered: the manifest that it
 puts is the truth, and what no entry names is removed. Files that a task has written are whole before it returns, and
-``task.json`` beside them says so to a later run (`finished_tasks`).
+``task.json`` in its notes says so to a later run (`finished_tasks`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,22 @@ from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.manifest import FileEntry, Manifest, Segment
 from vecmill.schema.reading import as_schema
 from vecmill.store.bucket import Transfer
-from vecmill.store.place import SharedFolder, open_shared
-from vecmill.store.sink import MANIFEST_NAME, undoing
-from vecmill.validate.entries import look_up_in
+from vecmill.store.notes import (
+    MANIFEST_NAME,
+    TASK_NAME,
+    check_paths,
+    is_notes,
+    is_plain_path,
+    noted_name,
+    notes_name,
+    parse_manifest,
+)
+from vecmill.store.opening import open_place
+from vecmill.store.place import Place
+from vecmill.store.sink import undoing
 from vecmill.writer.api import BulkWriter
 from vecmill.writer.options import WriterKeywords, WriterOptions
 
-MARKER_NAME = "task.json"
 _MARKER_VERSION = 1
 _READS_AT_ONCE = 16  # of markers: a bucket takes its time for each
 
@@ -79,19 +88,14 @@ class TaskWriter(BulkWriter):
         if not _ATTEMPT.fullmatch(attempt):
             raise ValueError(f"attempt has 16 hexadecimal digits, got {attempt!r}")
         self._name = f"{self._task_id}-{attempt}"
-        self._place = open_shared(url, connect_param, transfer=options.transfer, largest_bytes=options.segment_size)
+        self._export = open_export(url, connect_param, options.transfer, options.segment_size)
         self._done: tuple[FileEntry, ...] | None = None
         self.note: Mapping[str, Any] = {}
         schema = as_schema(schema)
-        self._place.claim(self._name)
+        self._export.claim(self._name)
         with undoing(self._remove):
-            super().__init__(
-                schema,
-                self._place.sink(self._name),
-                self._name,
-                options if options.cores is not None else dataclasses.replace(options, cores=1),
-                look_up=lambda path: look_up_in(self._place)(f"{self._name}/{path}"),
-            )
+            options = options if options.cores is not None else dataclasses.replace(options, cores=1)
+            super().__init__(schema, self._export.child(self._name), self._name, options)
 
     @property
     def name(self) -> str:
@@ -106,8 +110,8 @@ class TaskWriter(BulkWriter):
         return list(self._done)
 
     def put(self, name: str, text: str) -> None:
-        """Put a text beside the files of the attempt. It is gone when the export is committed."""
-        self._place.put(f"{self._name}/{name}", text)
+        """Put a text into the notes of the attempt. It is gone when the export is committed."""
+        self._place.notes.put_text(name, text)
 
     def __enter__(self) -> TaskWriter:
         return self
@@ -131,11 +135,11 @@ class TaskWriter(BulkWriter):
                 "note": self.note,
                 "entries": [dataclasses.asdict(one) for one in entries],
             }
-            self.put(MARKER_NAME, json.dumps(text, ensure_ascii=False))
+            self.put(TASK_NAME, json.dumps(text, ensure_ascii=False))
         self._done = tuple(entries)
 
     def _remove(self) -> None:
-        self._place.clear([self._name])
+        self._export.clear([self._name, notes_name(self._name)])
 
 
 def write_task(
@@ -200,7 +204,7 @@ def commit(
     made, schema = WriterOptions.of(**options), as_schema(schema)
     listed = [one if isinstance(one, FileEntry) else FileEntry(**one) for one in entries]
     largest_bytes = max((entry.bytes for entry in listed), default=0)
-    place = open_shared(url, connect_param, transfer=made.transfer, largest_bytes=largest_bytes)
+    place = open_export(url, connect_param, made.transfer, largest_bytes)
     segments = _segments(listed, schema, made.file_type)
     manifest = Manifest(
         uuid="", file_type=made.file_type.name, schema=schema.to_dict(), segments=segments,
@@ -210,18 +214,20 @@ def commit(
     digest = hashlib.blake2b(manifest.to_json().encode(), digest_size=16).digest()
     manifest.uuid = str(uuid.UUID(bytes=digest, version=4))
     text = manifest.to_json()
-    there = place.files(_is_attempt)
-    _check_there(place, listed, there)
-    known = place.read(MANIFEST_NAME)
+    _check_there(place, listed, _sizes(place))
+    known = place.notes.read_text(MANIFEST_NAME)
     if not segments:  # nothing is put, and what another export has stays
-        place.clear(there, {entry.path for entry in Manifest.from_json(known).files} if known is not None else set())
+        _clear_attempts(place, _listed(place, known))
         return manifest
     old: Sequence[FileEntry] = ()
     if known is not None and known != text:
-        old = _replaced(place, known, may=replace)
-    place.publish(text, known=known)
+        if not replace:
+            words = "another export is there; choose another folder, or commit with replace=True"
+            raise StoreError(words, path=place.notes.name(MANIFEST_NAME))
+        old = _listed(place, known)
+    place.put_manifest(text, known=known)
     keep = {entry.path for entry in listed}
-    place.clear(there, keep)
+    _clear_attempts(place, listed)
     place.delete(entry.path for entry in old if entry.path not in keep and not _is_attempt(entry.path.split("/")[0]))
     return manifest
 
@@ -231,10 +237,8 @@ def discard(url: Any, *, connect_param: Any = None, transfer: Transfer | None = 
 
     Attempts that are still running fail, or leave files that nothing lists. Raises StoreError.
     """
-    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=0)
-    text = place.read(MANIFEST_NAME)
-    listed = _replaced(place, text, may=True) if text is not None else ()
-    place.clear(place.files(_is_attempt), {entry.path for entry in listed})
+    place = open_export(url, connect_param, transfer)
+    _clear_attempts(place, _listed(place, place.notes.read_text(MANIFEST_NAME)))
 
 
 def finished_tasks(
@@ -244,32 +248,59 @@ def finished_tasks(
 
     Of several such attempts of one task, everybody is told of the same one. Raises StoreError.
     """
-    place = open_shared(url, connect_param, transfer=transfer, largest_bytes=0)
+    place = open_export(url, connect_param, transfer)
     return {task: list(one.entries) for task, one in finished(place).items()}
 
 
-def finished(place: SharedFolder) -> dict[str, Finished]:
+def finished(place: Place) -> dict[str, Finished]:
     """Return the attempt of every task that has come to its end, by task; its files are there with their sizes."""
-    there = {folder: sizes for folder, sizes in sorted(place.files(_is_attempt).items()) if MARKER_NAME in sizes}
+    sizes = _sizes(place)
+    ended = [path.removesuffix(f"/{TASK_NAME}") for path in sizes if path.endswith(f"/{TASK_NAME}")]
+    attempts = sorted(noted_name(name) for name in ended if is_notes(name))
     found: dict[str, Finished] = {}
     with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="vecmill-read") as pool:
-        for one in pool.map(lambda folder: _marker(place, folder), there):
-            sizes = there[one.folder]
-            if all(sizes.get(entry.path.removeprefix(f"{one.folder}/")) == entry.bytes for entry in one.entries):
+        for one in pool.map(lambda folder: _marker(place, folder), filter(_is_attempt, attempts)):
+            if all(sizes.get(entry.path) == entry.bytes for entry in one.entries):
                 found.setdefault(one.task_id, one)
     return found
 
 
-def _marker(place: SharedFolder, folder: str) -> Finished:
-    path = f"{folder}/{MARKER_NAME}"
+def open_export(url: Any, connect_param: Any, transfer: Transfer | None, largest_bytes: int = 0) -> Place:
+    """Return the folder of an export: ``url``, or with ``connect_param`` this prefix in that bucket.
+
+    Raises as `vecmill.store.place.open_place` does.
+    """
+    if connect_param is None:
+        return open_place(url, transfer=transfer, largest_bytes=largest_bytes)
+    return open_place(connect_param, url, transfer=transfer, largest_bytes=largest_bytes)
+
+
+def _sizes(place: Place) -> dict[str, int]:
+    return {found.path: found.size for found in place.walk()}
+
+
+def _clear_attempts(place: Place, listed: Iterable[FileEntry]) -> None:
+    """Remove what attempts have left, their notes too, but for the files that are ``listed``."""
+    attempts = [name for name in place.folders() if _is_attempt(noted_name(name))]
+    place.clear(attempts, {entry.path for entry in listed})
+
+
+def _listed(place: Place, text: str | None) -> Sequence[FileEntry]:
+    """Return the files that a manifest lists. Raises StoreError for one that is none."""
+    return () if text is None else parse_manifest(text, place.notes.name(MANIFEST_NAME)).files
+
+
+def _marker(place: Place, folder: str) -> Finished:
+    notes = place.child(folder).notes
     try:
-        raw = json.loads(place.read(path) or "")
+        raw = json.loads(notes.read_text(TASK_NAME) or "")
         if raw["vecmill_task"] != _MARKER_VERSION:
             raise ValueError("it is of another release")
         entries = tuple(FileEntry(**entry) for entry in raw["entries"])
+        check_paths(entries)
         return Finished(raw["task_id"], folder, entries, raw["note"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot be read: {error}", path=f"{place.where}/{path}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"cannot be read: {error}", path=notes.name(TASK_NAME)) from error
 
 
 def _is_attempt(name: str) -> bool:
@@ -283,7 +314,7 @@ def _segments(listed: Sequence[FileEntry], schema: Any, form: BulkFileType) -> l
     for entry in listed:
         folder = entry.path.split("/")[0]
         found = _FOLDER.fullmatch(folder)
-        if found is None or ".." in entry.path.split("/"):
+        if found is None or not is_plain_path(entry.path):
             raise DataError(file=entry.path, expected="a file that a task has written", got="another path")
         other = attempts.setdefault(found[1], folder)
         if other != folder:
@@ -304,21 +335,9 @@ def _segments(listed: Sequence[FileEntry], schema: Any, form: BulkFileType) -> l
     return segments
 
 
-def _check_there(place: SharedFolder, listed: Sequence[FileEntry], there: Mapping[str, Mapping[str, int]]) -> None:
+def _check_there(place: Place, listed: Sequence[FileEntry], there: Mapping[str, int]) -> None:
     for entry in listed:
-        folder, _, path = entry.path.partition("/")
-        size = there.get(folder, {}).get(path)
+        size = there.get(entry.path)
         if size != entry.bytes:
             got = "it is not there" if size is None else f"it has {size} bytes"
-            raise StoreError(f"was written with {entry.bytes} bytes, but {got}", path=f"{place.where}/{entry.path}")
-
-
-def _replaced(place: SharedFolder, text: str, *, may: bool) -> Sequence[FileEntry]:
-    """Return the files of the export that is there already."""
-    where = f"{place.where}/{MANIFEST_NAME}"
-    if not may:
-        raise StoreError("another export is there; choose another folder, or commit with replace=True", path=where)
-    try:
-        return Manifest.from_json(text).files
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot be replaced: {error}", path=where) from error
+            raise StoreError(f"was written with {entry.bytes} bytes, but {got}", path=place.name(entry.path))

@@ -13,6 +13,7 @@ from typing import Any
 from vecmill.encode.plan import ColumnPlan
 from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.store.blob import closing
+from vecmill.store.window import Window
 from vecmill.types.kind import Kind
 from vecmill.types.text import META
 from vecmill.validate.context import Context
@@ -22,7 +23,6 @@ from vecmill.validate.text.cells import cell_problems, json_text_problem, text_p
 from vecmill.validate.text.columns import form_problem
 from vecmill.validate.text.fast_path import FastPath
 from vecmill.validate.text.json_values import KeysTwice, keys_of
-from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
 MAX_COLUMNS = 10_000

@@ -11,9 +11,9 @@ import numpy as np
 from vecmill._native import row_check as kernel
 from vecmill.encode.plan import ColumnPlan
 from vecmill.filetype import is_in_numbers
+from vecmill.store.window import Window
 from vecmill.types.text import JSON_MAX_BYTES, META
 from vecmill.validate.context import Context
-from vecmill.validate.window import Window
 
 Later = Iterator[tuple[int, ColumnPlan, bytes]]
 """Values of passed rows that are left to check: (row, plan of the column, text)."""

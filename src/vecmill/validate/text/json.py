@@ -11,6 +11,7 @@ from vecmill._native import scan_check as scan
 from vecmill.encode.plan import ColumnPlan
 from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.store.blob import closing
+from vecmill.store.window import Window
 from vecmill.types.text import JSON_MAX_BYTES
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
@@ -25,7 +26,6 @@ from vecmill.validate.text.json_values import (
     may_be_large,
     surrogate_problem,
 )
-from vecmill.validate.window import Window
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
 # Decoded, values take ten times the memory of their text; no row that fits any schema has so many.

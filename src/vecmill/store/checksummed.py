@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vecmill._native.crc64 import crc64nvme, crc64nvme_combine
-from vecmill.store.blob import BLOCK_BYTES, Blob, walk
+from vecmill.store.blob import BLOCK_BYTES, Blob, WrappedBlob, walk
 
 PREFIX = "crc64nvme:"
 
@@ -19,38 +19,24 @@ class _Piece:
     crc: int
 
 
-class ChecksummedBlob:
-    """A blob like the one that is given, which knows the checksum of what is read from it. For one thread at a time."""
+class ChecksummedBlob(WrappedBlob):
+    """A blob that knows the checksum of what was read from it. For one thread at a time."""
 
     def __init__(self, blob: Blob) -> None:
-        self._blob = blob
+        super().__init__(blob)
         self._pieces: list[_Piece] = []  # in their order, without overlap
-
-    @property
-    def name(self) -> str:
-        """The name of the blob."""
-        return self._blob.name
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._blob.size
 
     def read(self, start: int, stop: int) -> bytes:
         """Return a range."""
-        found = self._blob.read(start, stop)
+        found = self.blob.read(start, stop)
         self._take(start, found)
         return found
 
     def read_into(self, start: int, out: memoryview) -> int:
         """Fill ``out``."""
-        got = self._blob.read_into(start, out)
+        got = self.blob.read_into(start, out)
         self._take(start, out[:got])
         return got
-
-    def close(self) -> None:
-        """Close the blob; a later read opens it again."""
-        self._blob.close()
 
     def checksum(self) -> str:
         """Return the checksum of the whole file, as manifests tell it. What nobody has read is read now."""
