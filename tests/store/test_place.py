@@ -77,6 +77,9 @@ class TestPlace:
         place = make("a")
         for path in ("one.txt", "b/two.txt", "b/c/three.txt"):
             place.put_text(path, f"é {path}")
+        place.put_text("lines.txt", "a\r\nb\rc\n")
+        assert place.read_text("lines.txt") == "a\r\nb\rc\n"
+        place.delete(["lines.txt"])
         place.put_text("one.txt", "again")
         assert (place.read_text("one.txt"), place.read_text("b/two.txt")) == ("again", "é b/two.txt")
         assert place.folders() == ["b"]
@@ -91,6 +94,15 @@ class TestPlace:
         place.clear(["b"], keep={"b/two.txt"})
         assert [one.path for one in place.walk()] == ["b/two.txt"]
         assert [one.path for one in make("").walk("a")] == ["a/b/two.txt"]
+
+    def test_folders_are_cleared_at_any_depth_and_files_are_none(self, make: Callable[[str], Place]) -> None:
+        place = make("a")
+        for path in ("b/c/one", "b/d/two", "b-more/three", "f"):
+            place.put_text(path, path)
+        place.clear(["b/c", "f", "nothing"])
+        assert {one.path for one in place.walk()} == {"b/d/two", "b-more/three", "f"}
+        place.clear(["b/"])
+        assert {one.path for one in place.walk()} == {"b-more/three", "f"}
 
     def test_files_are_read_by_ranges(self, make: Callable[[str], Place]) -> None:
         place = make("a")
@@ -130,7 +142,8 @@ class TestPlace:
 
     def test_a_damaged_manifest_is_a_store_error_with_its_name(self, make: Callable[[str], Place]) -> None:
         place = make("a")
-        for text in ("{", "[]", '{"vecmill_manifest": 9}', "[" * 100_000):
+        options = MANIFEST.to_json().replace('"import_options": {}', '"import_options": {"sep": "ab"}')
+        for text in ("{", "[]", '{"vecmill_manifest": 9}', "[" * 100_000, options):
             place.notes.put_text(MANIFEST_NAME, text)
             with pytest.raises(StoreError, match="cannot be read") as caught:
                 read_manifest(place)
@@ -174,6 +187,28 @@ class TestOnDisk:
         monkeypatch.chdir(tmp_path / "out")
         for given in (tmp_path / "elsewhere" / "latest", ".", "../out", f"file://{tmp_path}/out"):
             assert open_place(given).notes.read_text("x") == "noted"
+
+    def test_a_folder_goes_with_its_last_file_and_not_before(self, tmp_path: Path) -> None:
+        place = open_place(tmp_path, "/a")
+        (tmp_path / "a").mkdir()
+        place.delete(["x", "b/x"])
+        assert (tmp_path / "a").is_dir()
+        place.put_text("b/c/x", "")
+        place.delete(["b/c/x"])
+        assert not (tmp_path / "a").exists()
+
+    def test_urls_of_files(self, tmp_path: Path) -> None:
+        (tmp_path / "a #1?").mkdir()
+        (tmp_path / "a #1?" / "x").write_text("here")
+        for given in (
+            f"file://{tmp_path}/a #1?",
+            f"file://localhost{tmp_path}/a%20%231%3F",
+            f"FILE://{tmp_path}/a #1%3f",
+        ):
+            assert open_place(given).read_text("x") == "here"
+        for given in ("file://host/a", "file://rel", "file://"):
+            with pytest.raises(SchemaError, match="expected file:///folder, an absolute path"):
+                open_place(given)
 
     def test_what_is_no_text(self, tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(b"\xff")

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
 from typing import Any
 
 from vecmill.errors import StoreError
@@ -147,8 +148,16 @@ class BucketPlace:
 
     def clear(self, folders: Iterable[str], keep: Collection[str] = ()) -> None:
         """Delete objects."""
-        chosen = set(folders)
-        gone = [found.path for found in self.walk() if found.path.split("/")[0] in chosen and found.path not in keep]
+        chosen = {folder.rstrip("/") for folder in folders}
+
+        def is_left(path: str) -> bool:
+            return path not in keep and any(str(above) in chosen for above in PurePosixPath(path).parents)
+
+        try:
+            gone = [found.path for found in self.walk() if is_left(found.path)]
+        except StoreError as error:
+            log.warning("%s: cannot be looked at: %s", error.path, error.reason)
+            return
 
         def remove(path: str) -> None:
             try:

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vecmill.errors import StoreError
 from vecmill.store.blob import LocalBlob
@@ -80,7 +80,7 @@ class LocalPlace:
         file = self.root / path
         with store_errors(file):
             try:
-                return file.read_text("utf-8")
+                return file.read_bytes().decode()
             except _NOT_THERE:
                 return None
             except UnicodeDecodeError as error:
@@ -125,10 +125,12 @@ class LocalPlace:
 
     def _stat(self, path: str) -> FileStat | None:
         """Return the facts of a file, None for one that has vanished."""
-        try:
-            found = (self.root / path).stat()
-        except FileNotFoundError:
-            return None
+        file = self.root / path
+        with store_errors(file):
+            try:
+                found = file.stat()
+            except FileNotFoundError:
+                return None
         return FileStat(path, found.st_size, str(found.st_mtime_ns), found.st_mtime)
 
     def walk(self, path: str = "", *, links: bool = False) -> Iterator[FileStat]:
@@ -142,8 +144,9 @@ class LocalPlace:
                 folders[:] = [name for name in folders if is_new(Path(folder, name))]
             for name in names:
                 file = Path(folder, name)
-                if not (file.is_file() if links else file.is_file() and not file.is_symlink()):
-                    continue
+                with store_errors(file):
+                    if not file.is_file() or (file.is_symlink() and not links):
+                        continue
                 found = self._stat(file.relative_to(self.root).as_posix())
                 if found is not None:
                     yield found
@@ -175,8 +178,12 @@ class LocalPlace:
             with store_errors(file):
                 if file.parent.resolve() != self.root.resolve() / Path(path).parent:
                     raise StoreError("lies behind a link, and is not removed", path=str(file))
-                file.unlink(missing_ok=True)
-            _tried(file.parent.rmdir, file.parent)
+                try:
+                    file.unlink()
+                except _NOT_THERE:
+                    continue
+            for folder in (self.root / above for above in PurePosixPath(path).parents):
+                _tried(folder.rmdir, folder)
 
     def sink(self) -> Sink:
         """Return what a writer fills the folder through."""
@@ -220,5 +227,5 @@ def _tried(act: Callable[[], object], path: Path) -> None:
     try:
         act()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.EINVAL):
             log.warning("%s: cannot be removed: %s", path, error.strerror or error)

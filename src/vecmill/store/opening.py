@@ -29,7 +29,7 @@ def open_place(
     """
     path = disk_path(given)
     if path is not None:
-        return LocalPlace(path / prefix if os.fspath(prefix) else path)
+        return LocalPlace(path / os.fspath(prefix).strip("/"))
     return open_bucket_place(given, prefix, transfer=transfer, largest_bytes=largest_bytes)
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from vecmill.errors import SchemaError
 
@@ -97,7 +97,10 @@ def is_url(given: object) -> bool:
 
 
 def disk_path(given: Any) -> Path | None:
-    """Return the path that is given, or that ``file:///folder`` names; None for all that is not on a disk."""
+    """Return the path that is given, or that ``file:///folder`` names. Return None for all that is not on a disk.
+
+    Raises SchemaError for a ``file://`` URL without an absolute path, or of another machine.
+    """
     if isinstance(given, os.PathLike):
         return Path(given)
     if not isinstance(given, str):
@@ -105,7 +108,12 @@ def disk_path(given: Any) -> Path | None:
     found = _SCHEME.match(given)
     if found is None:
         return Path(given)
-    return Path(unquote(urlsplit(given).path)) if found[1].lower() == _FILE else None
+    if found[1].lower() != _FILE:
+        return None
+    host, slash, path = given[found.end() :].partition("/")
+    if not slash or host not in ("", "localhost"):
+        raise SchemaError(f"expected file:///folder, an absolute path behind two slashes, got {given!r}")
+    return Path(unquote(slash + path))
 
 
 def in_bucket(given: object) -> bool:
