@@ -91,7 +91,7 @@ def test_killed_at_a_random_moment_and_resumed_every_row_is_there_once(tmp_path,
 
 
 def check_converted(out: Path, file_type: str, good: list[int]) -> None:
-    records = {folder: parse_record((notes(folder) / "convert.json").read_text()) for folder in out.iterdir()}
+    records = {folder: parse_record((notes(folder) / "convert.json").read_text()) for folder in outputs(out)}
     (folder,) = [folder for folder, record in records.items() if record is not None and record.complete]
     assert ids_in(folder, file_type) == good
     told = [json.loads(line)["source_row"] for line in (notes(folder) / "rejects.jsonl").read_text().splitlines()]

@@ -18,7 +18,7 @@ from vecmill.store.connect import open_bucket
 from vecmill.store.local import LocalSink
 from vecmill.store.object_sink import ObjectSink
 from vecmill.store.objects import Objects
-from vecmill.store.sink import MANIFEST_NAME, Sink, SinkFile, SinkFolder
+from vecmill.store.sink import Sink, SinkFile, SinkFolder
 
 EMPTY, FULL = '{"segments": []}', '{"segments": [1]}'
 
@@ -34,7 +34,7 @@ class Folder:
     def visible(self) -> dict[str, bytes]:
         """Return the files of segments that are not hidden."""
         files = self.files()
-        return {path: files[path] for path in sorted(files) if path != MANIFEST_NAME and not path.startswith(".")}
+        return {path: files[path] for path in sorted(files) if not path.startswith(".")}
 
 
 def on_disk(tmp_path: Path) -> Folder:
@@ -51,7 +51,7 @@ def in_memory(tmp_path: Path) -> Folder:
     store = MemoryStore()
 
     def files() -> dict[str, bytes]:
-        paths = [one["path"] for batch in obstore.list(store) for one in batch]
+        paths = [one["path"] for batch in obstore.list(store, "x") for one in batch]
         return {path.removeprefix("x/"): bytes(obstore.get(store, path).bytes()) for path in paths}
 
     return Folder("bucket", lambda: ObjectSink(Objects(open_bucket(store), "x", Transfer(), 1000)), files)

@@ -9,7 +9,7 @@ import pytest
 
 from faulty_files import D, schema, text_file
 from vecmill import FieldSchema, validate
-from vecmill.validate import window
+from vecmill.store import window
 
 PLAIN = schema()
 STRUCT = schema(

@@ -8,6 +8,7 @@ import pytest
 
 from failing_calls import check_folder, run_python
 from format_names import FORMATS
+from outputs import outputs
 
 # One process that imports once, then forks a child for every moment: the child is killed by its own k-th system call
 # (before it is made; of those beyond the 50th by every third, and of all by every third for two of the three formats of
@@ -75,7 +76,7 @@ for k in range(int(sys.argv[3])):
 
 
 def check_killed(folder: Path) -> int:
-    roots = [path for path in folder.iterdir() if path.is_dir()]
+    roots = outputs(folder)
     assert len(roots) <= 1
     n_rows = 0
     for root in roots:

@@ -32,7 +32,9 @@ from failing_calls import (
     writer_threads,
 )
 from format_names import FORMATS
+from outputs import notes, outputs
 from vecmill import DataError, LocalBulkWriter, StoreError
+from vecmill.store.notes import MANIFEST_NAME
 
 CHUNK = 16 * 1024
 
@@ -403,4 +405,5 @@ def test_refused_batch_leaves_no_trace(tmp_path, file_type):
     writer.close()
     assert check_folder(writer.data_path) == offered
     assert hidden_in(writer.data_path) == []
-    assert os.listdir(tmp_path) == [writer.uuid]  # noqa: PTH208
+    assert outputs(tmp_path) == [writer.data_path]
+    assert os.listdir(notes(writer.data_path)) == [MANIFEST_NAME]  # noqa: PTH208

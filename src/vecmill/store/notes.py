@@ -49,7 +49,8 @@ def noted_name(notes: str) -> str:
 
 def notes_path(root: Path) -> Path:
     """Return the folder of notes about a folder on a disk. Where a link leads to that, it is beside the folder."""
-    if root.is_symlink() or root.name in ("", ".."):
+    # Path.is_symlink raises where a folder above may not be read.
+    if os.path.islink(root) or root.name in ("", ".."):  # noqa: PTH114
         root = root.resolve()
     return root.parent / notes_name(root.name)
 

@@ -17,6 +17,7 @@ from vecmill.encode.plan import plan_columns
 from vecmill.errors import DataError, StoreError
 from vecmill.manifest import Manifest
 from vecmill.schema.reading import as_schema
+from vecmill.store.sink import undoing
 from vecmill.writer.facts import WriterFacts
 from vecmill.writer.options import WriterOptions
 from vecmill.writer.pipeline import Pipeline
@@ -190,11 +191,10 @@ class BulkWriter(WriterFacts):
         with self._lock:
             if self._state.is_closed:
                 return
-            try:
+            with undoing(lambda: self._release(abandon=False)):
                 if self._state.failure is None:  # else it was raised when it was found
                     self.commit()
-            finally:
-                self._release(abandon=False)
+            self._release(abandon=False)
             if self._options.validate is not None and self._state.failure is None:
                 self._validation = self.validate(self._options.validate)
                 self._validation.raise_for_errors(f"the files stay in {self._sink.where}")
