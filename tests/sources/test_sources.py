@@ -100,21 +100,30 @@ def test_null_counts_come_from_the_footer(tmp_path):
     assert open_source(path).columns[0].null_count is None
 
 
-def test_files_that_disagree_are_refused(tmp_path):
+def test_files_that_disagree_are_read_each_in_its_own_type(tmp_path):
     pq.write_table(pa.table({"id": pa.array([1], pa.int64())}), tmp_path / "1.parquet")
-    pq.write_table(pa.table({"id": pa.array([1], pa.int32())}), tmp_path / "2.parquet")
-    with pytest.raises(DataError) as caught:
-        open_source(tmp_path)
-    assert (caught.value.file, caught.value.field) == (str(tmp_path / "2.parquet"), "id")
-    assert caught.value.expected.startswith("int64")
-    assert caught.value.got == "int32"
+    pq.write_table(pa.table({"id": pa.array([2], pa.int32())}), tmp_path / "2.parquet")
+    source = open_source(tmp_path)
+    files = [str(tmp_path / f"{i}.parquet") for i in (1, 2)]
+    assert source.columns[0].forms == ((pa.int64(), files[0]), (pa.int32(), files[1]))
+    assert source.columns[0].type == pa.int64()
+    assert [str(batch["id"].type) for batch in source.batches()] == ["int64", "int32"]
 
 
-def test_a_column_that_only_one_file_has_is_refused_if_it_is_wanted(tmp_path):
+def test_columns_that_only_some_files_have_are_columns_of_all(tmp_path):
     pq.write_table(pa.table({"id": [1], "x": [1]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"id": [2], "y": [1]}), tmp_path / "2.parquet")
-    with pytest.raises(DataError, match=r"2\.parquet.*expected a column 'x', got columns 'id', 'y'"):
-        open_source(tmp_path)
+    source = open_source(tmp_path)
+    x, y = (next(c for c in source.columns if c.name == name) for name in "xy")
+    one, two = str(tmp_path / "1.parquet"), str(tmp_path / "2.parquet")
+    assert (x.file, x.absent, x.null_count) == (one, two, 1)
+    assert (y.file, y.absent, y.null_count) == (two, one, 1)
+    assert [{name: v.to_pylist() for name, v in b.items()} for b in source.batches()] == [
+        {"id": [1], "x": [1]},
+        {"id": [2], "y": [1]},
+    ]
+    assert collect(source, ["y"]) == {"y": [None, 1]}
+    assert collect(source, ["y"], start_row=1) == {"y": [1]}
     assert collect(open_source(tmp_path, columns=["id"])) == {"id": [1, 2]}
 
 
@@ -282,5 +291,5 @@ def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path):
     pq.write_table(table(100), path)
     source = open_source(path)
     pq.write_table(table(90), path)
-    with pytest.raises(DataError, match="expected 100 rows, as its footer said, got 10 fewer"):
+    with pytest.raises(DataError, match="expected 100 rows, as before, got 10 fewer"):
         collect(source)

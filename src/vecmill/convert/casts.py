@@ -8,6 +8,7 @@ Unsafe ones may lose some of it, and only happen when they are asked for; see `_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vecmill.convert import vectors
@@ -38,9 +39,31 @@ def plan_casts(
         if name not in fields or fields[name].kind.group != "dense" or name not in columns:
             raise SchemaError("only a dense vector with a column of its own can be normalized or scaled", field=name)
     return {
-        name: _in_turn([step for _, step in _steps(column, fields.get(name), policy, normalize, scale or {})])
+        name: _of_forms(
+            {
+                form: _in_turn([s for _, s in _steps(one, fields.get(name), policy, normalize, scale or {})])
+                for form, one in _forms(column).items()
+            }
+        )
         for name, column in columns.items()
     }
+
+
+def _forms(column: Column) -> dict[Any, Column]:
+    """Return a column as it comes in each of the types that its files have."""
+    return {type_: replace(column, type=type_) for type_, _ in column.forms} or {column.type: column}
+
+
+def _of_forms(casts: Mapping[Any, Cast | None]) -> Cast | None:
+    """Return the cast of a column that comes in several types: each batch is held to the field as it is."""
+    if len(casts) == 1 or not any(casts.values()):
+        return next(iter(casts.values()))
+
+    def cast(values: Any) -> Any:
+        of_type = casts.get(values.type)
+        return values if of_type is None else of_type(values)
+
+    return cast
 
 
 def cast_words(
@@ -48,10 +71,13 @@ def cast_words(
 ) -> dict[str, list[str]]:
     """Return what is changed of every column, in words; see `plan_casts`."""
     fields = {field.name: field for field in schema.written_fields()}
-    return {
-        column.name: [words for words, _ in _steps(column, fields.get(column.name), policy, normalize, scale) if words]
-        for column in source.columns
-    }
+    found: dict[str, list[str]] = {}
+    for column in source.columns:
+        steps = [
+            s for one in _forms(column).values() for s in _steps(one, fields.get(column.name), policy, normalize, scale)
+        ]
+        found[column.name] = list(dict.fromkeys(words for words, _ in steps if words))
+    return found
 
 
 def _steps(
@@ -87,36 +113,40 @@ def _is_packed_bits(column: Column, field: FieldSchema | None) -> bool:
     return t.is_integer(element) and not t.is_uint8(element) and column.type.list_size * 8 == field.dim
 
 
-def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-    file = source.locate(0)[0]
+def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], columns: Mapping[str, Column]) -> None:
+    first = source.locate(0)[0]
     for name, field in fields.items():
-        if name not in columns and not (field.nullable or field.is_dynamic or field.default_value is not None):
-            raise DataError(
-                file=file, field=name, expected="a column for this field", got=f"columns {names_text(list(columns))}"
-            )
+        column = columns.get(name)
+        if field.nullable or field.is_dynamic or field.default_value is not None:
+            continue
+        if column is None or column.absent:
+            file = first if column is None else column.absent
+            got = f"columns {names_text([c.name for c in columns.values() if not c.file or column is None])}"
+            raise DataError(file=file, field=name, expected="a column for this field", got=got)
     for name, column in columns.items():
-        _check_dims(source.locate(0, name)[0], column, fields.get(name))
+        for type_, file in column.forms or ((column.type, source.locate(0, name)[0]),):
+            _check_dims(file, type_, fields.get(name))
     extra = [name for name in columns if name not in fields]
     if extra and not schema.enable_dynamic_field:
         raise DataError(
-            file=file,
+            file=columns[extra[0]].file or first,
             expected="columns that are fields of the schema",
             got=f"{names_text(extra)}; select columns (columns=, --map), or give the schema a dynamic field",
         )
 
 
-def _check_dims(file: str, column: Column, field: FieldSchema | None) -> None:
+def _check_dims(file: str, type_: Any, field: FieldSchema | None) -> None:
     """Raise DataError for vectors whose type tells another length than the field has: no row of them would fit."""
     import pyarrow.types as t
 
-    if field is None or field.kind.group != "dense" or not t.is_fixed_size_list(column.type) or not field.dim:
+    if field is None or field.kind.group != "dense" or not t.is_fixed_size_list(type_) or not field.dim:
         return
     fits = {field.dim}
-    element = column.type.value_type
+    element = type_.value_type
     if (field.kind.is_bits and t.is_integer(element)) or (field.kind.is_half and t.is_uint8(element)):
         fits.add(field.kind.n_elements(field.dim))  # their bytes
-    if column.type.list_size not in fits:
-        got = f"{column.type.list_size} in every row (a column of type {column.type})"
+    if type_.list_size not in fits:
+        got = f"{type_.list_size} in every row (a column of type {type_})"
         raise DataError(file=file, field=field.name, expected=f"vectors of {field.dim} values", got=got)
 
 

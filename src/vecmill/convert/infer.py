@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vecmill.errors import SchemaError
+from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import MAX_LENGTH_BYTES, CollectionSchema, create_schema
 from vecmill.sources.base import Column, Source, names_text
+from vecmill.sources.common_type import common_type, is_list, is_text, plain_type
 from vecmill.types.kind import DataType
 from vecmill.types.table import TYPES
 
@@ -118,20 +119,21 @@ def _no_vector(source: Source, choices: list[_Choice]) -> SchemaError:
 def _holds_numbers(kind: Any) -> bool:
     import pyarrow.types as t
 
-    is_list = t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)
-    return bool(is_list and t.is_integer(kind.value_type))
+    return is_list(kind) and bool(t.is_integer(kind.value_type))
 
 
 def _choose(column: Column, source: Source) -> _Choice:
     """Return what the type of ``column`` becomes. Only lists are looked at: their dim is in their first row."""
     import pyarrow.types as t
 
-    kind = column.type
-    is_json = False
-    while t.is_dictionary(kind) or hasattr(kind, "storage_type"):
-        is_json = is_json or getattr(kind, "extension_name", "") == "arrow.json"
-        kind = kind.value_type if t.is_dictionary(kind) else kind.storage_type
-    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+    if common_type(type_ for type_, _ in column.forms) is None:
+        (one, file), (other, elsewhere) = _unlike(column)
+        raise DataError(
+            file=elsewhere, field=column.name, expected=f"{one}, as in {file!r}", got=f"{other}; {_NEEDS_SCHEMA}"
+        )
+    is_json = getattr(column.type, "extension_name", "") == "arrow.json"
+    kind = plain_type(column.type)
+    if is_list(kind):
         return _choose_list(column, kind, source)
     dtype = DataType.JSON if is_json else _scalar_type(kind)
     if dtype is None:
@@ -140,6 +142,12 @@ def _choose(column: Column, source: Source) -> _Choice:
     choice = _checked(column, dtype, note="as ISO 8601 text" if t.is_temporal(kind) else "")
     # How long a text is, and whether a uint64 is too large, is in no footer.
     return replace(choice, scan=True) if t.is_uint64(kind) or dtype is DataType.VARCHAR else choice
+
+
+def _unlike(column: Column) -> tuple[tuple[Any, str], tuple[Any, str]]:
+    """Return two types of a column that no type holds together, each with its file."""
+    first, *others = column.forms
+    return first, next((one for one in others if common_type((first[0], one[0])) is None), others[-1])
 
 
 def _scalar_type(kind: Any) -> DataType | None:
@@ -158,8 +166,9 @@ def _checked(column: Column, dtype: DataType, note: str = "") -> _Choice:
 
     # Inside a struct or a list the count is not one of rows.
     exact = not t.is_nested(column.type)
-    unknown = column.null_count is None or (column.null_count > 0 and not exact)
-    return _Choice(column, dtype, note=note, scan=unknown, nullable=exact and bool(column.null_count))
+    unknown = not column.absent and (column.null_count is None or (column.null_count > 0 and not exact))
+    nullable = bool(column.absent) or (exact and bool(column.null_count))
+    return _Choice(column, dtype, note=note, scan=unknown, nullable=nullable)
 
 
 def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
@@ -178,7 +187,7 @@ def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
     dim = kind.list_size if fixed else _first_length(column, source)
     choice = _checked(column, row.dtype, note=row.inferred_from[element])
     # A pass over all vectors only if the footer counts nulls among them.
-    return replace(choice, params={"dim": dim}, scan=bool(column.null_count))
+    return replace(choice, params={"dim": dim}, scan=bool(column.null_count) and not choice.nullable)
 
 
 def _first_length(column: Column, source: Source) -> int:
@@ -186,10 +195,11 @@ def _first_length(column: Column, source: Source) -> int:
     import pyarrow.compute as pc
 
     for batch in source.batches([column.name], batch_rows=_PEEK_ROWS):
-        longest = pc.max(pc.list_value_length(batch[column.name])).as_py()
-        if longest:
-            lengths = pc.list_value_length(batch[column.name]).to_pylist()
-            return int(next(length for length in lengths if length))
+        values = batch[column.name]
+        if is_list(values.type):  # else these rows have none
+            lengths = pc.list_value_length(values).to_pylist()
+            if any(lengths):
+                return int(next(length for length in lengths if length))
     raise SchemaError("no row tells the dim of the vectors; give a schema (--schema)", field=column.name)
 
 
@@ -207,11 +217,11 @@ def _scan(source: Source, choices: list[_Choice]) -> list[_Choice]:
     """Read the columns that have to be read, all in one pass: nulls, the longest text in bytes, the largest uint64."""
     wanted = [choice.column.name for choice in choices if choice.scan]
     largest = dict.fromkeys(wanted, 0)
-    nulls = dict.fromkeys(wanted, 0)
+    nulls = {choice.column.name: int(choice.nullable) for choice in choices if choice.scan}
     for batch in source.batches(wanted) if wanted else _nothing():
-        for name in wanted:
-            nulls[name] += getattr(batch[name], "null_count", 0)
-            largest[name] = max(largest[name], _largest(batch[name]))
+        for name, values in batch.items():
+            nulls[name] += getattr(values, "null_count", 0)
+            largest[name] = max(largest[name], _largest(values))
     done = []
     for choice in choices:
         name = choice.column.name
@@ -239,9 +249,8 @@ def _largest(values: Any) -> int:
         return int(values.max()) if values.dtype.kind == "u" and values.size else 0
     if t.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if t.is_string_view(values.type):
+    if is_text(values.type):
         values = values.cast(pa.large_string())
-    if t.is_string(values.type) or t.is_large_string(values.type):
         values = pc.binary_length(values)
     elif not t.is_unsigned_integer(values.type):
         return 0

@@ -142,6 +142,8 @@ def _read(
     limit: int | None,
     progress: Progress | None,
 ) -> tuple[int, bool]:
+    import pyarrow as pa
+
     n_rows = n_bytes = 0
     batches = source.batches()
     while limit is None or n_rows < limit:
@@ -152,7 +154,7 @@ def _read(
         for row in range(min(n, n_first - len(first))):
             first.append({name: value_text(values, row) for name, values in batch.items()})
         for one in gathered:
-            one.add(batch[one.column.name][:n])
+            one.add(batch[one.column.name][:n] if one.column.name in batch else pa.nulls(n))
         n_rows += n
         n_bytes += sum(values.nbytes for values in batch.values())
         if progress is not None:

@@ -13,7 +13,7 @@ from vecmill.convert.reshape import length
 from vecmill.errors import DataError
 from vecmill.manifest import Manifest
 from vecmill.sources import Source, TextOptions, open_source
-from vecmill.sources.base import Column
+from vecmill.sources.base import total
 from vecmill.store.blob import LocalBlob
 from vecmill.store.notes import MANIFEST_NAME, as_folder, read_manifest
 from vecmill.store.opening import open_place
@@ -38,7 +38,7 @@ class Stacked:
         self.n_bytes = sum(part.n_bytes for part in parts)
         counts = [[column.null_count for column in part.columns] for part in parts]
         self.columns = tuple(
-            Column(column.name, column.source, column.type, None if None in nulls else sum(one or 0 for one in nulls))
+            replace(column, null_count=total(nulls))
             for column, nulls in zip(parts[0].columns, zip(*counts, strict=True), strict=True)
         )
 

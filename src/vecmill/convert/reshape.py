@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vecmill.errors import DataError
@@ -24,10 +25,7 @@ class Mapped:
         self._source = source
         self._wanted = dict(wanted)
         known = {column.name: column for column in source.columns}
-        self.columns = tuple(
-            Column(field, known[name].source, known[name].type, known[name].null_count)
-            for field, name in self._wanted.items()
-        )
+        self.columns = tuple(replace(known[name], name=field) for field, name in self._wanted.items())
         self.n_rows = source.n_rows
         self.n_bytes = source.n_bytes
 
@@ -35,9 +33,10 @@ class Mapped:
         self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
         """Yield the wanted columns by field name; see `Source.batches`."""
-        mine = {field: name for field, name in self._wanted.items() if names is None or field in names}
+        asked = None if names is None else set(names)
+        mine = {field: name for field, name in self._wanted.items() if asked is None or field in asked}
         for batch in self._source.batches(sorted(set(mine.values())), batch_rows=batch_rows, start_row=start_row):
-            yield {field: batch[name] for field, name in mine.items()}
+            yield {field: batch[name] for field, name in mine.items() if name in batch}
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
         """Return file and row in it; see `Source.locate`."""
@@ -49,13 +48,13 @@ def mapped(source: Source, columns: Mapping[str, str], *, also: Iterable[str] = 
 
     Naming columns selects them, unless ``"*"`` stands among them. Raises DataError for a column that is not there.
     """
-    available = [column.name for column in source.columns]
+    available = dict.fromkeys(column.name for column in source.columns)
     wanted = {field: name for field, name in columns.items() if field != EVERYTHING_ELSE}
     for field, name in wanted.items():
         if name not in available:
             raise DataError(
                 file=source.locate(0)[0], field=field, expected=f"a column {name!r}",
-                got=f"columns {names_text(available)}",
+                got=f"columns {names_text(list(available))}",
             )  # fmt: skip
     if not columns:
         return source
@@ -75,7 +74,7 @@ class Sliced:
         self._skip = skip
         self._limit = limit
         # A null may be among the rows that are left out.
-        self.columns = tuple(Column(c.name, c.source, c.type, 0 if c.null_count == 0 else None) for c in source.columns)
+        self.columns = tuple(replace(c, null_count=0 if c.null_count == 0 else None) for c in source.columns)
         known = source.n_rows
         left = None if known is None else max(0, known - skip)
         self.n_rows = left if limit is None or left is None else min(left, limit)
@@ -127,15 +126,17 @@ class Keyed:
     ) -> Iterator[Mapping[str, Any]]:
         """Yield the batches of the source with the key in front; see `Source.batches`."""
         columns = [column.name for column in self._source.columns]
-        mine = columns if names is None else [name for name in columns if name in names]
-        if names is not None and self._name not in names:
+        asked = None if names is None else set(names)
+        mine = columns if asked is None else [name for name in columns if name in asked]
+        if asked is not None and self._name not in asked:
             yield from self._source.batches(mine, batch_rows=batch_rows, start_row=start_row)
             return
-        read = [name for name in columns if name in {*mine, *(self._hashed or ())}] or columns[:1]
+        needed = {*mine, *(self._hashed or ())}
+        read = [name for name in columns if name in needed] or columns[:1]
         row = start_row
         for batch in self._source.batches(read, batch_rows=batch_rows, start_row=start_row):
             n = length(batch)
-            yield {self._name: self._keys(batch, row, n), **{name: batch[name] for name in mine}}
+            yield {self._name: self._keys(batch, row, n), **{name: batch[name] for name in mine if name in batch}}
             row += n
 
     def _keys(self, batch: Mapping[str, Any], row: int, n: int) -> Any:
@@ -145,7 +146,8 @@ class Keyed:
         if self._hashed is None:
             numbers = np.arange(row, row + n, dtype=np.int64)
             return pa.array(map(str, numbers.tolist()), pa.string()) if self._as_text else numbers
-        digests = row_hashes([batch[name] for name in self._hashed], n)
+        nothing = pa.nulls(n)
+        digests = row_hashes([batch.get(name, nothing) for name in self._hashed], n)
         if self._as_text:
             return pa.array([digest.hex() for digest in digests], pa.string())
         return np.frombuffer(b"".join(digests), "<i8").astype(np.int64)

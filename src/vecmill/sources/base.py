@@ -43,14 +43,21 @@ class Column:
     name: name of the field that the column feeds.
     source: its name in the file: that of the Parquet column, or the stem of the NPY file.
     type: its ``pyarrow.DataType``; an (n, dim) matrix is a ``fixed_size_list`` of ``dim``, and ``|V2`` elements (how
-        NumPy stores bfloat16) are ``fixed_size_binary[2]``.
+        NumPy stores bfloat16) are ``fixed_size_binary[2]``. Of files that differ, a type that holds the values of all
+        of them, or that of the first.
     null_count: nulls in the column, of values inside lists and structs too; None when only reading it can tell.
+    forms: where files differ, the types in which batches come, each with the first file that has it; else ().
+    file: the first file that has the column; "" where all have.
+    absent: the first file with rows that has no such column; "" where all have. Its batches are without the column.
     """
 
     name: str
     source: str
     type: Any
     null_count: int | None
+    forms: tuple[tuple[Any, str], ...] = ()
+    file: str = ""
+    absent: str = ""
 
 
 class Source(Protocol):
@@ -73,11 +80,11 @@ class Source(Protocol):
     ) -> Iterator[Mapping[str, Any]]:
         """Yield the rows in order, as a mapping from field name to a pyarrow Array (n,) or an ndarray (n,) or (n, dim).
 
-        ``names`` reads only these columns. At most ``batch_rows`` rows come at a time, by default what makes about
-        8 MiB; never none. The first row is ``start_row``: rows before it are skipped without being decoded where the
-        file allows it, and nothing comes when there are no more. Row for row the values are the same whatever
-        ``batch_rows`` and ``start_row`` are; where batches are cut is not promised. Raises DataError and StoreError
-        that name the file.
+        A column that the file of these rows does not have is left out, as long as another one is there. ``names`` reads
+        only these columns. At most ``batch_rows`` rows come at a time, by default what makes about 8 MiB; never none.
+        The first row is ``start_row``: rows before it are skipped without being decoded where the file allows it, and
+        nothing comes when there are no more. Row for row the values are the same whatever ``batch_rows`` and
+        ``start_row`` are; where batches are cut is not promised. Raises DataError and StoreError that name the file.
         """
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:

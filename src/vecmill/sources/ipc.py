@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import Source, SourceFile, names_text, reading
+from vecmill.sources.base import SourceFile, names_text, reading
 from vecmill.sources.remote import AnyPath, ObjectPath
-from vecmill.sources.tables import TableSource, skipping, slices
+from vecmill.sources.tables import Table, skipping, slices
 
 _FILE_MAGIC = b"ARROW1"
 _RELEASE_BYTES = 32 << 20
 _STATE, _SPLITS = "state.json", "dataset_dict.json"
 
 
-def names(place: SourceFile) -> tuple[str, ...]:
-    """Return the names of the columns. Raises DataError, StoreError."""
-    return tuple(_IpcTable(_paths(place)[0]).schema.names)
-
-
-def table(places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
-    """Return columns of Arrow files, or of folders that ``datasets`` saved, as a source."""
-    return TableSource([_IpcTable(path) for place in places for path in _paths(place)], wanted, batch_rows=batch_rows)
+def tables(places: Sequence[SourceFile]) -> list[Table]:
+    """Return Arrow files, or the files of folders that ``datasets`` saved, as tables. Raises DataError, StoreError."""
+    return [_IpcTable(path) for place in places for path in _paths(place)]
 
 
 def _paths(place: SourceFile) -> list[AnyPath]:

@@ -1,7 +1,7 @@
 """The table of kinds of files: how each is recognised, and which module reads it.
 
 A kind is told by how a file begins, then by the ending of its name. There are three families. Files of a *table* kind
-have named columns; those with the same columns follow one another. A file of an *array* kind holds arrays, each of
+have named columns; several follow one another. A file of an *array* kind holds arrays, each of
 which is a column. Files of *text* have rows of named values, whose types are found in the first rows; `text.files`
 reads them.
 """
@@ -9,32 +9,24 @@ reads them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.arrays import Array
-from vecmill.sources.base import Source, SourceFile, names_text, one_line
+from vecmill.sources.base import SourceFile, names_text, one_line
 from vecmill.sources.faiss import MAGICS as FAISS_MAGICS
 from vecmill.sources.remote import AnyPath
+from vecmill.sources.tables import Table
 
 HEAD_BYTES = 4096
 """Bytes at the beginning of a file that are read to tell its kind."""
 
 
-class Tables(Protocol):
-    """The module of a table kind. Both functions raise DataError and StoreError."""
-
-    def names(self, place: SourceFile) -> tuple[str, ...]:
-        """Return the names of the columns."""
-
-    def table(
-        self, places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None
-    ) -> Source:
-        """Return the columns ``wanted`` (field name -> name of the column) of files that follow one another."""
-
+Tables = Callable[[Sequence[SourceFile]], Sequence[Table]]
+"""Places -> tables, which follow one another. Raises DataError and StoreError."""
 
 Arrays = Callable[[Any, str], dict[str, Array]]
 """(path, member) -> arrays by name; member "": all of them. Raises DataError and StoreError."""
@@ -50,7 +42,7 @@ class FileKind:
     endings: of file names, in lower case.
     begins: given the first 4 KiB of a file, return True if it is of this kind. None: the first bytes tell nothing.
     is_folder: return True for a folder that is of this kind as a whole. None: only files are.
-    tables: loads the module that reads a table kind.
+    tables: loads the function that reads a table kind.
     arrays: loads the function that reads an array kind. Text kinds have neither.
     single: True if a file holds exactly one array, named after the file.
     is_text: True for text, which may be packed (``.gz``, ``.zst``).
@@ -130,19 +122,19 @@ def _packed(*endings: str) -> tuple[str, ...]:
 def _parquet() -> Tables:
     from vecmill.sources import parquet
 
-    return parquet
+    return parquet.tables
 
 
 def _arrow() -> Tables:
     from vecmill.sources import ipc
 
-    return ipc
+    return ipc.tables
 
 
 def _lance() -> Tables:
     from vecmill.sources import lance
 
-    return lance
+    return lance.tables
 
 
 def _faiss() -> Arrays:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
-from vecmill.sources.base import MIN_BATCH_ROWS, Source, SourceFile, extra, rows_for, translated
-from vecmill.sources.tables import TableSource, slices
+from vecmill.sources.base import MIN_BATCH_ROWS, SourceFile, extra, rows_for, translated
+from vecmill.sources.tables import Table, slices
 
 
-def names(place: SourceFile) -> tuple[str, ...]:
-    """Return the names of the columns. Raises DataError."""
-    return tuple(_opened(place).schema.names)
-
-
-def table(places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
-    """Return columns of Lance datasets as a source."""
-    return TableSource([_opened(place) for place in places], wanted, batch_rows=batch_rows)
+def tables(places: Sequence[SourceFile]) -> list[Table]:
+    """Return Lance datasets as tables. Raises DataError."""
+    return [_opened(place) for place in places]
 
 
 def _opened(place: SourceFile) -> LanceTable:

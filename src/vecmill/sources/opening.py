@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from vecmill.errors import DataError
 from vecmill.sources.arrays import Array, ArraySource
 from vecmill.sources.base import Source, SourceFile, field_columns, names_text
 from vecmill.sources.joined import Joined
-from vecmill.sources.kinds import Tables, kind_named
+from vecmill.sources.kinds import kind_named
 from vecmill.sources.memory import is_object, open_object
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath
@@ -104,7 +104,7 @@ class _Group:
     """
 
     place: str
-    names: Sequence[str]
+    names: Collection[str]
     open: Callable[[Mapping[str, str], int | None], Source]
 
 
@@ -140,21 +140,22 @@ def _by_family(paths: Sequence[Any], kind: str | None) -> _Families:
 
 def _table_groups(objects: Sequence[Table], files: Mapping[str, Sequence[SourceFile]]) -> list[_Group]:
     """Return a group for every object in memory, and one for the files of each table kind."""
-    groups = [_Group(one.place, tuple(one.schema.names), _opens_object(one)) for one in objects]
+    groups = [_table_group([one]) for one in objects]
     for kind, places in files.items():
         load = kind_named(kind).tables
         assert load is not None
-        reader = load()
-        groups.append(_Group(str(places[0].path), reader.names(places[0]), _opens_files(reader, places)))
+        groups.append(_table_group(load()(places)))
     return groups
 
 
-def _opens_object(table: Table) -> Callable[[Mapping[str, str], int | None], Source]:
-    return lambda wanted, batch_rows: TableSource([table], wanted, batch_rows=batch_rows)
-
-
-def _opens_files(reader: Tables, places: Sequence[SourceFile]) -> Callable[[Mapping[str, str], int | None], Source]:
-    return lambda wanted, batch_rows: reader.table(places, wanted, batch_rows=batch_rows)
+def _table_group(tables: Sequence[Table]) -> _Group:
+    # Columns that only some tables have are columns of all. (A name that is there twice in one is refused if wanted.)
+    names = dict.fromkeys(name for table in tables for name in table.schema.names)
+    return _Group(
+        tables[0].place,
+        names.keys(),
+        lambda wanted, batch_rows: TableSource(tables, wanted, batch_rows=batch_rows),
+    )
 
 
 def _text_groups(
@@ -172,7 +173,7 @@ def _text_group(paths: Sequence[str | AnyPath], options: TextOptions, takes_all:
     files = TextFiles(paths, options)
     return _Group(
         files.inputs[0].name,
-        files.names,
+        dict.fromkeys(files.names),
         lambda wanted, batch_rows: TextSource(files, wanted, strict=takes_all, batch_rows=batch_rows),
     )
 
@@ -218,7 +219,7 @@ def _shards(field: str, path: str) -> tuple[str, list[Array]]:
 
 
 def _chosen(
-    wanted: Mapping[str, str], shards: Mapping[str, Any], available: Sequence[str], also: Iterable[str] | None
+    wanted: Mapping[str, str], shards: Mapping[str, Any], available: Collection[str], also: Iterable[str] | None
 ) -> dict[str, str]:
     """Return field -> column of what is taken from ``available``.
 
@@ -232,17 +233,19 @@ def _chosen(
     return chosen | {name: name for name in available if name not in given}
 
 
-def _distinct(names: Sequence[str]) -> Sequence[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
+def _distinct(names: Iterable[str]) -> dict[str, None]:
+    """Return names as the keys of a dict, in their order. Raises DataError for one that is there twice."""
+    counts = Counter(names)
+    twice = sorted(name for name, n in counts.items() if n > 1)
     if twice:
         raise DataError(expected="columns of different names", got=f"more than one of {names_text(twice)}")
-    return names
+    return dict.fromkeys(counts)
 
 
-def _check_columns(chosen: Mapping[str, str], available: Sequence[str], places: Sequence[str]) -> None:
+def _check_columns(chosen: Mapping[str, str], available: Collection[str], places: Sequence[str]) -> None:
     """Raise DataError for the first column that no source has; it names the first place."""
     for field, name in chosen.items():
         if name not in available:
             where = places[0] if places else None
-            got = f"columns {names_text(available)}"
+            got = f"columns {names_text(list(available))}"
             raise DataError(file=where, field=field, expected=f"a column {name!r}", got=got)

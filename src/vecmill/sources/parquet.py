@@ -1,15 +1,14 @@
-"""Columns of one Parquet file, or of several with the same columns, row group by row group."""
+"""Parquet files, row group by row group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from vecmill.errors import DataError
-from vecmill.sources.base import MIN_BATCH_ROWS, Column, Files, Source, SourceFile, reading, rows_for, total
+from vecmill.sources.base import MIN_BATCH_ROWS, SourceFile, reading, rows_for, total
 from vecmill.sources.remote import AnyPath, arrow_file
-from vecmill.sources.tables import match_types
+from vecmill.sources.tables import Table, skipping
 
 # Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
 # row group of 200,000 x 768 floats is 740 MB against 190 MB at the same speed.
@@ -24,100 +23,49 @@ def _open(path: AnyPath) -> Iterator[Any]:
         yield file
 
 
-def names(place: SourceFile) -> tuple[str, ...]:
-    """Return the names of the columns of a Parquet file. Raises DataError for another file, StoreError for none."""
-    path = place.path
-    with reading(path, "Parquet"), _open(path) as file:
-        return tuple(file.schema_arrow.names)
+def tables(places: Sequence[SourceFile]) -> list[Table]:
+    """Return Parquet files as tables. Raises DataError for another file, StoreError for none."""
+    return [ParquetTable(place.path) for place in places]
 
 
-def table(places: Sequence[SourceFile], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> Source:
-    """Return columns of Parquet files as a source; see `ParquetSource`."""
-    return ParquetSource([place.path for place in places], wanted, batch_rows=batch_rows)
+class ParquetTable:
+    """One Parquet file, which is open only while it is read."""
 
+    def __init__(self, path: AnyPath) -> None:
+        self._path = path
+        self.place = str(path)
+        with reading(path, "Parquet"), _open(path) as file:
+            self.schema = file.schema_arrow
+            self.n_rows: int | None = file.metadata.num_rows
+            self._sizes, self.null_counts = _statistics(file)
+            self.n_bytes = path.stat().st_size
 
-class ParquetSource:
-    """Columns of Parquet files, which follow one another in the order given.
+    def read(self, columns: Sequence[str], batch_rows: int | None, start_row: int) -> Generator[Any, None, None]:
+        """Yield record batches; see `Table.read`."""
+        with reading(self._path, "Parquet"), _open(self._path) as file:
+            rows = batch_rows or self._rows_per_batch(file, columns)
+            groups, before = _groups_from(file.metadata, start_row)
+            batches = skipping(
+                file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns)), start_row - before
+            )
+            while True:
+                with reading(self._path, "Parquet"):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
 
-    ``wanted`` maps field names to the names of Parquet columns. Every file must hold all of them, with the same types,
-    or the type null where a file has no value (pandas writes that); columns that are not wanted may differ, and are not
-    read. The files are opened one at a time.
-
-    Raises DataError that names the file and the column, StoreError when a file cannot be read.
-    """
-
-    def __init__(self, paths: Sequence[AnyPath], wanted: Mapping[str, str], *, batch_rows: int | None = None) -> None:
-        self._batch_rows = batch_rows
-        n_rows: list[int] = []
-        sizes: list[dict[str, int]] = []
-        nulls: list[dict[str, int | None]] = []
-        types: dict[str, Any] = {}
-        self.n_bytes = 0
-        for path in paths:
-            with reading(path, "Parquet"), _open(path) as file:
-                match_types(str(path), file.schema_arrow, wanted.values(), types, str(paths[0]))
-                n_rows.append(file.metadata.num_rows)
-                size, null = _statistics(file)
-                sizes.append(size)
-                nulls.append(null)
-                self.n_bytes += path.stat().st_size
-        self._paths = tuple(paths)
-        self._files = Files([str(path) for path in paths], n_rows)
-        self.columns = tuple(
-            Column(field, name, types[name], total([null.get(name) for null in nulls]))
-            for field, name in wanted.items()
-        )
-        self._row_bytes = {
-            field: sum(size.get(name, 0) for size in sizes) / max(1, self.n_rows) for field, name in wanted.items()
-        }
-
-    @property
-    def n_rows(self) -> int:
-        """Return the rows of all files, as their footers tell."""
-        return self._files.n_rows
-
-    def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
-        """Return the file that holds ``row`` and the row in that file; see `Source.locate`."""
-        return self._files.locate(row)
-
-    def batches(
-        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
-    ) -> Iterator[Mapping[str, Any]]:
-        """Yield pyarrow Arrays by field name; see `Source.batches`. A batch never spans two files."""
-        wanted = {c.name: c.source for c in self.columns if names is None or c.name in names}
-        rows = batch_rows or self._batch_rows or self._rows_per_batch(wanted)
-        for i, path in enumerate(self._paths):
-            if self._files.ends[i] <= start_row:
-                continue
-            with reading(path, "Parquet"), _open(path) as file:
-                left = self._files.ends[i] - self._files.start(i)
-                groups, before = _groups_from(file.metadata, start_row - self._files.start(i))
-                left -= before
-                skip = max(0, start_row - self._files.start(i) - before)
-                batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=sorted(set(wanted.values())))
-                while True:
-                    with reading(path, "Parquet"):
-                        batch = next(batches, None)
-                    if batch is None:
-                        break
-                    left -= batch.num_rows
-                    batch, skip = batch[skip:], max(0, skip - batch.num_rows)
-                    if batch.num_rows:
-                        yield {field: batch.column(name) for field, name in wanted.items()}
-            if left:
-                expected = f"{self._files.ends[i] - self._files.start(i)} rows, as its footer said"
-                raise DataError(file=str(path), expected=expected, got=f"{abs(left)} {'fewer' if left > 0 else 'more'}")
-
-    def _rows_per_batch(self, wanted: Mapping[str, str]) -> int:
+    def _rows_per_batch(self, file: Any, columns: Sequence[str]) -> int:
         """Return the rows that make a batch of the bytes aimed at.
 
         The footer counts encoded bytes, and repeated values are encoded once: so a few rows are looked at as well.
         """
-        path = self._paths[self._files.index(0)]
-        with reading(path, "Parquet"), _open(path) as file:
-            batch = next(file.iter_batches(batch_size=MIN_BATCH_ROWS, columns=sorted(set(wanted.values()))), None)
+        n_rows = self.n_rows or 0
+        if n_rows <= MIN_BATCH_ROWS:
+            return MIN_BATCH_ROWS
+        batch = next(file.iter_batches(batch_size=MIN_BATCH_ROWS, columns=list(columns)), None)
         decoded = batch.nbytes / batch.num_rows if batch is not None and batch.num_rows else 0.0
-        return rows_for(max(decoded, sum(self._row_bytes[name] for name in wanted)))
+        return rows_for(max(decoded, sum(self._sizes.get(name, 0) for name in columns) / n_rows))
 
 
 def _groups_from(metadata: Any, row: int) -> tuple[list[int], int]:
