@@ -55,7 +55,7 @@ def layers() -> list[list[str]]:
     """Return the layers of the import contract, highest first."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     rows = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    return [[name.strip() for name in row.split("|")] for row in rows]
+    return [[name.strip() for name in re.split("[|:]", row)] for row in rows]
 
 
 def layer_list() -> str:
