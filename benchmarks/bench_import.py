@@ -25,13 +25,13 @@ from harness import Case, Contender, Target, run_interleaved, work_folder
 from servers.milvus import running_milvus
 from telling import report, write_json
 from vecmill import DataType, convert, create_schema
+from vecmill.importer.grouping import group_files
+from vecmill.importer.jobs import GrpcJobs, plan_jobs
 from vecmill.importer.journal import Journal
-from vecmill.importer.planner import plan
+from vecmill.importer.options import CollectionOptions, ImportOptions, OutputOptions, Server, Way
 from vecmill.importer.reply import JobProgress
-from vecmill.importer.rest_jobs import GrpcJobs
-from vecmill.importer.run import Settings, run
+from vecmill.importer.run import run_jobs
 from vecmill.output.opening import open_output
-from vecmill.schema.servers import limits_of
 
 Spent = list[dict[str, float]]
 
@@ -59,7 +59,13 @@ def vecmill_import(
     size = source.stat().st_size // n_files + (1 << 20) if n_files > 1 else 1 << 30
     converted = convert(source, out, schema=schema, file_type=file_type, segment_size=size)
     output = open_output(converted.data_path)
-    jobs = GrpcJobs(client, uri, NAME, output.manifest)
+    options = ImportOptions(
+        output=OutputOptions(src=converted.data_path),
+        server=Server(uri),
+        collection=CollectionOptions(name=NAME),
+        way=Way.GRPC,
+    )
+    planned = plan_jobs(options, output.manifest, group_files(output.files(), options.limits()))
     phases = {"convert": time.perf_counter() - began}
     seen_at, phase = time.perf_counter(), "ordered"
 
@@ -69,7 +75,8 @@ def vecmill_import(
         phases[phase] = phases.get(phase, 0.0) + now - seen_at
         seen_at, phase = now, str(seen.state)
 
-    run(plan(output.files(), limits_of("2.3")), jobs, Journal(None), Settings(progress=looked))
+    jobs = GrpcJobs(client, options.server, NAME)
+    run_jobs(planned, jobs, Journal(None), options.jobs, options.patience, looked)
     spent.append(phases)
 
 

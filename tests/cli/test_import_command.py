@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ from servers.milvus import Milvus
 from servers.rest import TOKEN, RestServer, Seen, running_rest_server
 from vecmill import DataType, LocalBulkWriter, create_schema
 from vecmill.cli import app
-from vecmill.importer.retry import Polling
+from vecmill.importer.waiting import Patience, Polling
 
 N = 3_000
+PATIENCE = Patience(polling=Polling(first_s=0.001, most_s=0.01, factor=1.4))
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Polling.__init__, "__defaults__", (0.001, 0.01, 1.4, 0.0))
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VECMILL_TOKEN", TOKEN)
 
 
@@ -55,8 +56,8 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def run(*words: object, code: int = 0) -> Any:
-    done = CliRunner().invoke(app, ["import", *map(str, words)])
+def run(*words: object, code: int = 0, patience: Patience = PATIENCE) -> Any:
+    done = CliRunner().invoke(app, ["import", *map(str, words)], obj=patience)
     assert done.exit_code == code, (done.output, done.exception)
     return done
 
@@ -195,17 +196,14 @@ def test_a_failed_job_and_then_another_try(server, out):
     assert len(server.created()) == 1
 
 
-def test_interrupted(server, out, monkeypatch):
+def test_interrupted(server, out):
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vecmill.importer.run.time.sleep", interrupt)
-    done = run(out, "--url", server.url, "-C", "books", code=130)
+    done = run(out, "--url", server.url, "-C", "books", code=130, patience=replace(PATIENCE, sleep=interrupt))
     assert done.stderr.splitlines()[-1] == (
         "error: interrupted; a server goes on with its jobs; the same command goes on from here"
     )
-    monkeypatch.undo()
-    monkeypatch.setenv("VECMILL_TOKEN", TOKEN)
     assert "3,000 of them by an earlier run" in run(out, "--url", server.url, "-C", "books").stdout
     assert len(server.jobs) == 1
 
@@ -248,6 +246,7 @@ def test_a_missing_file_is_found_before_there_is_a_job(server, out):
         (["--url", "http://h", "--option", "timeout"], "expected NAME=VALUE, got 'timeout'"),
         (["--url", "http://h", "--two-phase", "--no-wait"], "cannot go without waiting"),
         (["--url", "http://h", "--grpc", "--two-phase"], "gRPC is for Milvus 2.2 and 2.3"),
+        (["--uri", "x.db", "--grpc"], "gRPC is for Milvus 2.2 and 2.3: a --url"),
         (["--url", "http://h", "--cluster-id", "in01"], "Zilliz Cloud cannot read this disk"),
         (["--url", "http://h", "--grpc", "--target", "2.5"], "gRPC is for Milvus 2.2 and 2.3"),
         (["--url", "http://h", "--target", "mars"], "target 'mars' is not one of 2.3, 2.4,"),
@@ -301,5 +300,8 @@ def test_the_real_milvus_over_grpc(milvus: Milvus, out):
     assert "3,000 of them by an earlier run" in run(*words).stdout
     counted = client.query("cli_grpc", filter="", output_fields=["count(*)"], consistency_level="Strong")
     assert counted[0]["count(*)"] == N
+    assert "ready for search" in run(*words, "--again", "--load").stdout  # what is loaded takes in the new rows
+    counted = client.query("cli_grpc", filter="", output_fields=["count(*)"], consistency_level="Strong")
+    assert counted[0]["count(*)"] == 2 * N
     client.drop_collection("cli_grpc")
     client.close()

@@ -16,10 +16,11 @@ from servers.rest import TOKEN, RestServer, running_rest_server
 from servers.s3 import KEY, SECRET, S3Server
 from vecmill import DataType, LocalBulkWriter, RemoteBulkWriter, create_schema
 from vecmill.cli import app
-from vecmill.importer.retry import Polling
+from vecmill.importer.waiting import Patience, Polling
 
 N = 2_000
 BUCKET = "imports"
+PATIENCE = Patience(polling=Polling(first_s=0.001, most_s=0.01, factor=1.4))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,6 @@ def written(juicefs: S3Server) -> dict[str, Any]:
 
 @pytest.fixture
 def server(written: dict[str, Any], juicefs: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[RestServer]:
-    monkeypatch.setattr(Polling.__init__, "__defaults__", (0.001, 0.01, 1.4, 0.0))
     monkeypatch.setenv("VECMILL_TOKEN", TOKEN)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", juicefs.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
@@ -62,7 +62,7 @@ def url_of(writer: Any) -> str:
 
 
 def run(*words: object, code: int = 0) -> Any:
-    done = CliRunner().invoke(app, ["import", *map(str, words)])
+    done = CliRunner().invoke(app, ["import", *map(str, words)], obj=PATIENCE)
     assert done.exit_code == code, (done.output, done.exception)
     return done
 

@@ -14,7 +14,8 @@ import pytest
 import vecmill
 from servers.rest import JOBS, TOKEN, RestServer, running_rest_server
 from vecmill import ImportJobError
-from vecmill.importer.request import create_request, mask, set_fields
+from vecmill.importer.options import BucketKeys, Server, mask
+from vecmill.importer.request import Request, RequestFiles, create_request, set_fields
 
 FILES = [["a/1.parquet"], ["b/id.npy", "b/v.npy"]]
 
@@ -56,6 +57,18 @@ def combinations(parameters: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
         yield {name: v for (name, all_), v in zip(parameters.items(), values, strict=True) if v is not all_[0]}
 
 
+def request_of(**given: Any) -> Request:
+    """Return our request for pymilvus' arguments."""
+
+    def some(*names: str) -> dict[str, Any]:
+        return {name: given.pop(name) for name in names if name in given}
+
+    server = Server("http://host", **some("db_name", "cluster_id", "project_id", "region_id"))
+    keys = BucketKeys(**some("access_key", "secret_key", "token"))
+    files = RequestFiles(**some("files", "object_url", "object_urls", "volume_name", "data_paths"))
+    return create_request(server, "books", files, keys=keys, **given)
+
+
 def sent_by(call: Any, server: RestServer, **arguments: Any) -> tuple[str, dict[str, Any], dict[str, str]]:
     call(url=server.url, api_key=TOKEN, **arguments)
     seen = server.seen[-1]
@@ -88,7 +101,7 @@ def test_every_combination_of_create_parameters_makes_pymilvus_body(monkeypatch:
     n = 0
     for given in combinations(CREATE):
         theirs.bulk_import(url="http://host", collection_name="books", **given)
-        ours = create_request("books", **given)
+        ours = request_of(**given)
         assert sent[-1]["url"] == f"http://host{ours.path}"
         assert set_fields(sent[-1]["json"]) == ours.body, given
         n += 1
@@ -250,10 +263,9 @@ def test_certificates(tmp_path):
 
 
 def test_no_secret_in_what_is_shown():
-    request = create_request(
-        "books", object_urls=[["https://u:pw@h/1.parquet?sig=abc"]], access_key="AK1", secret_key="SK1", token="TK1"
-    )
-    for text in (repr(request), str(request), str(request.masked()), str(mask(request.body))):
+    urls, keys = [["https://u:pw@h/1.parquet?sig=abc"]], {"access_key": "AK1", "secret_key": "SK1", "token": "TK1"}
+    request = request_of(object_urls=urls, **keys)
+    for text in (repr(request), str(request), str(request.masked()), str(mask(request.body)), repr(BucketKeys(**keys))):
         for secret in ("AK1", "SK1", "TK1", "pw", "abc"):
             assert secret not in text
     assert request.body["secretKey"] == "SK1"

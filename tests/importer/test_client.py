@@ -6,23 +6,25 @@ import asyncio
 import itertools
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from servers.rest import FAULTS, STEPS, TOKEN, RestServer, Seen, running_rest_server
 from vecmill import AsyncImportClient, ImportClient, ImportJobError
-from vecmill.importer.flows import Watch, Wish
+from vecmill.importer.flows import Goal, JobWatch
 from vecmill.importer.keys import key_for
+from vecmill.importer.options import BucketKeys, Server
 from vecmill.importer.reply import JobProgress, State
-from vecmill.importer.request import create_request
-from vecmill.importer.retry import Polling, Retry
+from vecmill.importer.request import Request, RequestFiles, create_request
+from vecmill.importer.waiting import Patience, Polling, Retry
 from vecmill.manifest import FileEntry, Manifest, Segment
 
 FILES = [["out/1.parquet"], ["out/2.parquet"]]
-FAST = Retry(first_s=0.001, most_s=0.004)
+FAST = Retry(first_s=0.001, most_s=0.004, room_s=1.0, settle_s=0.05)
 QUICK_LOOKS = Polling(first_s=0.0001, most_s=0.0005)
-SETTINGS: dict[str, Any] = {"api_key": TOKEN, "retry": FAST, "timeout_s": 0.25, "settle_s": 0.05, "room_s": 1.0}
+SETTINGS: dict[str, Any] = {"api_key": TOKEN, "retry": FAST, "timeout_s": 0.25}
 
 
 def manifest(rows: int = 200, uuid: str = "w1") -> Manifest:
@@ -174,17 +176,18 @@ def test_timeouts_say_what_was_waited_for(server, connect, monkeypatch):
 
 def test_stalls_are_told_and_polls_become_rarer():
     looks: list[JobProgress] = []
-    watch = Watch("1", Wish(progress=looks.append), 0.0, Polling(first_s=1, most_s=10, factor=2))
+    now = 0.0
+    patience = Patience(polling=Polling(first_s=1, most_s=10, factor=2), now=lambda: now)
+    watch = JobWatch("1", Goal(progress=looks.append), patience)
     still, moved = JobProgress("1", "Importing", 80), JobProgress("1", "Importing", 85)
     pauses = []
-    now = 0.0
     for seen in [still] * 6 + [moved] * 2:
-        pauses.append(watch.pause_after(seen, now))
+        pauses.append(watch.pause_after(seen))
         now += pauses[-1]
     assert pauses == [1, 2, 4, 8, 10, 10, 5, 10]
     assert [one.stalled_s for one in looks] == [0, 1, 3, 7, 15, 25, 0, 5]
     assert looks[-1].phase == "waiting for the index build"
-    assert watch.pause_after(JobProgress("1", "Completed", 100), now) is None
+    assert watch.pause_after(JobProgress("1", "Completed", 100)) is None
 
 
 # -- creating exactly one job
@@ -214,18 +217,20 @@ def test_after_a_failed_job_the_same_manifest_makes_a_new_one(server, connect):
 
 
 def test_a_key_says_what_and_where_but_nothing_secret():
-    def key(again: str = "", m: Manifest | None = None, **arguments: Any) -> str:
-        return key_for(create_request(arguments.pop("name", "books"), **arguments), m or manifest(), again)
+    def request_of(files: list[list[str]] = FILES, name: str = "books", db: str = "", **more: Any) -> Request:
+        return create_request(Server("http://host", db_name=db), name, RequestFiles(files), **more)
 
-    base = key(files=FILES, secret_key="a", access_key="b", token="c")
-    assert base == key(files=FILES, secret_key="x", access_key="y", token="z")
+    def key(again: str = "", m: Manifest | None = None, **arguments: Any) -> str:
+        return key_for(request_of(**arguments), m or manifest(), again)
+
+    base = key(keys=BucketKeys("a", "b", "c"))
+    assert base == key(keys=BucketKeys("x", "y", "z"))
     others = [
-        key(files=FILES[:1]), key(files=FILES, name="other"), key(files=FILES, db_name="d"),
-        key(files=FILES, partition_name="p"), key(files=FILES, m=manifest(uuid="w2")),
-        key(files=FILES, m=manifest(rows=3)), key(files=FILES, again="2"),
+        key(files=FILES[:1]), key(name="other"), key(db="d"), key(partition_name="p"), key(m=manifest(uuid="w2")),
+        key(m=manifest(rows=3)), key(again="2"),
     ]  # fmt: skip
     assert len({base, *others}) == 8
-    request = create_request("books", files=FILES)
+    request = request_of()
     assert key_for(request, None) != key_for(request, None)
 
 
@@ -256,7 +261,10 @@ def test_another_client_s_job_is_not_taken_for_ours(server, connect):
         return None
 
     server.fault = fault
-    with connect(server, settle_s=0.3) as client, pytest.raises(ImportJobError, match="no job with these files"):
+    with (
+        connect(server, retry=replace(FAST, settle_s=0.3)) as client,
+        pytest.raises(ImportJobError, match="no job with these files"),
+    ):
         client.create("books", files=FILES, manifest=manifest())
 
 
@@ -269,7 +277,7 @@ def test_a_lost_answer_never_makes_two_jobs(fault, keeps_keys, connect):
         return fault if seen.path.endswith("create") and next(at) == 0 else None
 
     with running_rest_server(fault=once, keeps_keys=keeps_keys) as server:
-        with connect(server, keeps_keys=keeps_keys, settle_s=0.2) as client:
+        with connect(server, keeps_keys=keeps_keys, retry=replace(FAST, settle_s=0.2)) as client:
             outcome = whole_way(client)
         done, _ = FAULTS[fault]
         if keeps_keys or done:
@@ -301,7 +309,7 @@ def test_a_hundred_faults(seed):
     if seed < 30:
         planned[1] = rng.choice(sorted(FAULTS))  # the create
     with running_rest_server(fault=lambda seen, n: planned.get(n), keeps_keys=keeps_keys) as server:
-        with client_of(server, keeps_keys=keeps_keys, timeout_s=0.1, settle_s=0.1) as client:
+        with client_of(server, keeps_keys=keeps_keys, timeout_s=0.1, retry=replace(FAST, settle_s=0.1)) as client:
             outcome = whole_way(client)
         assert len(server.created()) <= 1
         if outcome:

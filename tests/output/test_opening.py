@@ -15,7 +15,7 @@ from outputs import notes
 from vecmill import LocalBulkWriter, StoreError, commit, validate
 from vecmill.convert import convert
 from vecmill.convert.inspect import inspect
-from vecmill.importer.journal import CREATED, Entry, Journal
+from vecmill.importer.journal import CREATED, Journal, JournalEntry
 from vecmill.output.opening import open_output
 from vecmill.output.upload import upload
 
@@ -58,7 +58,7 @@ def test_the_folder_holds_import_files_and_nothing_else(tmp_path: Path) -> None:
     np.save(tmp_path / "vector.npy", vectors)
     report = convert(tmp_path / "vector.npy", tmp_path / "out", on_error="skip", id_from="row", file_type="json")
     folder = Path(report.data_path)
-    Journal(folder).note("key", Entry(CREATED, "http://server", "books", 99))
+    Journal(folder).note("key", JournalEntry(CREATED, "http://server", "books", 99))
     assert Journal(folder).get("key") is not None
     assert [str(path) for path in folder.rglob("*")] == [path for (path,) in report.files]
     assert {path.name for path in notes(folder).iterdir()} == {

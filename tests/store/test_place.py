@@ -264,7 +264,7 @@ _ALLOWED = {
     "store/url.py": "the one table and the one parser",
     "store/connect.py": "endpoints of object stores, which are http or https",
     "store/refusal.py": "finds the address in what the store client says",
-    "importer/request.py": "URLs of servers, which are http or https",
+    "importer/options.py": "URLs of servers, which are http or https",
 }
 
 

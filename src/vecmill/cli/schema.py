@@ -109,7 +109,7 @@ def fetch_command(
       vecmill schema fetch --uri http://localhost:19530 articles > schema.json
     """
     with exit_codes(debug=debug):
-        from vecmill.importer.describe import fetch_schema
+        from vecmill.importer.pym import fetch_schema
 
         if not debug:
             logging.disable(logging.ERROR)  # pymilvus logs a traceback for every error that it raises

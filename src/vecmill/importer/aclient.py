@@ -1,21 +1,20 @@
-"""`AsyncImportClient`: `ImportClient` for asyncio, over the same requests, replies and flows."""
+"""`AsyncImportClient`: create import jobs in asyncio, follow them to their end, compare what arrived."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecmill.importer import flows
-from vecmill.importer.client import Progress
-from vecmill.importer.flows import Flow, Pause, Send, Wish
+from vecmill.importer.flows import Flow, Goal, Pause, Progress, Send
 from vecmill.importer.keys import key_for
+from vecmill.importer.options import BucketKeys, Server
 from vecmill.importer.reply import Answer, JobProgress, JobSummary, State, Trouble
-from vecmill.importer.retry import Polling
-from vecmill.importer.server import Server
-from vecmill.importer.transport import answer_of, failed, http_arguments, tls
+from vecmill.importer.request import Groups, Request, RequestFiles, create_request
+from vecmill.importer.transport import answer_of, client_arguments, failed, request_arguments
+from vecmill.importer.waiting import Patience, Polling
 from vecmill.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -25,7 +24,10 @@ T = TypeVar("T")
 
 
 class AsyncImportJob:
-    """`ImportJob`, with coroutines."""
+    """An import job on a server.
+
+    ``id`` is the server's. ``existed`` is True if the job was there before `AsyncImportClient.create`.
+    """
 
     __slots__ = ("_client", "existed", "expected_rows", "id")
 
@@ -52,36 +54,58 @@ class AsyncImportJob:
         until: str = State.COMPLETED,
         stall_timeout: float | None = None,
     ) -> JobProgress:
-        """Return when the job is completed; see `ImportJob.wait`. ``progress`` is a plain function."""
-        wish = Wish(State(until), self.expected_rows, timeout, stall_timeout, progress)
-        return await self._client._wait(self.id, wish)
+        """Return the last look at the job when it is completed. Looks become rarer while nothing changes.
+
+        Parameters
+        ----------
+        timeout: seconds to wait at most; the server goes on after that. None: no limit.
+        progress: plain function, called with a `JobProgress` after every look: its ``phase`` says what the server waits
+            for, its ``stalled_s`` for how long nothing has changed.
+        until: "Uncommitted" ends the wait before the commit of a two-phase job.
+        stall_timeout: seconds without any change after which the wait is given up. None: no limit.
+
+        Raises
+        ------
+        ImportJobError: the job failed (in the server's words), time ran out, or the rows that the server counts are not
+            those that the manifest counts.
+        """
+        goal = Goal(State(until), self.expected_rows, progress)
+        patience = Patience(timeout, stall_timeout, self._client._polling)
+        return await self._client._run(flows.wait(self._client.server, self.id, goal, patience), self.id)
 
     async def commit(self) -> None:
-        """Make the rows of a two-phase job visible; committed before is well, too."""
+        """Make the rows of a two-phase job visible. Does nothing if the job is already committed."""
         await self._client.commit(self.id)
 
     async def abort(self) -> None:
-        """Drop the job and its rows; aborted before is well, too."""
+        """Drop the job and its rows. Does nothing if the job is already aborted."""
         await self._client.abort(self.id)
 
 
 class AsyncImportClient:
-    """The import API of one server, with coroutines; arguments, results and errors are those of `ImportClient`.
+    """The import API of one server. Arguments are those of `Server`; use it in a ``with`` block, or close it.
 
-    A cancelled create may have reached the server: the next one with the same manifest finds its job there.
+    Every method raises ImportJobError with the server's ``code`` and words. May be used by several threads. A create
+    that is cut off may have reached the server: the next one with the same manifest finds its job there.
+
+    >>> async with AsyncImportClient("http://127.0.0.1:19530", api_key="root:Milvus") as client:  # doctest: +SKIP
+    ...     job = await client.create("books", files=[["1.parquet"]], manifest=writer.manifest)
+    ...     await job.wait(progress=print)
     """
 
     def __init__(
-        self, url: str | Server, *, transport: httpx.AsyncBaseTransport | None = None, polling: Polling | None = None,
+        self,
+        url: str | Server,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        polling: Polling | None = None,
         **settings: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         import httpx
 
         self.server = url if isinstance(url, Server) else Server(url, **settings)
-        self._polling = polling
-        self._http = httpx.AsyncClient(
-            verify=tls(self.server.verify, self.server.cert), timeout=self.server.timeout_s, transport=transport
-        )
+        self._polling = polling or Polling()
+        self._http = httpx.AsyncClient(transport=transport, **client_arguments(self.server))
 
     def __repr__(self) -> str:
         return f"AsyncImportClient({self.server!r})"
@@ -102,37 +126,48 @@ class AsyncImportClient:
         self,
         collection_name: str,
         *,
-        files: Sequence[Sequence[str]] | None = None,
-        object_urls: Sequence[Sequence[str]] | None = None,
-        data_paths: Sequence[Sequence[str]] | None = None,
-        partition_name: str = "",
-        access_key: str = "",
-        secret_key: str = "",
-        token: str = "",
+        files: Groups | None = None,
+        object_urls: Groups | None = None,
+        data_paths: Groups | None = None,
         volume_name: str = "",
+        partition_name: str = "",
         options: Mapping[str, object] | None = None,
         auto_commit: bool = True,
         manifest: Manifest | None = None,
         expected_rows: int | None = None,
         idempotency_key: str | None = None,
+        **keys: str,
     ) -> AsyncImportJob:
-        """Create a job, exactly once; see `ImportClient.create`."""
-        request = self.server.create(
+        """Create a job, exactly once.
+
+        The request carries an idempotency key, made of ``manifest`` if there is one. If the answer gets lost, the
+        create is repeated where the server keeps such keys (`Server.keeps_keys`); elsewhere the new job is looked for
+        by its files, and if it is not found that is an error, not a second job.
+
+        Parameters
+        ----------
+        files, object_urls, data_paths with volume_name: the import files, in one of the three forms; see `bulk_import`.
+        options: of the server. auto_commit: False for two phases (Milvus 3.0), sent as the option of this name.
+        manifest: what was written; gives the key, and the rows that `AsyncImportJob.wait` expects.
+        expected_rows: the rows of ``files``. None: those of the manifest.
+        idempotency_key: the key. None: one that is made of the manifest.
+        keys: ``access_key``, ``secret_key`` and ``token``, with which Zilliz Cloud reads the bucket.
+        """
+        request = create_request(
+            self.server,
             collection_name,
-            files=files,
-            object_urls=object_urls,
-            data_paths=data_paths,
+            RequestFiles(files, object_urls=object_urls, volume_name=volume_name, data_paths=data_paths),
+            keys=BucketKeys(**keys),
             partition_name=partition_name,
-            access_key=access_key,
-            secret_key=secret_key,
-            token=token,
-            volume_name=volume_name,
             options=options,
             auto_commit=auto_commit,
         )
         if expected_rows is None and manifest is not None:
             expected_rows = manifest.n_rows
-        key = idempotency_key or key_for(request, manifest)
+        return await self.send_create(request, idempotency_key or key_for(request, manifest), expected_rows)
+
+    async def send_create(self, request: Request, key: str, expected_rows: int | None = None) -> AsyncImportJob:
+        """Create the job of a ready-made request, exactly once."""
         created = await self._run(flows.create(self.server, request, key), None, "the job was not created")
         return AsyncImportJob(self, created.job_id, expected_rows=expected_rows, existed=created.existed)
 
@@ -145,19 +180,23 @@ class AsyncImportClient:
         return await self._run(flows.describe(self.server, job_id), job_id)
 
     async def list(self, collection_name: str = "") -> tuple[JobSummary, ...]:
-        """Return the jobs of a collection, or of all: the server forgets finished ones after three hours."""
+        """Return the jobs of a collection, or of all. The server forgets finished ones after three hours."""
         return await self._run(flows.list_jobs(self.server, collection_name))
 
     async def commit(self, job_id: str) -> None:
-        """Make the rows of a two-phase job visible; committed before is well, too."""
+        """Make the rows of a two-phase job visible. Does nothing if the job is already committed."""
         await self._run(flows.end(self.server, job_id, "commit"), job_id)
 
     async def abort(self, job_id: str) -> None:
-        """Drop a job and its rows; aborted before is well, too."""
+        """Drop a job and its rows. Does nothing if the job is already aborted."""
         await self._run(flows.end(self.server, job_id, "abort"), job_id)
 
-    async def _wait(self, job_id: str, wish: Wish) -> JobProgress:
-        return await self._run(flows.wait(self.server, job_id, wish, time.monotonic, self._polling), job_id)
+    async def ask(self, request: Request, *, repeat: bool = True) -> dict[str, Any]:
+        """Send a request of another part of the REST API and return its data.
+
+        ``repeat``: whether the request may be sent again if its answer is lost.
+        """
+        return await self._run(flows.ask(self.server, request, dict) if repeat else flows.ask_once(request))
 
     async def _run(self, flow: Flow[T], job_id: str | None = None, doing: str = "") -> T:
         answer = Answer()
@@ -178,8 +217,7 @@ class AsyncImportClient:
     async def _exchange(self, step: Send) -> Answer:
         import httpx
 
-        arguments = http_arguments(step.request, self.server.url, self.server.headers())
         try:
-            return answer_of(await self._http.request(**arguments))
+            return answer_of(await self._http.request(**request_arguments(step.request, self.server)))
         except (httpx.HTTPError, httpx.InvalidURL) as err:
-            return failed(err, self.server.url)
+            return failed(err, self.server)

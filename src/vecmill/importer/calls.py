@@ -5,35 +5,36 @@ They send one request and never a second one. `ImportClient` is the form that fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vecmill.importer.options import TIMEOUT_S, BucketKeys, Cert, Server
 from vecmill.importer.reply import Kind, Trouble, read_answer
 from vecmill.importer.request import (
-    Api,
+    Groups,
     Request,
+    RequestFiles,
     abort_request,
     commit_request,
     create_request,
     describe_request,
-    headers_for,
+    key_header,
     list_request,
 )
-from vecmill.importer.transport import TIMEOUT_S, Cert, answer_of, failed, http_arguments, tls
+from vecmill.importer.transport import answer_of, client_arguments, failed, request_arguments
 
 if TYPE_CHECKING:
     import httpx
-
-Files = Sequence[Sequence[str]]
 
 
 def bulk_import(
     url: str,
     collection_name: str,
     db_name: str = "",
-    files: Files | None = None,
+    files: Groups | None = None,
     object_url: str = "",
-    object_urls: Files | None = None,
+    object_urls: Groups | None = None,
     cluster_id: str = "",
     project_id: str = "",
     region_id: str = "",
@@ -42,7 +43,7 @@ def bulk_import(
     secret_key: str = "",
     token: str = "",
     volume_name: str = "",
-    data_paths: Files | None = None,
+    data_paths: Groups | None = None,
     verify: bool | str = True,
     cert: Cert | None = None,
     *,
@@ -79,26 +80,17 @@ def bulk_import(
     >>> resp.json()["data"]["jobId"]  # doctest: +SKIP
     '453265736269038336'
     """
+    server = Server(url, api_key, db_name, cluster_id, project_id, region_id, verify, cert, timeout, api)
     request = create_request(
+        server,
         collection_name,
-        api=Api.of(url, api),
-        db_name=db_name,
+        RequestFiles(files, object_url, object_urls, volume_name, data_paths),
+        keys=BucketKeys(access_key, secret_key, token),
         partition_name=partition_name,
-        files=files,
-        object_url=object_url,
-        object_urls=object_urls,
-        cluster_id=cluster_id,
-        project_id=project_id,
-        region_id=region_id,
-        access_key=access_key,
-        secret_key=secret_key,
-        token=token,
-        volume_name=volume_name,
-        data_paths=data_paths,
         options=options,
     )
-    known = headers_for(api_key=api_key, db_name=db_name, idempotency_key=idempotency_key)
-    return _send(request, url, {**known, **(headers or {})}, verify, cert, timeout)
+    key = {} if idempotency_key is None else key_header(idempotency_key)
+    return _send(request, server, {**key, **(headers or {})})
 
 
 def get_import_progress(
@@ -117,11 +109,8 @@ def get_import_progress(
     api: str | None = None,
 ) -> httpx.Response:
     """Ask how far a job is; ``api="v2-getProgress"`` uses the name that the call had before Milvus 2.4.13."""
-    request = describe_request(
-        job_id, api=Api.of(url, api), cluster_id=cluster_id, project_id=project_id, region_id=region_id
-    )
-    known = headers_for(api_key=api_key, db_name=db_name)
-    return _send(request, url, {**known, **(headers or {})}, verify, cert, timeout)
+    server = Server(url, api_key, db_name, cluster_id, project_id, region_id, verify, cert, timeout, api)
+    return _send(describe_request(server, job_id), server, headers)
 
 
 def list_import_jobs(
@@ -142,18 +131,8 @@ def list_import_jobs(
     api: str | None = None,
 ) -> httpx.Response:
     """List the jobs of a collection, or of all; pages exist on Zilliz Cloud only."""
-    request = list_request(
-        api=Api.of(url, api),
-        collection_name=collection_name,
-        db_name=db_name,
-        cluster_id=cluster_id,
-        project_id=project_id,
-        region_id=region_id,
-        page_size=page_size,
-        current_page=current_page,
-    )
-    known = headers_for(api_key=api_key, db_name=db_name)
-    return _send(request, url, {**known, **(headers or {})}, verify, cert, timeout)
+    server = Server(url, api_key, db_name, cluster_id, project_id, region_id, verify, cert, timeout, api)
+    return _send(list_request(server, collection_name, current_page, page_size), server, headers)
 
 
 def commit_import(
@@ -171,9 +150,8 @@ def commit_import(
     timeout: float = TIMEOUT_S,
 ) -> httpx.Response:
     """Make the rows visible of a job that was created with ``options={"auto_commit": "false"}`` (Milvus 3.0)."""
-    request = commit_request(job_id, cluster_id=cluster_id, project_id=project_id, region_id=region_id)
-    known = headers_for(api_key=api_key, db_name=db_name)
-    return _send(request, url, {**known, **(headers or {})}, verify, cert, timeout)
+    server = Server(url, api_key, db_name, cluster_id, project_id, region_id, verify, cert, timeout)
+    return _send(commit_request(server, job_id), server, headers)
 
 
 def abort_import(
@@ -191,23 +169,20 @@ def abort_import(
     timeout: float = TIMEOUT_S,
 ) -> httpx.Response:
     """Drop a job that has not been committed, and its rows (Milvus 3.0)."""
-    request = abort_request(job_id, cluster_id=cluster_id, project_id=project_id, region_id=region_id)
-    known = headers_for(api_key=api_key, db_name=db_name)
-    return _send(request, url, {**known, **(headers or {})}, verify, cert, timeout)
+    server = Server(url, api_key, db_name, cluster_id, project_id, region_id, verify, cert, timeout)
+    return _send(abort_request(server, job_id), server, headers)
 
 
-def _send(
-    request: Request, url: str, headers: dict[str, str], verify: bool | str, cert: Cert | None, timeout: float
-) -> httpx.Response:
+def _send(request: Request, server: Server, headers: Mapping[str, str] | None) -> httpx.Response:
     import httpx
 
     job_id = request.body.get("jobId") or request.query.get("jobId")
     try:
-        with httpx.Client(verify=tls(verify, cert), timeout=timeout) as http:
-            response = http.request(**http_arguments(request, url, headers))
+        with httpx.Client(**client_arguments(server)) as http:
+            response = http.request(**request_arguments(replace(request, headers=headers or {}), server))
         read_answer(answer_of(response))
     except (httpx.HTTPError, httpx.InvalidURL) as err:
-        trouble = Trouble(Kind.UNCLEAR, failed(err, url).failure)
+        trouble = Trouble(Kind.UNCLEAR, failed(err, server).failure)
         raise trouble.error(job_id, doing=request.path) from err
     except Trouble as trouble:
         raise trouble.error(job_id) from None

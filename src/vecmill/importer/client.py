@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecmill.importer import flows
-from vecmill.importer.flows import Flow, Pause, Send, Wish
+from vecmill.importer.flows import Flow, Goal, Pause, Progress, Send
 from vecmill.importer.keys import key_for
+from vecmill.importer.options import BucketKeys, Server
 from vecmill.importer.reply import Answer, JobProgress, JobSummary, State, Trouble
-from vecmill.importer.request import Request
-from vecmill.importer.retry import Polling
-from vecmill.importer.server import Server
-from vecmill.importer.transport import answer_of, failed, http_arguments, tls
+from vecmill.importer.request import Groups, Request, RequestFiles, create_request
+from vecmill.importer.transport import answer_of, client_arguments, failed, request_arguments
+from vecmill.importer.waiting import Patience, Polling
 from vecmill.manifest import Manifest
 
 if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
-Progress = Callable[[JobProgress], object]
 
 
 class ImportJob:
-    """An import job on a server. ``id`` is the server's; ``existed``: it was there before `ImportClient.create`."""
+    """An import job on a server.
+
+    ``id`` is the server's. ``existed`` is True if the job was there before `ImportClient.create`.
+    """
 
     __slots__ = ("_client", "existed", "expected_rows", "id")
 
@@ -52,37 +54,39 @@ class ImportJob:
         until: str = State.COMPLETED,
         stall_timeout: float | None = None,
     ) -> JobProgress:
-        """Return when the job is completed, with the last look at it; looks become rarer while nothing changes.
+        """Return the last look at the job when it is completed. Looks become rarer while nothing changes.
 
         Parameters
         ----------
-        timeout: seconds to wait at most; the server goes on after that.
-        progress: called with a `JobProgress` after every look: its ``phase`` says what the server waits for, its
-            ``stalled_s`` for how long nothing has changed.
+        timeout: seconds to wait at most; the server goes on after that. None: no limit.
+        progress: plain function, called with a `JobProgress` after every look: its ``phase`` says what the server waits
+            for, its ``stalled_s`` for how long nothing has changed.
         until: "Uncommitted" ends the wait before the commit of a two-phase job.
-        stall_timeout: seconds without any change after which to give up; None for never.
+        stall_timeout: seconds without any change after which the wait is given up. None: no limit.
 
         Raises
         ------
         ImportJobError: the job failed (in the server's words), time ran out, or the rows that the server counts are not
             those that the manifest counts.
         """
-        wish = Wish(State(until), self.expected_rows, timeout, stall_timeout, progress)
-        return self._client._wait(self.id, wish)
+        goal = Goal(State(until), self.expected_rows, progress)
+        patience = Patience(timeout, stall_timeout, self._client._polling)
+        return self._client._run(flows.wait(self._client.server, self.id, goal, patience), self.id)
 
     def commit(self) -> None:
-        """Make the rows of a two-phase job visible; committed before is well, too."""
+        """Make the rows of a two-phase job visible. Does nothing if the job is already committed."""
         self._client.commit(self.id)
 
     def abort(self) -> None:
-        """Drop the job and its rows; aborted before is well, too."""
+        """Drop the job and its rows. Does nothing if the job is already aborted."""
         self._client.abort(self.id)
 
 
 class ImportClient:
-    """The import API of one server. Arguments are those of `Server`; use it in a ``with`` block, or `close` it.
+    """The import API of one server. Arguments are those of `Server`; use it in a ``with`` block, or close it.
 
-    Every method raises ImportJobError with the server's ``code`` and words. May be used by several threads.
+    Every method raises ImportJobError with the server's ``code`` and words. May be used by several threads. A create
+    that is cut off may have reached the server: the next one with the same manifest finds its job there.
 
     >>> with ImportClient("http://127.0.0.1:19530", api_key="root:Milvus") as client:  # doctest: +SKIP
     ...     job = client.create("books", files=[["1.parquet"]], manifest=writer.manifest)
@@ -90,16 +94,18 @@ class ImportClient:
     """
 
     def __init__(
-        self, url: str | Server, *, transport: httpx.BaseTransport | None = None, polling: Polling | None = None,
+        self,
+        url: str | Server,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        polling: Polling | None = None,
         **settings: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         import httpx
 
         self.server = url if isinstance(url, Server) else Server(url, **settings)
-        self._polling = polling
-        self._http = httpx.Client(
-            verify=tls(self.server.verify, self.server.cert), timeout=self.server.timeout_s, transport=transport
-        )
+        self._polling = polling or Polling()
+        self._http = httpx.Client(transport=transport, **client_arguments(self.server))
 
     def __repr__(self) -> str:
         return f"ImportClient({self.server!r})"
@@ -120,19 +126,17 @@ class ImportClient:
         self,
         collection_name: str,
         *,
-        files: Sequence[Sequence[str]] | None = None,
-        object_urls: Sequence[Sequence[str]] | None = None,
-        data_paths: Sequence[Sequence[str]] | None = None,
-        partition_name: str = "",
-        access_key: str = "",
-        secret_key: str = "",
-        token: str = "",
+        files: Groups | None = None,
+        object_urls: Groups | None = None,
+        data_paths: Groups | None = None,
         volume_name: str = "",
+        partition_name: str = "",
         options: Mapping[str, object] | None = None,
         auto_commit: bool = True,
         manifest: Manifest | None = None,
         expected_rows: int | None = None,
         idempotency_key: str | None = None,
+        **keys: str,
     ) -> ImportJob:
         """Create a job, exactly once.
 
@@ -145,18 +149,16 @@ class ImportClient:
         files, object_urls, data_paths with volume_name: the import files, in one of the three forms; see `bulk_import`.
         options: of the server. auto_commit: False for two phases (Milvus 3.0), sent as the option of this name.
         manifest: what was written; gives the key, and the rows that `ImportJob.wait` expects.
-        expected_rows: those, when they are not the manifest's (a part of its files).
+        expected_rows: the rows of ``files``. None: those of the manifest.
+        idempotency_key: the key. None: one that is made of the manifest.
+        keys: ``access_key``, ``secret_key`` and ``token``, with which Zilliz Cloud reads the bucket.
         """
-        request = self.server.create(
+        request = create_request(
+            self.server,
             collection_name,
-            files=files,
-            object_urls=object_urls,
-            data_paths=data_paths,
+            RequestFiles(files, object_urls=object_urls, volume_name=volume_name, data_paths=data_paths),
+            keys=BucketKeys(**keys),
             partition_name=partition_name,
-            access_key=access_key,
-            secret_key=secret_key,
-            token=token,
-            volume_name=volume_name,
             options=options,
             auto_commit=auto_commit,
         )
@@ -165,7 +167,7 @@ class ImportClient:
         return self.send_create(request, idempotency_key or key_for(request, manifest), expected_rows)
 
     def send_create(self, request: Request, key: str, expected_rows: int | None = None) -> ImportJob:
-        """Create the job of a ready-made request."""
+        """Create the job of a ready-made request, exactly once."""
         created = self._run(flows.create(self.server, request, key), None, "the job was not created")
         return ImportJob(self, created.job_id, expected_rows=expected_rows, existed=created.existed)
 
@@ -178,26 +180,25 @@ class ImportClient:
         return self._run(flows.describe(self.server, job_id), job_id)
 
     def list(self, collection_name: str = "") -> tuple[JobSummary, ...]:
-        """Return the jobs of a collection, or of all: the server forgets finished ones after three hours."""
+        """Return the jobs of a collection, or of all. The server forgets finished ones after three hours."""
         return self._run(flows.list_jobs(self.server, collection_name))
 
     def commit(self, job_id: str) -> None:
-        """Make the rows of a two-phase job visible; committed before is well, too."""
+        """Make the rows of a two-phase job visible. Does nothing if the job is already committed."""
         self._run(flows.end(self.server, job_id, "commit"), job_id)
 
     def abort(self, job_id: str) -> None:
-        """Drop a job and its rows; aborted before is well, too."""
+        """Drop a job and its rows. Does nothing if the job is already aborted."""
         self._run(flows.end(self.server, job_id, "abort"), job_id)
 
     def ask(self, request: Request, *, repeat: bool = True) -> dict[str, Any]:
-        """Send a request of another part of the REST API and return its data; ``repeat`` says that it may be."""
+        """Send a request of another part of the REST API and return its data.
+
+        ``repeat``: whether the request may be sent again if its answer is lost.
+        """
         return self._run(flows.ask(self.server, request, dict) if repeat else flows.ask_once(request))
 
-    def _wait(self, job_id: str, wish: Wish) -> JobProgress:
-        return self._run(flows.wait(self.server, job_id, wish, time.monotonic, self._polling), job_id)
-
     def _run(self, flow: Flow[T], job_id: str | None = None, doing: str = "") -> T:
-        """Carry out a flow."""
         answer = Answer()
         try:
             step = next(flow)
@@ -217,6 +218,6 @@ class ImportClient:
         import httpx
 
         try:
-            return answer_of(self._http.request(**http_arguments(step.request, self.server.url, self.server.headers())))
+            return answer_of(self._http.request(**request_arguments(step.request, self.server)))
         except (httpx.HTTPError, httpx.InvalidURL) as err:
-            return failed(err, self.server.url)
+            return failed(err, self.server)

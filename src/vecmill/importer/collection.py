@@ -38,7 +38,7 @@ def exists_request(name: str, db_name: str = "") -> Request:
     return Request("POST", COLLECTIONS + "has", _in_db({"collectionName": name}, db_name))
 
 
-def create_request(name: str, schema: CollectionSchema, indexes: list[Index], db_name: str = "") -> Request:
+def create_collection_request(name: str, schema: CollectionSchema, indexes: list[Index], db_name: str = "") -> Request:
     """Return the REST request that creates a collection with its indexes; the server then loads it, empty."""
     body = {
         "collectionName": name,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from vecmill.errors import ImportJobError
+from vecmill.importer.options import Server
 from vecmill.importer.reply import (
     Answer,
     JobProgress,
@@ -25,13 +26,20 @@ from vecmill.importer.reply import (
     read_jobs,
     read_progress,
 )
-from vecmill.importer.request import Request, headers_for
-from vecmill.importer.retry import Polling
-from vecmill.importer.server import PAGE_SIZE, Server, group_names
+from vecmill.importer.request import (
+    Request,
+    abort_request,
+    commit_request,
+    describe_request,
+    key_header,
+    list_request,
+    request_files,
+)
+from vecmill.importer.waiting import Patience, Watch
 
-_MOST_PAGES = 100
+_PAGE_SIZE, _MOST_PAGES = 100, 100
 _MOST_ATTEMPTS = 20  # of one import whose earlier jobs all failed
-_ROOM_PAUSE_S = 15.0
+_FIRST_TRIES = 4  # at the first contact: a server that is not there is told soon
 _MORE_TRIES = 8  # while a job is followed: a server that is started anew takes a minute or two
 
 
@@ -50,6 +58,7 @@ class Pause:
 
 
 T = TypeVar("T")
+Progress = Callable[[JobProgress], object]
 Flow = Generator[Send | Pause, Answer, T]
 
 
@@ -81,17 +90,17 @@ def ask_once(request: Request) -> Flow[dict[str, Any]]:
 
 def describe(server: Server, job_id: str) -> Flow[JobProgress]:
     """Return how far a job is."""
-    return (yield from ask(server, server.describe(job_id), lambda data: read_progress(data, job_id)))
+    return (yield from ask(server, describe_request(server, job_id), lambda data: read_progress(data, job_id)))
 
 
 def list_jobs(server: Server, collection_name: str = "") -> Flow[tuple[JobSummary, ...]]:
     """Return all jobs of a collection, or of all collections; page by page where there are pages."""
     found: dict[str, JobSummary] = {}
     for page in range(1, _MOST_PAGES + 1):
-        jobs = yield from ask(server, server.list(collection_name, page), read_jobs)
+        jobs = yield from ask(server, list_request(server, collection_name, page, _PAGE_SIZE), read_jobs)
         new = {job.job_id: job for job in jobs if job.job_id not in found}
         found |= new
-        if len(jobs) < PAGE_SIZE or not new:
+        if len(jobs) < _PAGE_SIZE or not new:
             break
     kept = (job for job in found.values() if not collection_name or job.collection_name in ("", collection_name))
     return tuple(kept)
@@ -105,8 +114,7 @@ def create(server: Server, request: Request, key: str) -> Flow[Created]:
     """
     collection_name = request.body["collectionName"]
     try:
-        # The first contact: a server that is not there is told soon.
-        first = replace(server, retry=replace(server.retry, tries=min(4, server.retry.tries)))
+        first = _with_tries(server, min(_FIRST_TRIES, server.retry.tries))
         before = {job.job_id for job in (yield from list_jobs(first, collection_name))}
     except Trouble as trouble:
         if trouble.kind is Kind.NOT_SENT:
@@ -115,8 +123,7 @@ def create(server: Server, request: Request, key: str) -> Flow[Created]:
     attempt = 1
     while True:
         numbered = key if attempt == 1 else f"{key}.{attempt}"
-        headers = headers_for(idempotency_key=numbered)
-        job_id = yield from _create_once(server, replace(request, headers=headers), before)
+        job_id = yield from _create_once(server, replace(request, headers=key_header(numbered)), before)
         existed = before is not None and job_id in before
         if not existed or attempt == _MOST_ATTEMPTS:
             return Created(job_id, existed)
@@ -126,35 +133,28 @@ def create(server: Server, request: Request, key: str) -> Flow[Created]:
 
 
 def _create_once(server: Server, request: Request, before: set[str] | None) -> Flow[str]:
-    pauses, waited_s, room_pause_s = server.retry.pauses(), 0.0, server.retry.first_s
+    pauses, room_pauses = server.retry.pauses(), server.retry.pauses_within(server.retry.room_s)
     while True:
         try:
             return read_job_id(read_answer((yield Send(request))))
         except Trouble as trouble:
             if trouble.kind is Kind.REFUSED:
                 raise
-            if trouble.kind is Kind.BUSY:
-                if waited_s >= server.room_s:
-                    raise
-                pause = room_pause_s = min(_ROOM_PAUSE_S, room_pause_s * 2)
-                waited_s += pause
-            elif trouble.kind is Kind.UNCLEAR and not server.keeps_keys:
+            if trouble.kind is Kind.UNCLEAR and not server.keeps_keys:
                 return (yield from _search(server, request, before, trouble))
-            elif (after := next(pauses, None)) is None:
+            pause = next(room_pauses if trouble.kind is Kind.BUSY else pauses, None)
+            if pause is None:
                 raise
-            else:
-                pause = after
         yield Pause(pause)
 
 
 def _search(server: Server, request: Request, before: set[str] | None, lost: Trouble) -> Flow[str]:
     """Return the job that a create without an answer has made: a new one, of these files. Raises Trouble."""
-    waited_s, pause_s = 0.0, server.retry.first_s
     unknown: set[str] = set()
-    while before is not None and waited_s <= server.settle_s:
-        yield Pause(pause_s)
-        waited_s += pause_s
-        pause_s = min(pause_s * 2, 5.0)
+    for pause in server.retry.pauses_within(server.retry.settle_s):
+        if before is None:
+            break
+        yield Pause(pause)
         try:
             now = {job.job_id for job in (yield from list_jobs(server, request.body["collectionName"]))}
             unknown = now - before
@@ -181,7 +181,7 @@ def _search(server: Server, request: Request, before: set[str] | None, lost: Tro
 
 def same_files(progress: JobProgress, request: Request) -> bool:
     """Return whether a job reads the files of ``request``, as far as the server's words for them tell."""
-    groups = [[_tail(path) for path in group] for group in group_names(request)]
+    groups = [[_tail(path) for path in group] for group in request_files(request)]
     names = [file.name for file in progress.files]
     return len(names) <= len(groups) and all(
         any(all(tail in name for tail in group) for group in groups) for name in names
@@ -195,74 +195,58 @@ def _tail(path: str) -> str:
 
 def end(server: Server, job_id: str, verb: str) -> Flow[None]:
     """Commit or abort (``verb``) a job. Done before, or by a try whose answer was lost, is done. Raises Trouble."""
-    request = server.commit(job_id) if verb == "commit" else server.abort(job_id)
+    request = commit_request(server, job_id) if verb == "commit" else abort_request(server, job_id)
     reached = {"commit": (State.COMMITTING, State.COMPLETED), "abort": (State.FAILED,)}[verb]
-    pauses = server.retry.pauses()
-    while True:
-        try:
-            read_answer((yield Send(request)))
-        except Trouble as trouble:
-            pause = next(pauses, None)
-            if trouble.kind is Kind.REFUSED or pause is None:
-                if (yield from describe(server, job_id)).state in reached:
-                    return
-                raise
-        else:
-            return
-        yield Pause(pause)
+    try:
+        yield from ask(server, request, dict)
+    except Trouble:
+        if (yield from describe(server, job_id)).state not in reached:
+            raise
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What to wait for.
+class Goal:
+    """What a wait for a job is to reach.
 
     Attributes
     ----------
-    until: the state that ends the wait, beside the end of the job: Completed, or Uncommitted.
-    expected_rows: rows that were written, None to compare nothing.
-    timeout_s: seconds to wait at most; None for ever. stall_timeout_s: seconds in which nothing changes.
-    progress: called with the `JobProgress` after every look.
+    until: the state that ends the wait before the end of the job: Uncommitted; or Completed.
+    expected_rows: rows that were written. None: the rows that arrive are not compared.
+    progress: called with the `JobProgress` after every look. None: nobody is told.
     """
 
     until: State = State.COMPLETED
     expected_rows: int | None = None
-    timeout_s: float | None = None
-    stall_timeout_s: float | None = None
-    progress: Callable[[JobProgress], object] | None = None
+    progress: Progress | None = None
 
 
-class Watch:
-    """The way of one job through its states: look after look in, the pause before the next one out, or the end."""
+class JobWatch:
+    """Follows one job through its states: a look goes in, the pause before the next look comes out.
 
-    def __init__(self, job_id: str, wish: Wish, now_s: float, polling: Polling) -> None:
+    ``began_s`` is when the wait began. None: now.
+    """
+
+    def __init__(self, job_id: str, goal: Goal, patience: Patience, began_s: float | None = None) -> None:
         self._job_id = job_id
-        self._wish = wish
-        self._polling = polling
-        self._began_s = self._changed_s = now_s
-        self._last: JobProgress | None = None
+        self._goal = goal
+        self._watch = Watch(patience, began_s=began_s)
 
-    def pause_after(self, seen: JobProgress, now_s: float) -> float | None:
-        """Return the seconds to wait before the next look, None when the wait is over. Raises ImportJobError."""
-        wish = self._wish
-        changed = seen != self._last
-        if changed:
-            self._last, self._changed_s = seen, now_s
-        stalled_s = now_s - self._changed_s
-        if wish.progress is not None:
-            wish.progress(replace(seen, stalled_s=stalled_s))
+    def pause_after(self, seen: JobProgress) -> float | None:
+        """Return the seconds until the next look. None: the goal is reached. Raises ImportJobError."""
+        goal = self._goal
+        stalled_s = self._watch.saw(seen)
+        if goal.progress is not None:
+            goal.progress(replace(seen, stalled_s=stalled_s))
         if seen.state == State.FAILED:
             raise ImportJobError(seen.reason or "the job failed, the server gave no reason", job_id=self._job_id)
-        if seen.state in (wish.until, State.COMPLETED):
-            check_rows(seen, wish.expected_rows)
+        if seen.state in (goal.until, State.COMPLETED):
+            check_rows(seen, goal.expected_rows)
             return None
-        told = f"{seen.state} at {seen.percent} %, {seen.phase}"
-        if wish.stall_timeout_s is not None and stalled_s >= wish.stall_timeout_s:
-            raise ImportJobError(f"nothing has changed for {stalled_s:.0f} s: {told}", job_id=self._job_id)
-        left_s = float("inf") if wish.timeout_s is None else wish.timeout_s - (now_s - self._began_s)
-        if left_s <= 0:
-            words = f"not done after {wish.timeout_s:g} s: {told}; the server goes on with it"
-            raise ImportJobError(words, job_id=self._job_id)
-        return min(self._polling.next(changed=changed), left_s)
+        try:
+            return self._watch.pause()
+        except TimeoutError as late:
+            reason = f"{late}: {seen.state} at {seen.percent} %, {seen.phase}; the server goes on with it"
+            raise ImportJobError(reason, job_id=self._job_id) from None
 
 
 def check_rows(seen: JobProgress, expected_rows: int | None) -> None:
@@ -273,15 +257,17 @@ def check_rows(seen: JobProgress, expected_rows: int | None) -> None:
     raise ImportJobError(words, job_id=seen.job_id)
 
 
-def wait(
-    server: Server, job_id: str, wish: Wish, now: Callable[[], float], polling: Polling | None = None
-) -> Flow[JobProgress]:
-    """Follow a job to its end or to ``wish.until``; return the last look at it. Raises Trouble and ImportJobError."""
-    watch = Watch(job_id, wish, now(), replace(polling) if polling is not None else Polling())
-    patient = replace(server, retry=replace(server.retry, tries=server.retry.tries + _MORE_TRIES))
+def wait(server: Server, job_id: str, goal: Goal, patience: Patience) -> Flow[JobProgress]:
+    """Follow a job to its goal; return the last look at it. Raises Trouble and ImportJobError."""
+    watch = JobWatch(job_id, goal, patience)
+    patient = _with_tries(server, server.retry.tries + _MORE_TRIES)
     while True:
         seen = yield from describe(patient, job_id)
-        pause = watch.pause_after(seen, now())
+        pause = watch.pause_after(seen)
         if pause is None:
             return seen
         yield Pause(pause)
+
+
+def _with_tries(server: Server, tries: int) -> Server:
+    return replace(server, retry=replace(server.retry, tries=tries))

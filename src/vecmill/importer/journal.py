@@ -17,7 +17,7 @@ ASKED, CREATED, COMPLETED = "asked", "created", "completed"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One request: ``state`` asked (no answer noted), created, or completed; ``time_s`` since 1970."""
 
     state: str
@@ -33,24 +33,24 @@ class Journal:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else notes_path(folder) / IMPORTS_NAME
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, JournalEntry] = {}
         if self._path is not None and self._path.exists():
             try:
                 raw = json.loads(self._path.read_text())
                 if raw["vecmill_imports"] != FORMAT_VERSION:
                     raise ValueError(f"version {raw['vecmill_imports']}")
-                self._entries = {key: Entry(**one) for key, one in raw["imports"].items()}
+                self._entries = {key: JournalEntry(**one) for key, one in raw["imports"].items()}
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
                 reason = f"not the record of imports of this version ({err}); remove it to import anew"
                 raise StoreError(" ".join(reason.split()), path=str(self._path)) from err
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> JournalEntry | None:
         """Return what is known of a request."""
         return self._entries.get(key)
 
-    def note(self, key: str, entry: Entry) -> None:
+    def note(self, key: str, entry: JournalEntry) -> None:
         """Replace what is known of a request. Raises StoreError."""
-        self._entries[key] = Entry(**{**asdict(entry), "time_s": time.time()})
+        self._entries[key] = JournalEntry(**{**asdict(entry), "time_s": time.time()})
         self._write()
 
     def drop(self, key: str) -> None:

@@ -1,61 +1,95 @@
-"""The wait for a collection to be loaded: with an end, and with words about where it stands."""
+"""The wait for a collection to be loaded, over REST or over gRPC: with an end, and with words about where it stands."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 from vecmill.errors import ImportJobError
-from vecmill.importer import collection as rest_collection
+from vecmill.importer import collection
 from vecmill.importer.client import ImportClient
-from vecmill.importer.retry import Polling
+from vecmill.importer.waiting import Patience, Watch
 
-# Without any word of a user: a server that loads tells of some progress in that time, however much it loads.
 STALL_S = 600.0
-_DONE = "LoadStateLoaded"
+"""Seconds without a change after which a load is given up, if nothing is said: a server that loads makes progress."""
+
+_MOST_PAUSE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait: ``timeout_s`` in all, None for ever; ``stall_timeout_s`` without any change."""
+class LoadState(NamedTuple):
+    """How far a load is: the server's word for it, per cent, and whether it is over."""
 
-    timeout_s: float | None = None
-    stall_timeout_s: float = STALL_S
+    name: str
+    percent: int
+    is_loaded: bool
 
 
-def load(
-    client: ImportClient,
-    name: str,
-    db_name: str,
-    patience: Patience,
-    *,
-    now: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
-) -> None:
+class Loads(Protocol):
+    """Loads one collection of one server. Both methods raise ImportJobError."""
+
+    def start(self) -> None:
+        """Begin to load. A collection that is loaded takes in what was imported since."""
+
+    def look(self) -> LoadState:
+        """Return how far the load is."""
+
+
+class RestLoads:
+    """Loads over REST v2."""
+
+    def __init__(self, client: ImportClient, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._db_name = client.server.db_name
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._client.ask(collection.load_request(self._name, self._db_name, refresh=self.look().is_loaded))
+
+    def look(self) -> LoadState:
+        """Return how far the load is."""
+        data = self._client.ask(collection.load_state_request(self._name, self._db_name))
+        state = str(data.get("loadState") or "unknown")
+        return LoadState(state, int(data.get("loadProgress") or 0), state == "LoadStateLoaded")
+
+
+class GrpcLoads:
+    """Loads over gRPC; ``client`` is a MilvusClient."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._is_refresh = False
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._is_refresh = self._client.get_load_state(self._name)["state"].name == "Loaded"
+        load = self._client.refresh_load if self._is_refresh else self._client.load_collection
+        load(self._name, _async=True)
+
+    def look(self) -> LoadState:
+        """Return how far the load is. The state of Milvus 2.3 does not tell of a refresh, its progress does."""
+        handler = self._client._get_connection()
+        percent = int(handler.get_loading_progress(self._name, is_refresh=self._is_refresh))
+        return LoadState("LoadStateLoaded" if percent >= 100 else "LoadStateLoading", percent, percent >= 100)
+
+
+def load(loads: Loads, name: str, patience: Patience, began_s: float | None = None) -> None:
     """Load a collection, with all that was imported into it until now, and wait until it can be searched.
+
+    ``began_s`` is when the time of ``patience`` began. None: now.
 
     Raises ImportJobError if the server refuses, or if it takes too long: the rows are in all the same.
     """
-
-    def look() -> tuple[str, int]:
-        data = client.ask(rest_collection.load_state_request(name, db_name))
-        return str(data.get("loadState") or "unknown"), int(data.get("loadProgress") or 0)
-
-    is_loaded = look()[0] == _DONE
-    client.ask(rest_collection.load_request(name, db_name, refresh=is_loaded))
-    polling = Polling(most_s=2.0)
-    began = changed = now()
-    last: tuple[str, int] | None = None
-    while (seen := look())[0] != _DONE:
-        at = now()
-        if seen != last:
-            last, changed = seen, at
-        told = f"{seen[0]} at {seen[1]} %; its rows are imported, and the server may go on loading them"
-        if at - changed >= patience.stall_timeout_s:
-            still = f"nothing has changed for {at - changed:.0f} s"
-            raise ImportJobError(f"collection {name!r} is not loaded, {still}: {told}")
-        left_s = float("inf") if patience.timeout_s is None else patience.timeout_s - (at - began)
-        if left_s <= 0:
-            raise ImportJobError(f"collection {name!r} is not loaded after {at - began:.0f} s: {told}")
-        sleep(min(polling.next(changed=changed == at), left_s))
+    stall_s = STALL_S if patience.stall_timeout_s is None else patience.stall_timeout_s
+    polling = replace(patience.polling, most_s=min(patience.polling.most_s, _MOST_PAUSE_S))
+    patience = replace(patience, stall_timeout_s=stall_s, polling=polling)
+    loads.start()
+    watch = Watch(patience, "loaded", began_s)
+    while not (seen := loads.look()).is_loaded:
+        watch.saw(seen)
+        try:
+            patience.sleep(watch.pause())
+        except TimeoutError as late:
+            told = f"{seen.name} at {seen.percent} %; its rows are imported, and the server may go on loading them"
+            raise ImportJobError(f"collection {name!r} is {late}: {told}") from None

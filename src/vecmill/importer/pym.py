@@ -1,4 +1,4 @@
-"""pymilvus, where there is no other way to a server: collections and rows over gRPC, and Milvus Lite."""
+"""pymilvus, where there is no other way to a server: collections, schemas and rows over gRPC, and Milvus Lite."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vecmill.errors import ImportJobError
+from vecmill.errors import ImportJobError, StoreError
 from vecmill.importer.collection import Index
 from vecmill.importer.grpc import missing_extra
 from vecmill.schema.collection import CollectionSchema
+from vecmill.schema.reading import as_schema
 
 TIMEOUT_S = 60.0
-_LOAD_S = 3600.0
 
 
 @contextmanager
@@ -61,21 +61,21 @@ def create_collection(client: Any, name: str, schema: CollectionSchema, indexes:
         raise
 
 
-def load(client: Any, name: str, timeout_s: float | None = None) -> None:
-    """Load a collection, with all that was imported into it until now, and wait until it can be searched.
-
-    Raises ImportJobError if that takes more than ``timeout_s``, None for an hour: pymilvus would wait for ever.
-    """
-    from pymilvus.client.types import LoadState
-
-    timeout = _LOAD_S if timeout_s is None else max(1.0, timeout_s)
-    loaded = client.get_load_state(name)["state"] == LoadState.Loaded
-    if loaded:
-        client.refresh_load(name, timeout=timeout)
-    client.load_collection(name, timeout=timeout)
-
-
 def count(client: Any, name: str, *, consistency: str = "Strong") -> int:
     """Return the rows of a loaded collection."""
     found = client.query(name, filter="", output_fields=["count(*)"], consistency_level=consistency)
     return int(found[0]["count(*)"])
+
+
+def fetch_schema(uri: str, collection: str, *, token: str = "", db_name: str = "") -> CollectionSchema:
+    """Return the schema of a live collection.
+
+    Raises StoreError when the server cannot be reached or has no such collection, or when pymilvus is not installed;
+    SchemaError for a schema that this release does not know.
+    """
+    try:
+        with connected(uri, token=token, db_name=db_name) as client:
+            described = client.describe_collection(collection)
+    except ImportJobError as err:
+        raise StoreError(err.reason, path=f"{uri} collection {collection!r}") from err
+    return as_schema(described)

@@ -8,37 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
+
+from vecmill.importer.options import NO_KEYS, Api, BucketKeys, Server, mask
 
 JOBS = "/v2/vectordb/jobs/import/"
 V1 = "/v1/vector/collections/import"
-MASK = "****"
+PAGE_SIZE = 10
+"""Jobs on a page of a list; the default of the servers, and pymilvus'."""
 
-_SECRET_FIELDS = {"accessKey", "secretKey", "token"}
 _KEY_MOST_BYTES = 256  # of an Idempotency-Key, printable ASCII (milvus#52320)
 
-
-class Api(StrEnum):
-    """Which dialect of the import API a server speaks."""
-
-    V2 = "v2"
-    GET_PROGRESS = "v2-getProgress"  # Milvus before 2.4.13, older Zilliz Cloud: no `describe` yet
-    V1 = "v1"
-
-    @classmethod
-    def of(cls, url: str, api: str | None = None) -> Api:
-        """Return the dialect named by ``api``, or the one that ``url`` asks for.
-
-        Asking for v1 are a path with ``/v1`` in it and the old hosts ``controller.api.*`` of Zilliz Cloud. Raises
-        ValueError for an unknown name.
-        """
-        if api is not None:
-            return cls(api)
-        parts = urlsplit(url)
-        old = (parts.hostname or "").startswith("controller.api.") or re.search(r"/v1(/|$)", parts.path)
-        return cls.V1 if old else cls.V2
+Groups = Sequence[Sequence[str]]
+"""One inner list per import file: one path, or all files of an NPY set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,76 +47,72 @@ class Request:
         return f"Request({self.masked()!r})"
 
 
-def base_url(url: str) -> str:
-    """Return ``url`` without a trailing slash and without the path of an API, with ``https://`` if no scheme is given.
+@dataclass(frozen=True, slots=True)
+class RequestFiles:
+    """The import files of a request, in one of the forms that servers take.
 
-    >>> base_url("http://127.0.0.1:19530/"), base_url("controller.api.gcp-us-west1.zillizcloud.com/v1")
-    ('http://127.0.0.1:19530', 'https://controller.api.gcp-us-west1.zillizcloud.com')
+    Attributes
+    ----------
+    files: Milvus: paths on its disk, or keys in its bucket.
+    object_urls, object_url: Zilliz Cloud: URLs of files, or of the folders of NPY sets; v1 knows one URL and no more.
+    volume_name, data_paths: Zilliz Cloud: paths in a volume.
     """
-    if "://" not in url:
-        url = f"https://{url}"
-    return re.sub(r"/v[12](/.*)?$", "", url.rstrip("/"))
+
+    files: Groups | None = None
+    object_url: str = ""
+    object_urls: Groups | None = None
+    volume_name: str = ""
+    data_paths: Groups | None = None
 
 
-def headers_for(*, api_key: str = "", db_name: str = "", idempotency_key: str | None = None) -> dict[str, str]:
-    """Return the headers of a request. Raises ValueError for a key that the server would refuse."""
+def server_headers(server: Server) -> dict[str, str]:
+    """Return the headers of every request to a server; they hold the API key."""
     headers = {"Accept": "application/json"}
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    if db_name:
-        headers["DB-Name"] = db_name
-    if idempotency_key is not None:
-        if not re.fullmatch(rf"[!-~]{{1,{_KEY_MOST_BYTES}}}", idempotency_key):
-            raise ValueError(f"an idempotency key has 1 to {_KEY_MOST_BYTES} printable ASCII characters and no space")
-        headers["Idempotency-Key"] = idempotency_key
+    if server.api_key:
+        headers["Authorization"] = f"Bearer {server.api_key}"
+    if server.db_name:
+        headers["DB-Name"] = server.db_name
     return headers
 
 
-def create_request(
-    collection_name: str,
-    *,
-    api: Api = Api.V2,
-    db_name: str = "",
-    partition_name: str = "",
-    files: Sequence[Sequence[str]] | None = None,
-    object_url: str = "",
-    object_urls: Sequence[Sequence[str]] | None = None,
-    cluster_id: str = "",
-    project_id: str = "",
-    region_id: str = "",
-    access_key: str = "",
-    secret_key: str = "",
-    token: str = "",
-    volume_name: str = "",
-    data_paths: Sequence[Sequence[str]] | None = None,
-    options: Mapping[str, object] | None = None,
-) -> Request:
-    """Return the request that creates a job.
+def key_header(key: str) -> dict[str, str]:
+    """Return the header of an idempotency key. Raises ValueError for a key that the server would refuse."""
+    if not re.fullmatch(rf"[!-~]{{1,{_KEY_MOST_BYTES}}}", key):
+        raise ValueError(f"an idempotency key has 1 to {_KEY_MOST_BYTES} printable ASCII characters and no space")
+    return {"Idempotency-Key": key}
 
-    ``files`` is for Milvus; ``object_url(s)`` or ``volume_name`` with ``data_paths``, with ``cluster_id`` or
-    ``project_id`` and ``region_id``, for Zilliz Cloud. v1 knows one ``object_url`` and no more.
-    """
+
+def create_request(
+    server: Server,
+    collection_name: str,
+    files: RequestFiles,
+    *,
+    keys: BucketKeys = NO_KEYS,
+    partition_name: str = "",
+    options: Mapping[str, object] | None = None,
+    auto_commit: bool = True,
+) -> Request:
+    """Return the request that creates a job; ``auto_commit=False`` is sent as the option of this name."""
+    two_phases = {} if auto_commit else {"auto_commit": False}
     body: dict[str, Any] = {
         "collectionName": collection_name,
-        "dbName": db_name,
+        "dbName": server.db_name,
         "partitionName": partition_name,
-        "files": _groups("files", files),
-        "objectUrl": object_url,
-        "objectUrls": _groups("object_urls", object_urls),
-        "clusterId": cluster_id,
-        "projectId": project_id,
-        "regionId": region_id,
-        "accessKey": access_key,
-        "secretKey": secret_key,
-        "token": token,
-        "volumeName": volume_name,
-        "dataPaths": _groups("data_paths", data_paths),
-        "options": option_texts(options),
+        "files": _groups("files", files.files),
+        "objectUrl": files.object_url,
+        "objectUrls": _groups("object_urls", files.object_urls),
+        **_cloud(server),
+        "accessKey": keys.access_key,
+        "secretKey": keys.secret_key,
+        "token": keys.token,
+        "volumeName": files.volume_name,
+        "dataPaths": _groups("data_paths", files.data_paths),
+        "options": option_texts({**(options or {}), **two_phases}),
     }
-    if api is not Api.V1:
+    if server.dialect is not Api.V1:
         return Request("POST", JOBS + "create", set_fields(body))
     known = {"clusterId", "collectionName", "partitionName", "objectUrl", "accessKey", "secretKey"}
-    if not object_url and len(body["objectUrls"]) == 1 and len(body["objectUrls"][0]) == 1:
+    if not files.object_url and len(body["objectUrls"]) == 1 and len(body["objectUrls"][0]) == 1:
         body |= {"objectUrl": body["objectUrls"][0][0], "objectUrls": []}
     unknown = sorted(set_fields(body).keys() - known)
     if unknown:
@@ -142,53 +120,42 @@ def create_request(
     return Request("POST", V1, set_fields(body))
 
 
-def describe_request(
-    job_id: str, *, api: Api = Api.V2, cluster_id: str = "", project_id: str = "", region_id: str = ""
-) -> Request:
+def describe_request(server: Server, job_id: str) -> Request:
     """Return the request for the progress of a job."""
-    if api is Api.V1:
-        return Request("GET", V1 + "/get", query=set_fields({"jobId": str(job_id), "clusterId": cluster_id}))
-    name = "getProgress" if api is Api.GET_PROGRESS and cluster_id else "describe"
-    if api is Api.GET_PROGRESS and not cluster_id:
-        name = "get_progress"
-    return Request("POST", JOBS + name, _job_body(job_id, cluster_id, project_id, region_id))
+    if server.dialect is Api.V1:
+        return Request("GET", V1 + "/get", query=set_fields({"jobId": str(job_id), "clusterId": server.cluster_id}))
+    name = "describe"
+    if server.dialect is Api.GET_PROGRESS:
+        name = "getProgress" if server.cluster_id else "get_progress"
+    return _job_request(server, name, job_id)
 
 
-def list_request(
-    *,
-    api: Api = Api.V2,
-    collection_name: str = "",
-    db_name: str = "",
-    cluster_id: str = "",
-    project_id: str = "",
-    region_id: str = "",
-    page_size: int = 10,
-    current_page: int = 1,
-) -> Request:
+def list_request(server: Server, collection_name: str = "", page: int = 1, page_size: int = PAGE_SIZE) -> Request:
     """Return the request that lists jobs; a self-hosted server has no pages."""
-    pages = {"pageSize": page_size, "currentPage": current_page}
-    if api is Api.V1:
-        query = {"clusterId": cluster_id, **{name: str(n) for name, n in pages.items()}}
+    pages = {"pageSize": page_size, "currentPage": page}
+    if server.dialect is Api.V1:
+        query = {"clusterId": server.cluster_id, **{name: str(n) for name, n in pages.items()}}
         return Request("GET", V1 + "/list", query=set_fields(query))
-    body = {
-        "collectionName": collection_name,
-        "dbName": db_name,
-        "clusterId": cluster_id,
-        "projectId": project_id,
-        "regionId": region_id,
-        **pages,
-    }
+    body = {"collectionName": collection_name, "dbName": server.db_name, **_cloud(server), **pages}
     return Request("POST", JOBS + "list", set_fields(body))
 
 
-def commit_request(job_id: str, *, cluster_id: str = "", project_id: str = "", region_id: str = "") -> Request:
+def commit_request(server: Server, job_id: str) -> Request:
     """Return the request that makes the rows of a two-phase job visible."""
-    return Request("POST", JOBS + "commit", _job_body(job_id, cluster_id, project_id, region_id))
+    return _job_request(server, "commit", job_id)
 
 
-def abort_request(job_id: str, *, cluster_id: str = "", project_id: str = "", region_id: str = "") -> Request:
+def abort_request(server: Server, job_id: str) -> Request:
     """Return the request that drops a job and its rows."""
-    return Request("POST", JOBS + "abort", _job_body(job_id, cluster_id, project_id, region_id))
+    return _job_request(server, "abort", job_id)
+
+
+def request_files(request: Request) -> Groups:
+    """Return the files that a create asks for, as lists of paths or URLs."""
+    body = request.body
+    one = [[body["objectUrl"]]] if "objectUrl" in body else []
+    groups: Groups = body.get("files") or body.get("objectUrls") or body.get("dataPaths") or one
+    return groups
 
 
 def set_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,38 +163,24 @@ def set_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value not in ("", [], {})}
 
 
-def option_texts(options: Mapping[str, object] | None) -> dict[str, str]:
+def option_texts(options: Mapping[str, object]) -> dict[str, str]:
     """Return option values as the strings that the server wants: False is "false", 300 is "300"."""
     return {
         str(name): str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in (options or {}).items()
+        for name, value in options.items()
         if value is not None
     }
 
 
-def mask(value: Any, name: str = "") -> Any:
-    """Return JSON values with secrets replaced: keys and tokens, credentials and signatures in URLs.
-
-    >>> mask({"secretKey": "s3cr3t", "objectUrl": "https://me:pw@host/a.parquet?sig=abc"})
-    {'secretKey': '****', 'objectUrl': 'https://****@host/a.parquet?****'}
-    """
-    if name in _SECRET_FIELDS:
-        return MASK
-    if isinstance(value, Mapping):
-        return {key: mask(one, key) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [mask(one) for one in value]
-    if isinstance(value, str) and "://" in value:
-        return re.sub(r"\?.*$", f"?{MASK}", re.sub(r"://[^/@]*@", f"://{MASK}@", value))
-    return value
+def _job_request(server: Server, name: str, job_id: str) -> Request:
+    return Request("POST", JOBS + name, set_fields({"jobId": str(job_id), **_cloud(server)}))
 
 
-def _job_body(job_id: str, cluster_id: str, project_id: str, region_id: str) -> dict[str, Any]:
-    body = {"jobId": str(job_id), "clusterId": cluster_id, "projectId": project_id, "regionId": region_id}
-    return set_fields(body)
+def _cloud(server: Server) -> dict[str, str]:
+    return {"clusterId": server.cluster_id, "projectId": server.project_id, "regionId": server.region_id}
 
 
-def _groups(name: str, groups: Sequence[Sequence[str]] | None) -> list[list[str]]:
+def _groups(name: str, groups: Groups | None) -> list[list[str]]:
     """Return files as a list of lists. A flat list of paths is the most common slip, and the server's words are odd."""
     if groups is None:
         return []

@@ -5,26 +5,24 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from vecmill.importer.options import Server, base_url
 from vecmill.importer.reply import Answer
-from vecmill.importer.request import Request, base_url, mask
+from vecmill.importer.request import Request, server_headers
 
 if TYPE_CHECKING:
     import httpx
 
-TIMEOUT_S = 20.0
-"""Seconds that one exchange may take; pymilvus' value."""
 
-Cert = str | tuple[str, str]
+def client_arguments(server: Server) -> dict[str, Any]:
+    """Return the arguments of an httpx client for a server."""
+    return {"verify": _tls(server), "timeout": server.timeout_s}
 
 
-def tls(verify: bool | str, cert: Cert | None) -> ssl.SSLContext | bool:
-    """Return what httpx takes for pymilvus' ``verify`` and ``cert``.
-
-    ``verify`` is True, False, or the path of the server's certificate (or of a folder of them); ``cert`` the path of a
-    client certificate with its key, or the paths of both.
-    """
+def _tls(server: Server) -> ssl.SSLContext | bool:
+    """Return what httpx takes for pymilvus' ``verify`` (which may also be a folder of certificates) and ``cert``."""
     from pathlib import Path
 
+    verify, cert = server.verify, server.cert
     if verify in (True, False) and cert is None:
         return bool(verify)
     if isinstance(verify, str):
@@ -42,14 +40,14 @@ def tls(verify: bool | str, cert: Cert | None) -> ssl.SSLContext | bool:
     return context
 
 
-def http_arguments(request: Request, url: str, headers: dict[str, str]) -> dict[str, Any]:
+def request_arguments(request: Request, server: Server) -> dict[str, Any]:
     """Return the arguments of httpx' ``request``."""
     return {
         "method": request.method,
-        "url": base_url(url) + request.path,
+        "url": base_url(server.url) + request.path,
         "json": dict(request.body) if request.method == "POST" else None,
         "params": dict(request.query) or None,
-        "headers": {**headers, **request.headers},
+        "headers": {**server_headers(server), **request.headers},
     }
 
 
@@ -58,7 +56,7 @@ def answer_of(response: httpx.Response) -> Answer:
     return Answer(status=response.status_code, content=response.content)
 
 
-def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> Answer:
+def failed(error: httpx.HTTPError | httpx.InvalidURL, server: Server) -> Answer:
     """Return a failed exchange; whether the request may have reached the server decides about trying again."""
     import httpx
 
@@ -73,7 +71,7 @@ def failed(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> Answer:
     )
     words = "the answer timed out" if isinstance(error, httpx.ReadTimeout) else str(error) or type(error).__name__
     if not_sent:
-        words = f"no connection to {mask(base_url(url))}: {words}"
+        words = f"no connection to {server.address}: {words}"
     elif not isinstance(error, httpx.ReadTimeout):
         words = f"the answer was lost: {words}"
     return Answer(failure=" ".join(words.split()), sent=not not_sent)

@@ -11,8 +11,8 @@ from vecmill.schema.servers import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """The import files of one request, number ``number`` (from 1) of its plan."""
+class FileGroup:
+    """The import files of one request; ``number`` counts the requests of an output from 1."""
 
     number: int
     files: tuple[ImportFile, ...]
@@ -29,17 +29,17 @@ class Batch:
 
     @property
     def paths(self) -> list[list[str]]:
-        """The files, as `bulk_import` takes them."""
+        """The files, as `bulk_import` takes them: one inner list per import file."""
         return [list(file.paths) for file in self.files]
 
 
-def plan(files: Iterable[ImportFile], limits: Limits) -> list[Batch]:
+def group_files(files: Iterable[ImportFile], limits: Limits) -> list[FileGroup]:
     """Group import files into as few requests as the limits allow, in their order.
 
     Empty files are left out: versions of the server differ in what they make of them. Raises DataError for a file that
     no request can hold.
     """
-    batches: list[list[ImportFile]] = []
+    groups: list[list[ImportFile]] = []
     room_bytes = 0
     for file in files:
         if not file.rows:
@@ -51,9 +51,9 @@ def plan(files: Iterable[ImportFile], limits: Limits) -> list[Batch]:
                 expected=f"at most {most_bytes:,} bytes in an import file of this server",
                 got=f"{file.n_bytes:,}; convert again with a smaller segment size",
             )
-        if not batches or len(batches[-1]) == limits.files or file.n_bytes > room_bytes:
-            batches.append([])
+        if not groups or len(groups[-1]) == limits.files or file.n_bytes > room_bytes:
+            groups.append([])
             room_bytes = limits.request_bytes
-        batches[-1].append(file)
+        groups[-1].append(file)
         room_bytes -= file.n_bytes
-    return [Batch(i, tuple(one)) for i, one in enumerate(batches, 1)]
+    return [FileGroup(i, tuple(one)) for i, one in enumerate(groups, 1)]

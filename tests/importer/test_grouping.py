@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from outputs import notes
 from vecmill import DataError, DataType, LocalBulkWriter, StoreError, create_schema
-from vecmill.importer.planner import plan
+from vecmill.importer.grouping import group_files
 from vecmill.output.opening import ImportFile, open_output
 from vecmill.schema.servers import GB, GIB, SERVICES, Limits, limits_of
 
@@ -30,13 +30,13 @@ def file_of(number: int, n_bytes: int, rows: int = 10) -> ImportFile:
 )
 def test_every_file_is_asked_for_once_and_no_limit_is_broken(sizes, most_files, most_bytes):
     files = [file_of(i, n_bytes, rows) for i, (n_bytes, rows) in enumerate(sizes)]
-    batches = plan(files, Limits(most_files, 50, most_bytes, 1))
-    assert [file for batch in batches for file in batch.files] == [file for file in files if file.rows]
-    assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
-    for batch in batches:
-        assert 1 <= len(batch.files) <= most_files
-        assert batch.n_bytes <= most_bytes
-    for one, following in itertools.pairwise(batches):  # no request could have taken another file
+    groups = group_files(files, Limits(most_files, 50, most_bytes, 1))
+    assert [file for group in groups for file in group.files] == [file for file in files if file.rows]
+    assert [group.number for group in groups] == list(range(1, len(groups) + 1))
+    for group in groups:
+        assert 1 <= len(group.files) <= most_files
+        assert group.n_bytes <= most_bytes
+    for one, following in itertools.pairwise(groups):  # no request could have taken another file
         assert len(one.files) == most_files or one.n_bytes + following.files[0].n_bytes > most_bytes
 
 
@@ -49,16 +49,16 @@ def test_every_file_is_asked_for_once_and_no_limit_is_broken(sizes, most_files, 
     ],
 )  # fmt: skip
 def test_requests_within_the_limits(limits, n_files, n_bytes, n_requests):
-    assert len(plan([file_of(i, n_bytes) for i in range(n_files)], limits)) == n_requests
+    assert len(group_files([file_of(i, n_bytes) for i in range(n_files)], limits)) == n_requests
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_file_that_is_too_large_is_named(service):
     limits = limits_of(service=service)
     most = limits.file_bytes
-    assert len(plan([file_of(7, most)], limits)) == 1
+    assert len(group_files([file_of(7, most)], limits)) == 1
     with pytest.raises(DataError, match=rf"file '7\.parquet': expected at most {most:,} bytes .* got {most + 1:,}; "):
-        plan([file_of(7, most + 1)], limits)
+        group_files([file_of(7, most + 1)], limits)
 
 
 # -- outputs on disk
