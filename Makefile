@@ -48,9 +48,10 @@ check: $(VENV)/.installed-check
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native
 
-# The pages and tables of docs/ that are printed from the code; tests compare them.
+# What is printed from the code: pages and tables of docs/, and the client without asyncio. Tests compare it.
 tables: $(VENV)/.installed-test
 	$(BIN)/python tests/support/print_modules.py
+	$(BIN)/python tests/support/print_client.py
 	$(BIN)/python -m vecmill.schema.carriage > docs/formats.md
 	$(BIN)/python -m vecmill.validate.document > docs/rules.md
 

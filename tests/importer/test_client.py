@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from print_client import PRINTED, SOURCE, printed
 from servers.rest import FAULTS, STEPS, TOKEN, RestServer, Seen, running_rest_server
 from vecmill import AsyncImportClient, ImportClient, ImportJobError
 from vecmill.importer.flows import Goal, JobWatch
@@ -83,6 +84,10 @@ def connect(request: pytest.FixtureRequest) -> Any:
 def server() -> Iterator[RestServer]:
     with running_rest_server() as server:
         yield server
+
+
+def test_the_sync_client_is_printed_from_the_async_one():
+    assert PRINTED.read_text() == printed(SOURCE.read_text())
 
 
 def test_a_job_to_its_end(server, connect):

@@ -1,5 +1,7 @@
 """`ImportClient`: create import jobs, follow them to their end, compare what arrived."""
 
+# Printed from aclient.py by `make tables`: do not change it here.
+
 from __future__ import annotations
 
 import time
