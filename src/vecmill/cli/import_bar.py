@@ -1,4 +1,4 @@
-"""What ``vecmill import`` shows while a server works: a bar on a terminal, a line a phase elsewhere; both on stderr."""
+"""Progress of ``vecmill import``, on stderr: a bar on a terminal, elsewhere a line for every phase."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _STALLED_S = 60
 
 
 def quieten() -> None:
-    """Let only our own words through: pymilvus and Milvus Lite log every refusal with its traceback."""
+    """Silence the logs of pymilvus and Milvus Lite, which tell every refusal with a traceback."""
     for name in ("pymilvus", "milvus_lite", "grpc"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 @contextmanager
 def looking(n_rows: int, *, shown: bool) -> Iterator[Look | None]:
-    """Yield what is called with every look at a job and the rows that are in for good."""
+    """Yield what is to be called after every look at a job, with it and the rows of completed jobs. None: nothing."""
     if not shown:
         yield None
     elif not sys.stderr.isatty():
@@ -49,7 +49,7 @@ def looking(n_rows: int, *, shown: bool) -> Iterator[Look | None]:
 
 
 class _Lines:
-    """A line when a job reaches another phase."""
+    """Prints a line when a job reaches another phase."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}

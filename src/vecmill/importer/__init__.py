@@ -1,5 +1,5 @@
-"""See the import through: create the job, follow it, compare what arrived with what was written.
+"""Import jobs of a server: create them, follow them, compare the rows that arrived with those that were written.
 
-Requests and replies are pure functions (`request`, `reply`), what to do when is told by generators that know no network
-(`flows`), and thin shells carry them out: with httpx (`client`, `aclient`), over gRPC (`grpc`), into a file (`lite`).
+Requests and replies are pure functions (`request`, `reply`). Generators that know no network decide what is sent when
+(`flows`). Thin shells carry it out: over HTTP (`client`, `aclient`), over gRPC (`grpc`), into a file (`lite`).
 """

@@ -1,6 +1,6 @@
 """The import API in pymilvus' form: one function a call, its signature, and a plain `httpx.Response`.
 
-They send one request and never a second one. `ImportClient` is the form that follows a job and survives lost answers.
+Each sends one request and never a second one. `ImportClient` follows a job to its end and survives lost answers.
 """
 
 from __future__ import annotations
@@ -62,14 +62,16 @@ def bulk_import(
     files: Milvus: one inner list per import file, that is one path, or all files of an NPY set.
     object_urls, object_url, access_key, secret_key, token: Zilliz Cloud, from object storage.
     volume_name, data_paths: Zilliz Cloud, from a volume.
-    cluster_id, or project_id and region_id: Zilliz Cloud, where to.
+    cluster_id, or project_id and region_id: Zilliz Cloud, where the collection is.
     api_key: "user:password" or an API key.
-    verify, cert: False, or path of the server's certificate; path of a client certificate, or of it and its key.
-    options: of the server ("timeout", "auto_commit", "sep", "nullkey"); values are sent as strings.
-    headers: more headers. idempotency_key: sent as ``Idempotency-Key``; Milvus 2.6.24 and 3.0.2 or later answer a
-        second create with the same key by the first one's job.
-    timeout: seconds for the exchange.
-    api: "v1" for the old form of Zilliz Cloud; found out from ``url`` when None.
+    verify: False, or the path of the server's certificate. True: the certificates that everybody trusts.
+    cert: path of a client certificate with its key, or the paths of both.
+    options: of the server ("timeout", "auto_commit", "sep", "nullkey"); values are sent as text.
+    headers: more headers.
+    idempotency_key: sent as ``Idempotency-Key``; Milvus 2.6.24, 3.0.2 and later answer a second create with the same
+        key by the first one's job.
+    timeout: seconds that the exchange may take.
+    api: "v1" for the old form of Zilliz Cloud. None: the form that ``url`` asks for.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def get_import_progress(
     timeout: float = TIMEOUT_S,
     api: str | None = None,
 ) -> httpx.Response:
-    """Ask how far a job is; ``api="v2-getProgress"`` uses the name that the call had before Milvus 2.4.13."""
+    """Return how far a job is. ``api="v2-getProgress"`` uses the name that the call had before Milvus 2.4.13."""
     server = Server(url, api_key, db_name, cluster_id, project_id, region_id, verify, cert, timeout, api)
     return _send(describe_request(server, job_id), server, headers)
 

@@ -1,4 +1,4 @@
-"""The collection that an import goes into: made from the schema in a manifest, with an index on every vector."""
+"""The collection that rows go to: requests that create it, with an index on every vector field, and that load it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Index:
 
 
 def indexes_of(schema: CollectionSchema, *, index_type: str = "", metric: str = "") -> list[Index]:
-    """Return an index for every vector field; ``index_type`` and ``metric`` replace what fits the type by default."""
+    """Return an index for every vector field. ``index_type`` and ``metric`` "": what fits the type of the field."""
     found = []
     for field in schema.fields:
         if field.kind.is_vector:
@@ -57,7 +57,7 @@ def create_collection_request(name: str, schema: CollectionSchema, indexes: list
 
 
 def load_request(name: str, db_name: str = "", *, refresh: bool = False) -> Request:
-    """Return the REST request that loads a collection; ``refresh`` also sees what came since it was loaded."""
+    """Return the REST request that loads a collection; ``refresh``: one that is loaded takes in new rows."""
     verb = "refresh_load" if refresh else "load"
     return Request("POST", COLLECTIONS + verb, _in_db({"collectionName": name}, db_name))
 

@@ -1,9 +1,12 @@
-"""What to ask a server, and when to ask again: generators that know no network and no clock.
+"""What is sent to a server, and when it is sent again: generators that know no network and no clock.
 
 A flow yields `Send` (a request; it gets the `Answer` back) and `Pause`, and returns its result. `ImportClient` and
-`AsyncImportClient` drive the same flows. What may be repeated: a look at something, always; a commit or an abort, since
-the second one finds the first one's work; a create only if nothing of it reached the server, or the server said "not
-now", or it keeps idempotency keys. Else a create without an answer is searched for, and not found, it is told.
+`AsyncImportClient` drive the same flows.
+
+A request that only reads may always be repeated, and so may a commit or an abort, since the second one finds the first
+one's work. A create may be repeated only if nothing of it reached the server, if the server said "not now", or if the
+server keeps idempotency keys. Otherwise the job of a create without an answer is searched for. If it is not found, that
+is an error.
 """
 
 from __future__ import annotations
@@ -45,14 +48,14 @@ _MORE_TRIES = 8  # while a job is followed: a server that is started anew takes 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Exchange a request for an answer."""
+    """Send a request; its answer comes back."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for a while."""
+    """Do nothing for some seconds."""
 
     seconds: float
 
@@ -64,14 +67,14 @@ Flow = Generator[Send | Pause, Answer, T]
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A job, and whether it was there before this create: the server knew the idempotency key."""
+    """A job; ``existed`` is True if it was there before this create, since the server knew its idempotency key."""
 
     job_id: str
     existed: bool = False
 
 
 def ask(server: Server, request: Request, read: Callable[[Mapping[str, Any]], T]) -> Flow[T]:
-    """Send a request that may be repeated until its answer can be read. Raises Trouble."""
+    """Return what ``read`` makes of the answer to a request that may be repeated. Raises Trouble."""
     pauses = server.retry.pauses()
     while True:
         try:
@@ -84,7 +87,7 @@ def ask(server: Server, request: Request, read: Callable[[Mapping[str, Any]], T]
 
 
 def ask_once(request: Request) -> Flow[dict[str, Any]]:
-    """Send a request that must not be repeated. Raises Trouble."""
+    """Return the data of the answer to a request that must not be repeated. Raises Trouble."""
     return read_answer((yield Send(request)))
 
 
@@ -107,10 +110,10 @@ def list_jobs(server: Server, collection_name: str = "") -> Flow[tuple[JobSummar
 
 
 def create(server: Server, request: Request, key: str) -> Flow[Created]:
-    """Create a job, once. Raises Trouble.
+    """Create a job, exactly once. Raises Trouble.
 
-    A server that keeps keys answers a key it knows by the job of that key. If that job failed it imported nothing, and
-    the next key of the row is tried.
+    A server that keeps keys answers a key that it knows by the job of that key. If that job failed it imported nothing,
+    and the next key is tried: ``key``, ``key.2``, ``key.3``, ...
     """
     collection_name = request.body["collectionName"]
     try:
@@ -149,7 +152,7 @@ def _create_once(server: Server, request: Request, before: set[str] | None) -> F
 
 
 def _search(server: Server, request: Request, before: set[str] | None, lost: Trouble) -> Flow[str]:
-    """Return the job that a create without an answer has made: a new one, of these files. Raises Trouble."""
+    """Return the job that a create without an answer has made: a new job of the same files. Raises Trouble."""
     unknown: set[str] = set()
     for pause in server.retry.pauses_within(server.retry.settle_s):
         if before is None:
@@ -180,7 +183,7 @@ def _search(server: Server, request: Request, before: set[str] | None, lost: Tro
 
 
 def same_files(progress: JobProgress, request: Request) -> bool:
-    """Return whether a job reads the files of ``request``, as far as the server's words for them tell."""
+    """Return True if a job reads the files of ``request``, as far as the server's names for them tell."""
     groups = [[_tail(path) for path in group] for group in request_files(request)]
     names = [file.name for file in progress.files]
     return len(names) <= len(groups) and all(
@@ -189,12 +192,12 @@ def same_files(progress: JobProgress, request: Request) -> bool:
 
 
 def _tail(path: str) -> str:
-    """Return the end of a path by which servers name it, whatever they put before."""
+    """Return the last two parts of a path: servers differ in what they put before them."""
     return "/".join(path.partition("?")[0].rstrip("/").split("/")[-2:])
 
 
 def end(server: Server, job_id: str, verb: str) -> Flow[None]:
-    """Commit or abort (``verb``) a job. Done before, or by a try whose answer was lost, is done. Raises Trouble."""
+    """Commit or abort (``verb``) a job. Does nothing if that is done already. Raises Trouble."""
     request = commit_request(server, job_id) if verb == "commit" else abort_request(server, job_id)
     reached = {"commit": (State.COMMITTING, State.COMPLETED), "abort": (State.FAILED,)}[verb]
     try:
@@ -212,7 +215,7 @@ class Goal:
     ----------
     until: the state that ends the wait before the end of the job: Uncommitted; or Completed.
     expected_rows: rows that were written. None: the rows that arrive are not compared.
-    progress: called with the `JobProgress` after every look. None: nobody is told.
+    progress: called with the `JobProgress` after every look. None: nothing is called.
     """
 
     until: State = State.COMPLETED
@@ -250,7 +253,7 @@ class JobWatch:
 
 
 def check_rows(seen: JobProgress, expected_rows: int | None) -> None:
-    """Compare the rows that arrived with those that were written. Raises ImportJobError when they differ."""
+    """Raise ImportJobError if the rows that arrived are not as many as were written."""
     if expected_rows is None or seen.rows is None or seen.rows == expected_rows:
         return
     words = f"{expected_rows:,} rows were written, but the server tells of {seen.rows:,} imported"

@@ -1,7 +1,8 @@
 """The gRPC form of the import API (Milvus 2.2 and later), over pymilvus' channel: extra ``vecmill[milvus]``.
 
 A task is one import file: one JSON or Parquet file, or the files of an NPY set. Names, arguments and states are those
-of ``pymilvus.utility``, but an order is sent once: pymilvus repeats it when its answer is lost, and rows arrive twice.
+of ``pymilvus.utility``. One thing differs: an order is sent once. pymilvus repeats an order whose answer was lost, and
+the rows arrive twice.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class BulkInsertState:
-    """How far a task is: ``state`` is one of the numbers below, ``infos`` what else the server tells.
+    """How far a task is. ``state`` is one of the numbers below; ``infos`` is whatever else the server tells.
 
-    Persisted means that the rows are in files; only a Completed task can be loaded whole.
+    Persisted means that the rows are in files. All of them can be loaded once the task is Completed.
     """
 
     ImportPending: ClassVar[int] = 0
@@ -90,7 +91,7 @@ class BulkInsertState:
 
     @property
     def is_failed(self) -> bool:
-        """Whether the task failed; its rows are gone or will go."""
+        """True if the task failed: its rows are gone or will be."""
         return self.state in (self.ImportFailed, self.ImportFailedAndCleaned)
 
 
@@ -218,13 +219,13 @@ def missing_extra(extra: str) -> ImportJobError:
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:
-    """Return what pymilvus sends beside a request: when it was sent, for the server's records."""
+    """Return what pymilvus sends beside a request: the time, for the server's records."""
     return (("client-request-unixmsec", str(int(time.time() * 1000))),)
 
 
 @contextmanager
 def _wording(doing: str, job_id: str | None = None) -> Iterator[None]:
-    """Turn a failed call into one line that says whether the server may have got it."""
+    """Turn the error of a call into one line that says whether the server may have received it."""
     import grpc
 
     try:

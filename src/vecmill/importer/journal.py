@@ -1,4 +1,4 @@
-"""What was asked of which server, kept in the notes of the output: a run that was cut off goes on where it was."""
+"""The jobs that were asked for, kept in the notes of an output, so that a run that was cut off can go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASKED, CREATED, COMPLETED = "asked", "created", "completed"
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One request: ``state`` asked (no answer noted), created, or completed; ``time_s`` since 1970."""
+    """One job. ``state`` is asked (no answer is known), created, or completed; ``time_s`` is seconds since 1970."""
 
     state: str
     server: str
@@ -29,7 +29,7 @@ class JournalEntry:
 
 
 class Journal:
-    """The entries by key, in a file that is replaced with every note; in memory only where no output is on a disk."""
+    """Entries by key, in a file that is replaced with every change. ``folder`` None: kept in memory only."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else notes_path(folder) / IMPORTS_NAME
@@ -45,21 +45,21 @@ class Journal:
                 raise StoreError(" ".join(reason.split()), path=str(self._path)) from err
 
     def get(self, key: str) -> JournalEntry | None:
-        """Return what is known of a request."""
+        """Return what is known of a job. None: nothing."""
         return self._entries.get(key)
 
     def note(self, key: str, entry: JournalEntry) -> None:
-        """Replace what is known of a request. Raises StoreError."""
+        """Replace what is known of a job. Raises StoreError."""
         self._entries[key] = JournalEntry(**{**asdict(entry), "time_s": time.time()})
         self._write()
 
     def drop(self, key: str) -> None:
-        """Forget a request that came to nothing."""
+        """Forget a job that was not created."""
         if self._entries.pop(key, None) is not None:
             self._write()
 
     def forget(self, server: str, collection_name: str) -> None:
-        """Drop what is known of a collection that has been made anew."""
+        """Forget the jobs of a collection that has been created anew."""
         kept = {
             key: one
             for key, one in self._entries.items()

@@ -9,7 +9,7 @@ import uuid
 from vecmill.importer.request import Request
 from vecmill.manifest import Manifest
 
-# What says where the rows go and which they are. Credentials do not: they may be renewed between two tries.
+# Fields that say which rows go where. Credentials are left out: they may be renewed between two tries.
 _WHAT = (
     "collectionName",
     "dbName",
@@ -29,8 +29,9 @@ _WHAT = (
 def key_for(request: Request, manifest: Manifest | None, again: str = "") -> str:
     """Return the key of a create.
 
-    Without a manifest nobody knows whether the files are the same as last time: the key is a new one, good for the
-    tries of one create. ``again`` makes another key of the same files, to import them a second time on purpose.
+    manifest: of the files. None: it is unknown whether they are the same as last time, so that the key is a new one,
+        good for the tries of one create.
+    again: any text; another text makes another key of the same files, to import them a second time on purpose.
     """
     if manifest is None:
         return f"vecmill-{uuid.uuid4().hex}"

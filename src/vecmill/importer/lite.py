@@ -1,9 +1,8 @@
-"""Milvus Lite, a collection in a folder on a laptop: it knows no import, so the rows are read back and inserted."""
+"""Milvus Lite, collections in a file on this disk. It has no import, so the rows are read back and inserted."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +23,10 @@ BATCH_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """What an insert did: rows that went in, rows that the collection holds now, wall time."""
+    """What an insert did: rows that it inserted, and rows that the collection holds now."""
 
     rows: int
     rows_in_collection: int
-    seconds: float
 
 
 def insert(
@@ -43,21 +41,21 @@ def insert(
     again: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Inserted:
-    """Load an output into Milvus Lite, all of it or nothing, and count it there.
+    """Insert an output into Milvus Lite, all of it or nothing, and count the rows there.
 
     Parameters
     ----------
-    uri: path of the database, ``./demo.db``; made when it is not there, and so is the collection.
-    index_type, metric: of the vector fields; what fits their types by default.
-    again: add the rows to those that the collection holds already.
-    progress: called with the rows inserted so far.
+    uri: path of the database, ``./demo.db``. It is created if there is none, and so is the collection.
+    index_type, metric: of the vector fields of a new collection. "": what fits their types.
+    again: whether the rows are added to a collection that holds rows already.
+    progress: called with the number of rows inserted so far. None: nothing is called.
 
     Raises
     ------
-    SchemaError: a type that Milvus Lite does not have.
-    ImportJobError: it refused something, the collection holds rows already, or the count is not that of the manifest.
+    SchemaError: Milvus Lite does not have the type of a field.
+    ImportJobError: Milvus Lite refused something, the collection holds rows already, or the count is not that of the
+        manifest.
     """
-    began = time.perf_counter()
     schema = as_schema(output.manifest.schema)
     check_types(schema)
     with connected(uri, token=token, db_name=db_name, extra="lite") as client:
@@ -87,7 +85,7 @@ def insert(
     expected = output.manifest.n_rows
     if done != expected or after - before != expected:
         raise ImportJobError(f"{expected:,} rows were written, {done:,} inserted, and {after - before:,} arrived")
-    return Inserted(done, after, time.perf_counter() - began)
+    return Inserted(done, after)
 
 
 def check_types(schema: CollectionSchema) -> None:
@@ -123,7 +121,7 @@ def _values(field: FieldSchema, column: Any) -> Sequence[Any]:
 
 
 def _sparse(value: Any) -> dict[int, float]:
-    """Return a sparse vector from the forms that files have: JSON text, or a struct of indices and values."""
+    """Return a sparse vector as index -> value; files hold JSON text, or a struct of indices and values."""
     pairs = json.loads(value) if isinstance(value, str) else value
     if set(pairs) == {"indices", "values"} and isinstance(pairs["indices"], list):
         pairs = dict(zip(pairs["indices"], pairs["values"], strict=True))

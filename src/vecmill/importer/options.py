@@ -92,7 +92,7 @@ class Server:
 
     @property
     def is_cloud(self) -> bool:
-        """Whether it is Zilliz Cloud, which reads URLs."""
+        """True if it is Zilliz Cloud, which reads URLs."""
         return bool(self.cluster_id or self.project_id)
 
 

@@ -1,4 +1,4 @@
-"""pymilvus, where there is no other way to a server: collections, schemas and rows over gRPC, and Milvus Lite."""
+"""Calls of pymilvus, where there is no REST API: collections, their schemas and rows over gRPC, and Milvus Lite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_S = 60.0
 
 @contextmanager
 def connected(uri: str, *, token: str = "", db_name: str = "", extra: str = "milvus") -> Iterator[Any]:
-    """Yield a MilvusClient; its errors leave the block as ImportJobError. ``extra`` is what to install for it."""
+    """Yield a MilvusClient; its errors leave the block as ImportJobError. ``extra`` is the extra that installs it."""
     try:
         from pymilvus import MilvusClient
     except ImportError as err:
@@ -47,7 +47,7 @@ def wording() -> Iterator[None]:
 
 
 def create_collection(client: Any, name: str, schema: CollectionSchema, indexes: list[Index]) -> None:
-    """Create a collection with its indexes; if one of them is refused there is no collection."""
+    """Create a collection with its indexes. If an index is refused, no collection is left behind."""
     from pymilvus import CollectionSchema as TheirSchema
 
     params = client.prepare_index_params()

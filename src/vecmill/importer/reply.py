@@ -1,8 +1,8 @@
 """The answers of the import API: bytes in, values or a `Trouble` out.
 
-A failure is told by a ``code`` other than 0 in an answer with HTTP status 200 (200 in the ``code`` of old servers means
-well, too). What is no such answer (a status of a proxy in between, HTML, half a document) says nothing about whether
-the server has done what it was asked to: `Kind.UNCLEAR`.
+A server tells a failure by a ``code`` other than 0, in an answer with HTTP status 200 (old servers use the code 200 for
+success). Any other answer (the status of a proxy, HTML, half a document) does not tell whether the server has done what
+it was asked to: `Kind.UNCLEAR`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_WORDS = 300
 
 
 class Kind(Enum):
-    """What a failed exchange means for whoever wants to try again."""
+    """What a failed exchange means for another try."""
 
     REFUSED = auto()  # the server said no
     BUSY = auto()  # the server said: not now
@@ -32,7 +32,7 @@ class Kind(Enum):
 
 
 class Trouble(Exception):  # noqa: N818 - as StopIteration, it says how something ended
-    """An exchange that brought no answer to use. Stays inside the importer; callers get an `ImportJobError`."""
+    """An exchange without a usable answer. It stays inside the importer: callers get an `ImportJobError`."""
 
     def __init__(self, kind: Kind, reason: str, code: int | None = None) -> None:
         super().__init__(reason)
@@ -41,14 +41,14 @@ class Trouble(Exception):  # noqa: N818 - as StopIteration, it says how somethin
         self.code = code
 
     def error(self, job_id: str | None = None, *, doing: str = "") -> ImportJobError:
-        """Return what the caller is told."""
+        """Return the error that the caller gets; ``doing`` says what has come to nothing."""
         reason = f"{doing}: {self.reason}" if doing else self.reason
         return ImportJobError(reason, code=self.code, job_id=job_id, unclear=self.kind is Kind.UNCLEAR)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: a status and a body, or the words of a failure and whether the request had been sent."""
+    """What came back: a status and a body, or why nothing did, and whether the request had been sent."""
 
     status: int = 0
     content: bytes = b""
@@ -103,7 +103,7 @@ def _document(answer: Answer) -> dict[str, Any] | None:
 
 
 def _words(text: object) -> str:
-    """Return what a server said as one line of bounded length."""
+    """Return a server's words as one line of bounded length."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     line = " ".join(str(text if text is not None else "").split())
@@ -127,8 +127,8 @@ class State(StrEnum):
     FAILED = "Failed"
 
 
-# What a state waits for. `Importing` covers four phases; how far the job is tells them apart (10 + 30 + 30 + 10 + 10 +
-# 10 per cent: pending, pre-import, import, sort, index, done).
+# What the server does in a state. `Importing` covers four phases, told apart by how far the job is (10 + 30 + 30 + 10 +
+# 10 + 10 per cent: pending, pre-import, import, sort, index, done).
 _WAITS: dict[str, str] = {
     State.PENDING: "waiting for a free data node",
     State.STARTED: "the server reads the files",
@@ -170,9 +170,9 @@ class JobProgress:
     Attributes
     ----------
     job_id, state, percent (0 to 100), reason (why it failed, else ""): in the server's words.
-    imported_rows, total_rows: None when the server did not say. Both stay 0 before the import phase.
+    imported_rows, total_rows: both stay 0 before the import phase. None: the server did not say.
     files: one entry per import file, once the server knows them.
-    stalled_s: seconds since anything of this changed; 0 in an answer of `describe`.
+    stalled_s: seconds since any of this changed; 0 in an answer of `describe`.
     """
 
     job_id: str
@@ -194,12 +194,12 @@ class JobProgress:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen by itself: Completed or Failed."""
+        """True if the job has ended: Completed or Failed."""
         return self.state in (State.COMPLETED, State.FAILED)
 
     @property
     def rows(self) -> int | None:
-        """Rows that the job has imported, None when the server does not tell."""
+        """Rows that the job has imported. None: the server does not tell."""
         return self.imported_rows if self.imported_rows is not None else self.total_rows
 
     def __str__(self) -> str:
@@ -272,7 +272,7 @@ def _file(raw: Mapping[str, Any]) -> FileProgress:
 
 
 def _number(value: object) -> int | None:
-    """Return a count; some servers send numbers as text."""
+    """Return a count; some servers send numbers as text. None: there is no number."""
     if isinstance(value, bool) or value is None:
         return None
     try:

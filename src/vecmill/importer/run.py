@@ -87,7 +87,7 @@ class _Run:
         return [self._results[job.number] for job in planned]
 
     def _start(self, job: PlannedJob) -> JobResult:
-        """Create the job of a batch, or find the one that there is."""
+        """Create a job, or find the one that an earlier run created."""
         known = self._results.get(job.number)
         if known is not None:
             return known
@@ -114,7 +114,7 @@ class _Run:
         return result
 
     def _earlier(self, job: PlannedJob, entry: JournalEntry) -> str:
-        """Return the job that an earlier run has made of a batch, "" if there is none that may still count."""
+        """Return the id of the job that an earlier run created. "": there is none, or it failed."""
         if entry.state == COMPLETED:
             return entry.job_id
         if entry.state == CREATED:
@@ -175,7 +175,7 @@ class _Run:
             self._progress(seen, done)
 
     def _told(self) -> str:
-        """Say what has become of the other jobs, after one of them has failed; abort them in two phases."""
+        """Return what has become of the other jobs after one has failed; abort them if there are two phases."""
         done = [one for one in self._results.values() if one.state == State.COMPLETED]
         others = sorted(self._open)
         words = [f"completed: {sum(one.rows for one in done):,} rows in {len(done)} job(s)"]

@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all rows are in and counted."""
+        """True if all rows are in and counted."""
         return all(job.state == State.COMPLETED for job in self.jobs)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How requests travel: httpx, its TLS settings, and its failures in our words."""
+"""Requests over HTTP: what httpx is told, its TLS settings, and its failures in one line."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def request_arguments(request: Request, server: Server) -> dict[str, Any]:
 
 
 def answer_of(response: httpx.Response) -> Answer:
-    """Return a response as the pure functions take it."""
+    """Return a response as an `Answer`."""
     return Answer(status=response.status_code, content=response.content)
 
 
 def failed(error: httpx.HTTPError | httpx.InvalidURL, server: Server) -> Answer:
-    """Return a failed exchange; whether the request may have reached the server decides about trying again."""
+    """Return a failed exchange; ``sent`` is False only if surely nothing reached the server."""
     import httpx
 
     not_sent = isinstance(
