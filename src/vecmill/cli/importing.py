@@ -253,6 +253,7 @@ def import_command(
         from vecmill.importer.waiting import Patience
         from vecmill.output.upload import upload
 
+        # A caller from Python can bring a clock and pauses of its own, as the object of the context.
         patience = context.find_object(Patience) or Patience()
         options = ImportOptions(
             output=output.options(src),
