@@ -131,6 +131,16 @@ def test_patterns_folders_and_joins(juicefs, bucket, tmp_path):
     assert np.array_equal(np.array(read_parquet(report)["more"].to_pylist(), np.float32), vectors(N_ROWS))
 
 
+def test_folders_that_tell_columns(juicefs, bucket, tmp_path):
+    for lang in ("de", "en%2F"):
+        put(juicefs, bucket, f"hive/lang={lang}/year=2020/a.parquet", as_parquet(2))
+    url = f"s3://{bucket}/hive"
+    for src in (url, f"{url}/*/*/*.parquet"):
+        (batch, other) = open_source(src, columns=["lang", "year"]).batches()
+        assert (batch["lang"].to_pylist(), batch["year"].to_pylist()) == (["de"] * 2, [2020] * 2)
+        assert other["lang"].to_pylist() == ["en/"] * 2
+
+
 def test_what_cannot_be_read_is_one_clear_error(juicefs, bucket, tmp_path):
     whole = as_parquet()
     for key, data, words in (

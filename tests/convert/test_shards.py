@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vecmill import DataType, convert, create_schema
-from vecmill.convert.opening import open_inputs
+from converted import DIM, rows, schema, vectors
+from vecmill import DataType, convert
 from vecmill.errors import DataError
-
-DIM = 4
 
 
 def parquet(table, path):
@@ -27,28 +24,6 @@ def feather(table, path):
 
 
 WRITERS = pytest.mark.parametrize("write", [parquet, feather])
-
-
-def schema(*fields, dynamic=False, **pk):
-    made = create_schema(enable_dynamic_field=dynamic)
-    made.add_field("id", pk.pop("dtype", DataType.INT64), is_primary=True, **pk)
-    made.add_field("v", DataType.FLOAT_VECTOR, dim=DIM)
-    for name, dtype, options in fields:
-        made.add_field(name, dtype, **options)
-    return made
-
-
-def vectors(n, type_=None):
-    return pa.array([[float(i)] * DIM for i in range(n)], type_ or pa.list_(pa.float32(), DIM))
-
-
-def rows(report) -> list[dict]:
-    """Return what was written, as dicts."""
-    found = []
-    for batch in open_inputs(report.data_path).batches():
-        columns = {n: c.tolist() if isinstance(c, np.ndarray) else c.to_pylist() for n, c in batch.items()}
-        found += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return found
 
 
 # -- further columns --------------------------------------------------------------------------------------------------

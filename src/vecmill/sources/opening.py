@@ -15,6 +15,7 @@ from vecmill.sources.base import Source, SourceFile, field_columns, names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import kind_named
 from vecmill.sources.memory import is_object, open_object
+from vecmill.sources.partitions import Partitioned, keys_of
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath
 from vecmill.sources.tables import Table, TableSource
@@ -69,7 +70,8 @@ def open_source(
     wanted = field_columns(columns)
     shards = {field: _shards(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
     takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
-    groups = [*_table_groups(objects, files.tables), *_text_groups(files.texts, text or TextOptions(), takes_all)]
+    options = text or TextOptions()
+    groups = [*_table_groups(objects, files.tables, options), *_text_groups(files.texts, options, takes_all)]
     arrays = _arrays(files.arrays)
     available = _distinct([*(name for group in groups for name in group.names), *arrays])
     chosen = _chosen(wanted, shards, available, None if takes_all else also)
@@ -108,6 +110,25 @@ class _Group:
     open: Callable[[Mapping[str, str], int | None], Source]
 
 
+def _with_keys(group: _Group, files: Iterable[str], types: Mapping[str, Any]) -> _Group:
+    """Return a group with the columns that the folders of its files tell, in ``types`` where these say one."""
+    keys = {file: keys_of(file) for file in files}
+    told = dict.fromkeys(name for one in keys.values() for name in one)
+    if not told:
+        return group
+    names = {**dict.fromkeys(group.names), **told}
+
+    def opened(wanted: Mapping[str, str], batch_rows: int | None) -> Source:
+        own = {field: name for field, name in wanted.items() if name in group.names}
+        counted = next(iter(group.names))
+        return Partitioned(
+            group.open(own or {counted: counted}, batch_rows), keys,
+            {field: name for field, name in wanted.items() if name in told}, types, counts=not own,
+        )  # fmt: skip
+
+    return _Group(group.place, names.keys(), opened)
+
+
 def _opened(chosen: Mapping[str, str], groups: Sequence[_Group], batch_rows: int | None) -> list[Source]:
     """Return the columns ``chosen`` of each group that has some."""
     parts = [(group, {field: name for field, name in chosen.items() if name in group.names}) for group in groups]
@@ -138,13 +159,16 @@ def _by_family(paths: Sequence[Any], kind: str | None) -> _Families:
     return _Families(tables, texts, arrays)
 
 
-def _table_groups(objects: Sequence[Table], files: Mapping[str, Sequence[SourceFile]]) -> list[_Group]:
+def _table_groups(
+    objects: Sequence[Table], files: Mapping[str, Sequence[SourceFile]], options: TextOptions
+) -> list[_Group]:
     """Return a group for every object in memory, and one for the files of each table kind."""
     groups = [_table_group([one]) for one in objects]
     for kind, places in files.items():
         load = kind_named(kind).tables
         assert load is not None
-        groups.append(_table_group(load()(places)))
+        tables = load()(places)
+        groups.append(_with_keys(_table_group(tables), [table.place for table in tables], options.hints))
     return groups
 
 
@@ -163,7 +187,10 @@ def _text_groups(
 ) -> Iterable[_Group]:
     """Yield a group for the files of each kind of text. ``takes_all``: a key that is no column is an error."""
     for kind, paths in files.items():
-        yield _text_group(paths, replace(options, kind=kind or None), takes_all)
+        keys = {name for path in paths for name in keys_of(str(path))}
+        hints = {name: type_ for name, type_ in options.hints.items() if name not in keys}
+        group = _text_group(paths, replace(options, kind=kind or None, hints=hints), takes_all)
+        yield _with_keys(group, map(str, paths), options.hints)
 
 
 def _text_group(paths: Sequence[str | AnyPath], options: TextOptions, takes_all: bool) -> _Group:

@@ -11,6 +11,7 @@ from pathlib import Path
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.base import SourceFile, names_text, natural_key, one_line
 from vecmill.sources.kinds import FILE_KINDS, FileKind, by_ending, folder_kind, kind_named, kind_of
+from vecmill.sources.partitions import is_key
 from vecmill.sources.remote import AnyPath, objects_at
 from vecmill.store.url import disk_path, in_bucket, is_url
 
@@ -20,8 +21,8 @@ def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Source
 
     A path is a file, a folder, or a pattern (``*``, ``?``, ``[..]``, ``**``), whose files come in the order of their
     numbers; ``:part`` behind it names a part of every file. A folder stands for the files right in it that end like a
-    kind that can be read; hidden ones and those that begin with ``_`` are left out. ``kind`` is taken in place of what
-    the files look like.
+    kind that can be read, and for those of its folders ``name=value``; hidden ones and those that begin with ``_`` are
+    left out. ``kind`` is taken in place of what the files look like.
 
     Raises DataError, StoreError.
     """
@@ -81,8 +82,10 @@ def _files(path: AnyPath, member: str, given: FileKind | None) -> list[SourceFil
         whole = given if given is not None and given.is_folder is not None else folder_kind(path)
         if whole is not None:
             return [SourceFile(path, whole.name, member)]
-        inside = [p for p in path.iterdir() if not p.name.startswith((".", "_"))]
-    return [place for p in _readable(path, inside, given) for place in _files(p, member, given)]
+        inside = [p for p in path.iterdir() if not p.name.startswith((".", "_")) or is_key(p.name)]
+        deeper = sorted((p for p in inside if is_key(p.name) and p.is_dir()), key=natural_key)
+    found = _readable(path, inside, given, or_none=bool(deeper))
+    return [place for p in (*found, *deeper) for place in _files(p, member, given)]
 
 
 @contextmanager
@@ -95,13 +98,15 @@ def _store_errors(path: AnyPath) -> Iterator[None]:
         raise StoreError((err.strerror or one_line(err)).lower(), path=str(path), errno=err.errno) from err
 
 
-def _readable(folder: AnyPath, inside: Sequence[AnyPath], given: FileKind | None) -> list[AnyPath]:
-    """Return what is to be read of what is right in a folder. Raises DataError if nothing is."""
+def _readable(
+    folder: AnyPath, inside: Sequence[AnyPath], given: FileKind | None, *, or_none: bool = False
+) -> list[AnyPath]:
+    """Return what is to be read of what is right in a folder. Raises DataError if nothing is, unless ``or_none``."""
     # Spark and others leave "_SUCCESS" and ".part.crc" files beside the data.
     found = sorted((p for p in inside if _wanted(p, given)), key=natural_key)
     # Many folders of data have a JSON file beside them that tells about them.
     found = [p for p in found if given is not None or _kind_name(p) != "json"] or found
-    if not found:
+    if not found and not or_none:
         known = "/".join(kind.endings[0] for kind in ([given] if given else FILE_KINDS) if kind.endings)
         raise DataError(file=str(folder), expected=f"a folder of files that end in {known}", got="none of them in it")
     return found

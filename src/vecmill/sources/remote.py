@@ -71,8 +71,9 @@ class ObjectPath:
         return AheadFile(self.place.blob_of(self.facts, same=True))
 
     def iterdir(self) -> list[ObjectPath]:
-        """Return the objects right in the folder. Raises StoreError."""
-        return [_object(self.place, found) for found in self.place.files()]
+        """Return the objects and the folders right in the folder. Raises StoreError."""
+        folders = [ObjectPath(f"{self.url}/{name}", self.place.child(name)) for name in self.place.folders()]
+        return [*folders, *(_object(self.place, found) for found in self.place.files())]
 
 
 AnyPath = Path | ObjectPath

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ class TableSource:
         self._batch_rows = batch_rows
         self.n_bytes = sum(table.n_bytes for table in tables)
         self._n_rows = [table.n_rows for table in tables]
+        self._files: Files | None = None
         found = {name: _Found() for name in wanted.values()}
         filled = [table for table in tables if table.n_rows != 0]
         for table in tables:
@@ -92,9 +94,11 @@ class TableSource:
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
         """Return the table that holds ``row`` and the row in it; see `Source.locate`."""
         # Rows lie in tables that are known, or in the first that has not been read to its end.
-        known = next((i for i, n in enumerate(self._n_rows) if n is None), len(self._n_rows) - 1) + 1
-        counts = [n if n is not None else row + 1 for n in self._n_rows[:known]]
-        return Files([table.place for table in self._tables[:known]], counts).locate(row)
+        if self._files is None:
+            known = next((i for i, n in enumerate(self._n_rows) if n is None), len(self._n_rows) - 1) + 1
+            counts = [n if n is not None else sys.maxsize for n in self._n_rows[:known]]
+            self._files = Files([table.place for table in self._tables[:known]], counts)
+        return self._files.locate(row)
 
     def batches(
         self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
@@ -124,7 +128,8 @@ class TableSource:
                 more = "more" if seen > known else "fewer"
                 got = f"{abs(seen - known)} {more}"
                 raise DataError(file=table.place, expected=f"{known} rows, as before", got=got)
-            self._n_rows[i] = seen
+            if known is None:
+                self._n_rows[i], self._files = seen, None
             start_row = max(0, skip - seen)
 
 
