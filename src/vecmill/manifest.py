@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vecmill.filetype import check_separator
+
 FORMAT_VERSION = 1
 
 
@@ -105,6 +107,8 @@ class Manifest:
         options = raw.get("import_options", {})
         if not isinstance(options, dict) or not isinstance(raw["schema"], dict):
             raise ValueError("a schema or import options that are no objects")
+        if "sep" in options:
+            check_separator(options["sep"])
         if not isinstance(options.get("nullkey", ""), str):
             raise ValueError("a nullkey that is no text")
         return cls(

@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from vecmill.errors import StoreError
-from vecmill.filetype import check_separator
 from vecmill.manifest import FileEntry, Manifest
 
 if TYPE_CHECKING:
@@ -70,13 +69,11 @@ def as_folder(given: Any) -> Any:
 def parse_manifest(text: str, name: str) -> Manifest:
     """Return the manifest that ``text`` holds. Raises StoreError, which names it ``name``, for any other text.
 
-    Its paths lead to files below its folder and are no patterns; its separator is one that CSV cells can have.
+    Its paths lead to files below its folder and are no patterns.
     """
     try:
         manifest = Manifest.from_json(text)
         check_paths(manifest.files)
-        if "sep" in manifest.import_options:
-            check_separator(manifest.import_options["sep"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"cannot be read: {' '.join(str(error).split())}", path=name) from error
     return manifest
