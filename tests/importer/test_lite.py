@@ -12,11 +12,16 @@ from pymilvus import MilvusClient
 
 from paths import DATA
 from vecmill import DataType, ImportJobError, LocalBulkWriter, SchemaError, convert, create_schema
-from vecmill.importer.lite import insert
-from vecmill.output.opening import open_output
+from vecmill.importer.lite import Inserted, insert
+from vecmill.importer.options import CollectionOptions, Server
+from vecmill.output.opening import Output, open_output
 
 D = DataType
 N = 2_500
+
+
+def into(uri: Path | str, output: Output, name: str = "books", metric: str = "", **options: Any) -> Inserted:
+    return insert(output, Server(str(uri)), CollectionOptions(name=name, metric=metric), **options)
 
 
 def write(folder: Path, file_type: str, **options: Any) -> list[dict[str, Any]]:
@@ -54,7 +59,7 @@ def test_every_row_comes_back(file_type, options, tmp_path):
     output = open_output(tmp_path / "out")
     assert len(output.files()) > 1 or "auto_id" in options
     seen: list[int] = []
-    done = insert(output, str(tmp_path / "demo.db"), "books", progress=seen.append)
+    done = into(tmp_path / "demo.db", output, progress=seen.append)
     assert (done.rows, done.rows_in_collection, seen[-1]) == (N, N, N)
     client = MilvusClient(str(tmp_path / "demo.db"))
     client.load_collection("books")
@@ -71,7 +76,7 @@ def test_every_row_comes_back(file_type, options, tmp_path):
 
 def test_the_sample_answers_questions(tmp_path):
     report = convert(DATA / "embeddings.parquet", tmp_path / "out", file_type="npy")
-    insert(open_output(report.data_path), str(tmp_path / "demo.db"), "sample", metric="IP")
+    into(tmp_path / "demo.db", open_output(report.data_path), "sample", metric="IP")
     rows = pq.read_table(DATA / "embeddings.parquet").to_pylist()
     vectors = np.array([row["vector"] for row in rows])
     questions = pq.read_table(DATA / "questions.parquet")["vector"].to_pylist()
@@ -86,11 +91,11 @@ def test_rows_are_not_doubled_by_accident(tmp_path):
     write(tmp_path / "out", "parquet", auto_id=True)
     output = open_output(tmp_path / "out")
     uri = str(tmp_path / "demo.db")
-    insert(output, uri, "books")
+    into(uri, output)
     with pytest.raises(ImportJobError, match="collection 'books' holds 2,500 rows already"):
-        insert(output, uri, "books")
-    assert insert(output, uri, "books", again=True).rows_in_collection == 2 * N
-    assert insert(output, uri, "others").rows_in_collection == N
+        into(uri, output)
+    assert into(uri, output, again=True).rows_in_collection == 2 * N
+    assert into(uri, output, "others").rows_in_collection == N
 
 
 def test_what_breaks_off_leaves_nothing(tmp_path):
@@ -99,7 +104,7 @@ def test_what_breaks_off_leaves_nothing(tmp_path):
     Path(output.files()[-1].paths[0]).write_bytes(b"PAR1 and no more")
     uri = str(tmp_path / "demo.db")
     with pytest.raises(ValueError, match="parquet") as caught:
-        insert(output, uri, "books")
+        into(uri, output)
     assert "nothing was kept" in caught.value.__notes__
     client = MilvusClient(uri)
     assert client.list_collections() == []
@@ -114,7 +119,7 @@ def test_types_that_lite_does_not_have(dtype, tmp_path):
     with LocalBulkWriter(schema, tmp_path / "out", file_type="parquet") as writer:
         writer.append_row({"id": 1, "v": [1] * 8})
     with pytest.raises(SchemaError, match=f"field 'v': Milvus Lite has no {dtype.name}"):
-        insert(open_output(tmp_path / "out"), str(tmp_path / "demo.db"), "books")
+        into(tmp_path / "demo.db", open_output(tmp_path / "out"))
     assert not (tmp_path / "demo.db").exists()
 
 
@@ -123,5 +128,5 @@ def test_its_refusals_are_one_line(tmp_path):
     output = open_output(tmp_path / "out")
     for _ in range(2):  # and no half-made collection is left behind
         with pytest.raises(ImportJobError, match=r"metric_type must be .*'NOPE'") as caught:
-            insert(output, str(tmp_path / "demo.db"), "books", metric="NOPE")
+            into(tmp_path / "demo.db", output, metric="NOPE")
         assert "\n" not in str(caught.value)

@@ -23,6 +23,7 @@ from rich.table import Table
 from paths import QUESTIONS, SAMPLE
 from vecmill import convert
 from vecmill.importer.lite import insert
+from vecmill.importer.options import CollectionOptions, Server
 from vecmill.output.opening import open_output
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def search(want: dict[str, np.ndarray]) -> bool:
     began = time.perf_counter()
     report = convert(SAMPLE, OUT / "milvus-lite", file_type="npy")
     database = str(OUT / "demo.db")
-    insert(open_output(report.data_path), database, "packages", metric="COSINE")
+    insert(open_output(report.data_path), Server(database), CollectionOptions(name="packages", metric="COSINE"))
     questions = pq.read_table(QUESTIONS).slice(0, ASKED)
     asked = as_arrays(questions)["vector"]
     client = MilvusClient(database)

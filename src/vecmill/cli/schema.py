@@ -109,11 +109,12 @@ def fetch_command(
       vecmill schema fetch --uri http://localhost:19530 articles > schema.json
     """
     with exit_codes(debug=debug):
+        from vecmill.importer.options import Server
         from vecmill.importer.pym import fetch_schema
 
         if not debug:
             logging.disable(logging.ERROR)  # pymilvus logs a traceback for every error that it raises
-        schema = fetch_schema(uri, collection, token=token, db_name=db)
+        schema = fetch_schema(Server(uri, api_key=token, db_name=db), collection)
         print(json.dumps(schema.to_dict(), indent=2, ensure_ascii=False))
 
 

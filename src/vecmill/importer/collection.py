@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vecmill.importer.options import CollectionOptions, Server
 from vecmill.importer.request import Request
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
@@ -23,22 +24,22 @@ class Index:
     metric: str
 
 
-def indexes_of(schema: CollectionSchema, *, index_type: str = "", metric: str = "") -> list[Index]:
-    """Return an index for every vector field. ``index_type`` and ``metric`` "": what fits the type of the field."""
+def indexes_of(schema: CollectionSchema, collection: CollectionOptions) -> list[Index]:
+    """Return an index for every vector field: as the options say, else what fits the type of the field."""
     found = []
     for field in schema.fields:
         if field.kind.is_vector:
             known_type, known_metric = field.kind.index
-            found.append(Index(field.name, index_type or known_type, metric or known_metric))
+            found.append(Index(field.name, collection.index_type or known_type, collection.metric or known_metric))
     return found
 
 
-def exists_request(name: str, db_name: str = "") -> Request:
+def exists_request(server: Server, name: str) -> Request:
     """Return the REST request that asks whether there is a collection: ``data.has``."""
-    return Request("POST", COLLECTIONS + "has", _in_db({"collectionName": name}, db_name))
+    return Request("POST", COLLECTIONS + "has", _in_db(server, {"collectionName": name}))
 
 
-def create_collection_request(name: str, schema: CollectionSchema, indexes: list[Index], db_name: str = "") -> Request:
+def create_collection_request(server: Server, name: str, schema: CollectionSchema, indexes: list[Index]) -> Request:
     """Return the REST request that creates a collection with its indexes; the server then loads it, empty."""
     body = {
         "collectionName": name,
@@ -53,22 +54,22 @@ def create_collection_request(name: str, schema: CollectionSchema, indexes: list
             for one in indexes
         ],
     }
-    return Request("POST", COLLECTIONS + "create", _in_db(body, db_name))
+    return Request("POST", COLLECTIONS + "create", _in_db(server, body))
 
 
-def load_request(name: str, db_name: str = "", *, refresh: bool = False) -> Request:
+def load_request(server: Server, name: str, *, refresh: bool = False) -> Request:
     """Return the REST request that loads a collection; ``refresh``: one that is loaded takes in new rows."""
     verb = "refresh_load" if refresh else "load"
-    return Request("POST", COLLECTIONS + verb, _in_db({"collectionName": name}, db_name))
+    return Request("POST", COLLECTIONS + verb, _in_db(server, {"collectionName": name}))
 
 
-def load_state_request(name: str, db_name: str = "") -> Request:
+def load_state_request(server: Server, name: str) -> Request:
     """Return the REST request for ``data.loadState``."""
-    return Request("POST", COLLECTIONS + "get_load_state", _in_db({"collectionName": name}, db_name))
+    return Request("POST", COLLECTIONS + "get_load_state", _in_db(server, {"collectionName": name}))
 
 
-def _in_db(body: dict[str, Any], db_name: str) -> dict[str, Any]:
-    return {**body, "dbName": db_name} if db_name else body
+def _in_db(server: Server, body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "dbName": server.db_name} if server.db_name else body
 
 
 def _rest_field(field: FieldSchema) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from vecmill.errors import ImportJobError, SchemaError
 from vecmill.importer.collection import indexes_of
+from vecmill.importer.options import CollectionOptions, Server
 from vecmill.importer.pym import connected, count, create_collection
 from vecmill.output.opening import Output
 from vecmill.schema.collection import CollectionSchema
@@ -31,13 +32,9 @@ class Inserted:
 
 def insert(
     output: Output,
-    uri: str,
-    collection_name: str,
+    server: Server,
+    collection: CollectionOptions,
     *,
-    token: str = "",
-    db_name: str = "",
-    index_type: str = "",
-    metric: str = "",
     again: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Inserted:
@@ -45,8 +42,8 @@ def insert(
 
     Parameters
     ----------
-    uri: path of the database, ``./demo.db``. It is created if there is none, and so is the collection.
-    index_type, metric: of the vector fields of a new collection. "": what fits their types.
+    server: its ``url`` is the path of the database, ``./demo.db``. It is created if there is none.
+    collection: created if there is none, whatever ``create`` says.
     again: whether the rows are added to a collection that holds rows already.
     progress: called with the number of rows inserted so far. None: nothing is called.
 
@@ -58,30 +55,31 @@ def insert(
     """
     schema = as_schema(output.manifest.schema)
     check_types(schema)
-    with connected(uri, token=token, db_name=db_name, extra="lite") as client:
-        is_new = not client.has_collection(collection_name)
+    with connected(server, extra="lite") as client:
+        name = collection.name
+        is_new = not client.has_collection(name)
         if is_new:
-            create_collection(client, collection_name, schema, indexes_of(schema, index_type=index_type, metric=metric))
-        client.load_collection(collection_name)
+            create_collection(client, name, schema, indexes_of(schema, collection))
+        client.load_collection(name)
         # One process, so nothing can lag; asked for more, Milvus Lite logs that it has no timestamps.
-        before = 0 if is_new else count(client, collection_name, consistency="Eventually")
+        before = 0 if is_new else count(client, name, consistency="Eventually")
         if before and not again:
             raise ImportJobError(
-                f"collection {collection_name!r} holds {before:,} rows already; another one, or --again to add these"
+                f"collection {name!r} holds {before:,} rows already; another one, or --again to add these"
             )
         done = 0
         try:
             for rows in batches(output, schema):
-                client.insert(collection_name, rows)
+                client.insert(name, rows)
                 done += len(rows)
                 if progress is not None:
                     progress(done)
         except BaseException as err:
             if is_new:
-                client.drop_collection(collection_name)
+                client.drop_collection(name)
             err.add_note("nothing was kept" if is_new else f"the first {done:,} rows are in the collection")
             raise
-        after = count(client, collection_name, consistency="Eventually")
+        after = count(client, name, consistency="Eventually")
     expected = output.manifest.n_rows
     if done != expected or after - before != expected:
         raise ImportJobError(f"{expected:,} rows were written, {done:,} inserted, and {after - before:,} arrived")

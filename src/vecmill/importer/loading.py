@@ -40,15 +40,14 @@ class RestLoads:
     def __init__(self, client: ImportClient, name: str) -> None:
         self._client = client
         self._name = name
-        self._db_name = client.server.db_name
 
     def start(self) -> None:
         """Begin to load."""
-        self._client.ask(collection.load_request(self._name, self._db_name, refresh=self.look().is_loaded))
+        self._client.ask(collection.load_request(self._client.server, self._name, refresh=self.look().is_loaded))
 
     def look(self) -> LoadState:
         """Return how far the load is."""
-        data = self._client.ask(collection.load_state_request(self._name, self._db_name))
+        data = self._client.ask(collection.load_state_request(self._client.server, self._name))
         state = str(data.get("loadState") or "unknown")
         return LoadState(state, int(data.get("loadProgress") or 0), state == "LoadStateLoaded")
 

@@ -9,6 +9,7 @@ from typing import Any
 from vecmill.errors import ImportJobError, StoreError
 from vecmill.importer.collection import Index
 from vecmill.importer.grpc import missing_extra
+from vecmill.importer.options import Server
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
 
@@ -16,7 +17,7 @@ TIMEOUT_S = 60.0
 
 
 @contextmanager
-def connected(uri: str, *, token: str = "", db_name: str = "", extra: str = "milvus") -> Iterator[Any]:
+def connected(server: Server, *, extra: str = "milvus") -> Iterator[Any]:
     """Yield a MilvusClient; its errors leave the block as ImportJobError. ``extra`` is the extra that installs it."""
     try:
         from pymilvus import MilvusClient
@@ -24,7 +25,7 @@ def connected(uri: str, *, token: str = "", db_name: str = "", extra: str = "mil
         raise missing_extra(extra) from err
     with wording():
         try:
-            client = MilvusClient(uri, token=token, db_name=db_name, timeout=TIMEOUT_S)
+            client = MilvusClient(server.url, token=server.api_key, db_name=server.db_name, timeout=TIMEOUT_S)
         except ImportError as err:  # pymilvus loads Milvus Lite when it is first asked for
             raise missing_extra(extra) from err
     try:
@@ -67,15 +68,15 @@ def count(client: Any, name: str, *, consistency: str = "Strong") -> int:
     return int(found[0]["count(*)"])
 
 
-def fetch_schema(uri: str, collection: str, *, token: str = "", db_name: str = "") -> CollectionSchema:
+def fetch_schema(server: Server, collection_name: str) -> CollectionSchema:
     """Return the schema of a live collection.
 
     Raises StoreError when the server cannot be reached or has no such collection, or when pymilvus is not installed;
     SchemaError for a schema that this release does not know.
     """
     try:
-        with connected(uri, token=token, db_name=db_name) as client:
-            described = client.describe_collection(collection)
+        with connected(server) as client:
+            described = client.describe_collection(collection_name)
     except ImportJobError as err:
-        raise StoreError(err.reason, path=f"{uri} collection {collection!r}") from err
+        raise StoreError(err.reason, path=f"{server.url} collection {collection_name!r}") from err
     return as_schema(described)

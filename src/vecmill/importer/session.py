@@ -74,14 +74,14 @@ def prepare(options: ImportOptions) -> Import:
     if options.output.upload_to is not None and folder is not None:
         place = open_place(options.output.upload_to).child(folder.name)
         output = Output(output.manifest, place, options.server.is_cloud)
-    told = {**_told(output.manifest), **options.jobs.options}
-    options = replace(options, jobs=replace(options.jobs, options=told))
+    server_options = {**_csv_options(output.manifest), **options.jobs.options}
+    options = replace(options, jobs=replace(options.jobs, options=server_options))
     groups = group_files(output.files(), options.limits())
     return Import(options, output, folder, plan_jobs(options, output.manifest, groups))
 
 
-def _told(manifest: Manifest) -> dict[str, str]:
-    """Return what the server must be told of the files, besides what it assumes anyway."""
+def _csv_options(manifest: Manifest) -> dict[str, str]:
+    """Return the options of a server that reads CSV, but for those that it assumes anyway."""
     return {key: value for key, value in manifest.import_options.items() if value != _ASSUMED.get(key)}
 
 
@@ -128,8 +128,6 @@ class Import:
     def _insert(self, progress: Progress | None) -> Outcome:
         from vecmill.importer.lite import insert
 
-        server, collection = self.options.server, self.options.collection
-
         def tell(rows: int) -> None:
             if progress is not None:
                 seen = JobProgress("", State.INSERTING, 100 * rows // self.n_rows, imported_rows=rows)
@@ -137,12 +135,8 @@ class Import:
 
         done = insert(
             self.output,
-            server.url,
-            collection.name,
-            token=server.api_key,
-            db_name=server.db_name,
-            index_type=collection.index_type,
-            metric=collection.metric,
+            self.options.server,
+            self.options.collection,
             again=self.options.jobs.again,
             progress=tell,
         )
@@ -152,7 +146,7 @@ class Import:
         server, collection, patience = self.options.server, self.options.collection, self.options.patience
         began_s = patience.now()
         with ImportClient(server) as client:
-            exists = rest_collection.exists_request(collection.name, server.db_name)
+            exists = rest_collection.exists_request(server, collection.name)
             is_new = collection.create and not client.ask(exists).get("has")
             if is_new:
                 client.ask(self._collection_request(), repeat=False)
@@ -166,7 +160,7 @@ class Import:
 
         server, collection, patience = self.options.server, self.options.collection, self.options.patience
         began_s = patience.now()
-        with pym.connected(server.url, token=server.api_key, db_name=server.db_name) as client:
+        with pym.connected(server) as client:
             is_new = collection.create and not client.has_collection(collection.name)
             if is_new:
                 pym.create_collection(client, collection.name, *self._schema())
@@ -184,14 +178,11 @@ class Import:
     def _schema(self) -> tuple[CollectionSchema, list[Index]]:
         """Return the schema of a new collection, and its indexes."""
         schema = as_schema(self.output.manifest.schema)
-        collection = self.options.collection
-        return schema, indexes_of(schema, index_type=collection.index_type, metric=collection.metric)
+        return schema, indexes_of(schema, self.options.collection)
 
     def _collection_request(self) -> Request:
-        schema, indexes = self._schema()
-        options = self.options
         return rest_collection.create_collection_request(
-            options.collection.name, schema, indexes, options.server.db_name
+            self.options.server, self.options.collection.name, *self._schema()
         )
 
 
