@@ -9,9 +9,8 @@ reads them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError, StoreError
@@ -41,7 +40,7 @@ class FileKind:
     name: the word of ``kind=`` and ``--kind``.
     endings: of file names, in lower case.
     begins: given the first 4 KiB of a file, return True if it is of this kind. None: the first bytes tell nothing.
-    is_folder: return True for a folder that is of this kind as a whole. None: only files are.
+    is_folder: given what is in a folder, by name, return True if it is of this kind as a whole. None: only files are.
     tables: loads the function that reads a table kind.
     arrays: loads the function that reads an array kind. Text kinds have neither.
     single: True if a file holds exactly one array, named after the file.
@@ -52,7 +51,7 @@ class FileKind:
     name: str
     endings: tuple[str, ...]
     begins: Callable[[bytes], bool] | None = None
-    is_folder: Callable[[Path], bool] | None = None
+    is_folder: Callable[[Mapping[str, AnyPath]], bool] | None = None
     tables: Callable[[], Tables] | None = None
     arrays: Callable[[], Arrays] | None = None
     single: bool = False
@@ -92,10 +91,9 @@ def by_ending(path: AnyPath) -> FileKind | None:
 
 
 def folder_kind(path: AnyPath) -> FileKind | None:
-    """Return the kind that a folder is one of as a whole, or None for a folder of files."""
-    if not isinstance(path, Path):
-        return None
-    return next((kind for kind in FILE_KINDS if kind.is_folder is not None and kind.is_folder(path)), None)
+    """Return the kind that a folder is one of as a whole, or None for a folder of files. Raises OSError, StoreError."""
+    inside = {one.name: one for one in path.iterdir()}
+    return next((kind for kind in FILE_KINDS if kind.is_folder is not None and kind.is_folder(inside)), None)
 
 
 def _kind_of_text(path: AnyPath) -> str | None:
@@ -135,6 +133,26 @@ def _lance() -> Tables:
     from vecmill.sources import lance
 
     return lance.tables
+
+
+def _delta() -> Tables:
+    from vecmill.sources import delta
+
+    return delta.tables
+
+
+def _iceberg() -> Tables:
+    from vecmill.sources import iceberg
+
+    return iceberg.tables
+
+
+def _no_hudi(places: Sequence[SourceFile]) -> Sequence[Table]:
+    raise DataError(
+        file=str(places[0].path),
+        expected="a table whose files are its rows",
+        got="a Hudi table, whose files hold older rows too; write its rows to Parquet with Spark",
+    )
 
 
 def _faiss() -> Arrays:
@@ -207,19 +225,25 @@ def _is_arrow(head: bytes) -> bool:
     return stream or head.startswith((b"ARROW1", b"FEA1"))
 
 
-def _is_saved_dataset(path: Path) -> bool:
-    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+def _holds(*names: str) -> Callable[[Mapping[str, AnyPath]], bool]:
+    return lambda inside: not inside.keys().isdisjoint(names)
 
 
-def _is_lance(path: Path) -> bool:
-    return (path / "_versions").is_dir()
+def _is_iceberg(inside: Mapping[str, AnyPath]) -> bool:
+    metadata = inside.get("metadata")
+    if metadata is None or not metadata.is_dir():
+        return False
+    return any(one.name.endswith(".metadata.json") for one in metadata.iterdir())
 
 
 FILE_KINDS: tuple[FileKind, ...] = (
     FileKind("parquet", (".parquet", ".parq", ".pq"), _starts(b"PAR1"), tables=_parquet, in_bucket=True),
     FileKind("arrow", (".arrow", ".arrows", ".feather", ".ipc"), _is_arrow, tables=_arrow, in_bucket=True),
-    FileKind("datasets", (), is_folder=_is_saved_dataset, tables=_arrow),
-    FileKind("lance", (".lance",), is_folder=_is_lance, tables=_lance),
+    FileKind("datasets", (), is_folder=_holds("state.json", "dataset_dict.json"), tables=_arrow),
+    FileKind("lance", (".lance",), is_folder=_holds("_versions"), tables=_lance),
+    FileKind("delta", (), is_folder=_holds("_delta_log"), tables=_delta),
+    FileKind("iceberg", (), is_folder=_is_iceberg, tables=_iceberg),
+    FileKind("hudi", (), is_folder=_holds(".hoodie"), tables=lambda: _no_hudi),
     FileKind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True, in_bucket=True),
     FileKind("npz", (".npz",), _is_npz, arrays=_npz),
     FileKind("torch", (".pt", ".pth"), _is_torch, arrays=_torch),

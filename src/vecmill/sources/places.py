@@ -15,6 +15,9 @@ from vecmill.sources.partitions import is_key
 from vecmill.sources.remote import AnyPath, objects_at
 from vecmill.store.url import disk_path, in_bucket, is_url
 
+# Folders beside the files of a table that tell which rows are live.
+_LOGS = ("_delta_log", "metadata", ".hoodie")
+
 
 def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[SourceFile]:
     """Return the files that ``path`` stands for, in order, each with its kind.
@@ -39,6 +42,7 @@ def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Source
     found = sorted(_matches(name), key=natural_key)
     if not found:
         raise StoreError("no file fits the pattern", path=name)
+    _refuse_parts_of_tables(found)
     return [place for file in found for place in _files(file, member, given)]
 
 
@@ -61,6 +65,18 @@ def _split(name: str) -> tuple[str, str]:
 def _matches(pattern: str) -> list[Path]:
     # Path.glob takes no pattern that is absolute.
     return [Path(name) for name in glob.glob(pattern, recursive=True)] if glob.has_magic(pattern) else []  # noqa: PTH207
+
+
+def _refuse_parts_of_tables(files: Sequence[Path]) -> None:
+    """Raise DataError for files of a table that also keeps files of rows that are no longer its own."""
+    for folder in sorted({above for file in files if file.is_file() for above in file.parents}):
+        inside: dict[str, AnyPath] = {name: folder / name for name in _LOGS if (folder / name).is_dir()}
+        kind = next((kind for kind in FILE_KINDS if kind.is_folder is not None and kind.is_folder(inside)), None)
+        if kind is not None:
+            got = (
+                f"files of a table ({kind.name}), which may hold rows that it no longer has; name its folder, {folder}"
+            )
+            raise DataError(file=str(files[0]), expected="files that are tables of their own", got=got)
 
 
 def _in_bucket(url: str, given: FileKind | None) -> list[SourceFile]:
