@@ -97,19 +97,24 @@ def open_inputs(
     if not join and not _is_source(src) and output_of(src) is None:
         return open_source(src, columns=columns, also=also, kind=kind, text=text)
     parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
-    names = [column.name for part in parts for column in part.columns]
     wanted = field_columns(columns)
-    files = {field: name for field, name in wanted.items() if name not in names and looks_like_arrays(name)}
+    named = {column.name for part in parts for column in part.columns}
+    files = {field: name for field, name in wanted.items() if name not in named and looks_like_arrays(name)}
     if files:
         parts.append(open_source(None, columns=files))
         if len(files) == len(wanted):  # entries that name files only add
             wanted["*"] = "*"
         wanted |= {field: field for field in files}
-        names += files
+    return mapped(_side_by_side(parts), wanted, also=also)
+
+
+def _side_by_side(parts: Sequence[Source]) -> Source:
+    """Return the columns of all inputs as one source. Raises SchemaError for columns of the same name."""
+    names = [column.name for part in parts for column in part.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(f"the inputs that are joined both have {names_text(twice)}; rename it in one of them")
-    return mapped(parts[0] if len(parts) == 1 else Joined(parts), wanted, also=also)
+    return parts[0] if len(parts) == 1 else Joined(parts)
 
 
 def resolved(src: Input) -> Input:
@@ -197,24 +202,37 @@ def with_key(source: Source, id_from: str, schema: CollectionSchema | None, prim
     how, _, names = id_from.partition(":")
     if how not in ("row", "column", "hash") or (how == "row" and names):
         raise SchemaError(f"id_from is 'row', 'column' or 'hash', or 'column:NAME', 'hash:NAME,...', not {id_from!r}")
-    available = [column.name for column in source.columns]
     field = schema.primary_field if schema is not None else None
     if field is not None and field.auto_id:
         raise SchemaError(f"the server assigns this key (auto_id), so it cannot come from {how!r}", field=field.name)
+    available = [column.name for column in source.columns]
     if how == "column":
         name = names or (field.name if field else primary or next((n for n in ("id", "pk") if n in available), ""))
-        if name not in available:
-            wanted = f"a column {name!r}" if name else "the name of a column (id_from='column:NAME')"
-            raise SchemaError(f"the primary key needs {wanted}; there are {names_text(available)}", field=name or None)
-        if field is None or field.name == name:
-            return source, name
-        if field.name in available:
-            raise SchemaError(f"the source has a column of this name, and {name!r} is to be it", field=field.name)
-        return Mapped(source, {field.name if one == name else one: one for one in available}), field.name
+        return _with_column_as_key(source, name, field)
     name = field.name if field else primary or next((n for n in NEW_KEY_NAMES if n not in available), NEW_KEY_NAMES[0])
+    return _with_new_key(source, name, field, (names.split(",") if names else available) if how == "hash" else None)
+
+
+def _with_column_as_key(source: Source, name: str, field: FieldSchema | None) -> tuple[Source, str]:
+    """Return the source with column ``name`` as its key, under the name of ``field``. "" is no column."""
+    available = [column.name for column in source.columns]
+    if name not in available:
+        wanted = f"a column {name!r}" if name else "the name of a column (id_from='column:NAME')"
+        raise SchemaError(f"the primary key needs {wanted}; there are {names_text(available)}", field=name or None)
+    if field is None or field.name == name:
+        return source, name
+    if field.name in available:
+        raise SchemaError(f"the source has a column of this name, and {name!r} is to be it", field=field.name)
+    return Mapped(source, {field.name if one == name else one: one for one in available}), field.name
+
+
+def _with_new_key(
+    source: Source, name: str, field: FieldSchema | None, hashed: Sequence[str] | None
+) -> tuple[Source, str]:
+    """Return the source with a new key column: the hash of the columns ``hashed``. None: the number of the row."""
+    available = [column.name for column in source.columns]
     if name in available:
         raise SchemaError("the source has a column of this name; give one of them another name", field=name)
-    hashed = (names.split(",") if names else available) if how == "hash" else None
     for one in hashed or ():
         if one not in available:
             raise SchemaError(f"there is no such column to hash, only {names_text(available)}", field=one)
