@@ -15,12 +15,12 @@ from vecmill.errors import SchemaError, StoreError
 from vecmill.filetype import ENDINGS
 from vecmill.manifest import FileEntry, Manifest, Segment
 from vecmill.store.bucket import Transfer
+from vecmill.store.bucket_manifest import BucketManifest
 from vecmill.store.bucket_place import BucketPlace, open_bucket_place
 from vecmill.store.connect import ConnectParam
 from vecmill.store.local import store_errors
 from vecmill.store.local_place import LocalPlace
 from vecmill.store.notes import as_folder, is_notes, parse_manifest, read_manifest
-from vecmill.store.object_sink import ObjectSink
 from vecmill.store.spool import checked_parts, checksum_of, mapped_file
 from vecmill.store.url import disk_path
 
@@ -116,12 +116,12 @@ class _Sending:
         manifest: Manifest | None,
         progress: Progress | None,
     ) -> None:
-        self._objects, self._sink = place.objects, ObjectSink(place.objects)
+        self._objects, self._there = place.objects, BucketManifest(place.objects)
         self._root = root
         self._segments = segments
         self._progress = progress
         self._published = dataclasses.replace(manifest, segments=[]) if manifest is not None else None
-        before = _claim(self._sink, manifest)
+        before = _claim(self._there, manifest)
         self._n_published = len(before.segments)
         self._listed = {entry.path: entry for entry in before.files}
         self.n_bytes = sum(entry.bytes for segment in segments for entry in segment.files)
@@ -155,7 +155,7 @@ class _Sending:
             return
         self._published.segments.append(segment)
         if len(self._published.segments) > self._n_published:
-            self._sink.replace_manifest(self._published.to_json())
+            self._there.replace(self._published.to_json())
 
     def _send(self, entry: FileEntry) -> bool:
         """Send a file, unless it is there. Return whether it was sent."""
@@ -194,16 +194,16 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or is_notes(part) for part in path.parts)
 
 
-def _claim(sink: ObjectSink, manifest: Manifest | None) -> Manifest:
+def _claim(there: BucketManifest, manifest: Manifest | None) -> Manifest:
     """Make sure that the place can be reached, and is this upload's. Return the manifest that is there."""
-    text = sink.read_manifest()
+    text = there.read()
     if manifest is None:
         return Manifest("", "", {})
     if text is None:
         new = dataclasses.replace(manifest, segments=[])
-        sink.begin(new.to_json())
+        there.begin(new.to_json())
         return new
-    found = parse_manifest(text, sink.manifest_name)
+    found = parse_manifest(text, there.name)
     if found.uuid != manifest.uuid or found.segments != manifest.segments[: len(found.segments)]:
-        raise StoreError("another export is there", path=sink.manifest_name)
+        raise StoreError("another export is there", path=there.name)
     return found

@@ -12,8 +12,9 @@ from typing import Any
 from vecmill.errors import StoreError
 from vecmill.store.blob import BucketBlob
 from vecmill.store.bucket import Transfer
+from vecmill.store.bucket_manifest import BucketManifest
 from vecmill.store.connect import ConnectParam, open_bucket
-from vecmill.store.notes import MANIFEST_NAME, notes_name
+from vecmill.store.notes import notes_name
 from vecmill.store.object_sink import ObjectSink
 from vecmill.store.objects import Objects, join_key
 from vecmill.store.place import FileStat
@@ -103,16 +104,16 @@ class BucketPlace:
 
     def put_manifest(self, text: str, *, known: str | None) -> None:
         """Put the manifest on a condition, where the store knows such."""
-        sink = ObjectSink(self.objects)
-        found = sink.read_manifest()
+        manifest = BucketManifest(self.objects)
+        found = manifest.read()
         if found == text:
             return
         if found != known:
-            raise StoreError("another export has put it meanwhile", path=self.notes.name(MANIFEST_NAME))
+            raise StoreError("another export has put it meanwhile", path=manifest.name)
         if found is None:
-            sink.put_manifest(text)
+            manifest.create(text)
         else:
-            sink.replace_manifest(text)
+            manifest.replace(text)
 
     def folders(self) -> list[str]:
         """Return what stands between the prefix of the folder and the next slash."""

@@ -6,29 +6,18 @@ publishes it is the manifest: an object that it does not list is not part of the
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from functools import partial
-from typing import Any
 
 from vecmill.errors import StoreError
-from vecmill.store.notes import MANIFEST_NAME, notes_name
+from vecmill.store.bucket_manifest import BucketManifest
 from vecmill.store.object_files import SpooledFile, StreamFile
 from vecmill.store.objects import Objects, join_key
-from vecmill.store.refusal import code_of, is_final, knows_no_conditions, status_of
 from vecmill.store.sink import ScratchFile, SinkFile
 from vecmill.store.spool import DiskFile, MemoryFile
 
-log = logging.getLogger(__name__)
-
 _OWN_KEY = re.compile(r"[1-9][0-9]*(\.[a-z]+|/[^/]+)")
-_MANIFEST_ATTEMPTS = 3
-_REACH_SECONDS = 9.5
-_NOT_MINE = "another writer has put it; to go on where one has ended, open it with resume=True"
 
 
 class ObjectFolder:
@@ -48,7 +37,7 @@ class ObjectFolder:
         """Open an object of a set; one with a header waits until that is known."""
         path = f"{self._token}/{name}"
         if header_bytes:
-            file = SpooledFile(self._objects, path, self._spool(name, header_bytes), self._sink.check_is_mine)
+            file = SpooledFile(self._objects, path, self._spool(name, header_bytes), self._sink.manifest.check_is_mine)
             self._files.append(file)
             return file
         return self._stream(path, gaps=False)
@@ -61,7 +50,7 @@ class ObjectFolder:
         if n_bytes > self._objects.part_bytes and self._objects.slots.acquire(blocking=False):
             file = self._stream(path, gaps=True, on_close=self._objects.slots.release)
         else:
-            file = SpooledFile(self._objects, path, self._spool(name, 0, n_bytes), self._sink.check_is_mine)
+            file = SpooledFile(self._objects, path, self._spool(name, 0, n_bytes), self._sink.manifest.check_is_mine)
             self._files.append(file)
         file.append(header)
         return file
@@ -72,7 +61,7 @@ class ObjectFolder:
         return self._stream(f"{self._token}{suffix}", gaps=gaps)
 
     def _stream(self, path: str, *, gaps: bool, on_close: Callable[[], object] = lambda: None) -> StreamFile:
-        file = StreamFile(self._objects, path, self._sink.check_is_mine, gaps=gaps, on_close=on_close)
+        file = StreamFile(self._objects, path, self._sink.manifest.check_is_mine, gaps=gaps, on_close=on_close)
         self._files.append(file)
         self._sink.streams.add(file)
         return file
@@ -100,7 +89,7 @@ class ObjectFolder:
 
     def withdraw(self) -> None:
         """Let ``drop`` delete the objects, unless the manifest may list them all the same."""
-        self._published = self._sink.is_unsure
+        self._published = self._sink.manifest.is_unsure
 
     def drop(self) -> None:
         """Abort what is under way and delete what was completed, unless it was published."""
@@ -128,12 +117,8 @@ class ObjectSink:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._notes = objects.beside(notes_name)
+        self.manifest = BucketManifest(objects)
         self.streams: set[StreamFile] = set()  # open ones
-        self.is_unsure = False  # whether the manifest is as it is known here
-        self._manifest: str | None = None  # as it is in the bucket
-        self._version: dict[str, str] | None = None  # of that; None: replace it whatever it is
-        self._putting = threading.Lock()  # held while the manifest is replaced
 
     @property
     def where(self) -> str:
@@ -147,113 +132,24 @@ class ObjectSink:
     @property
     def manifest_name(self) -> str:
         """The URL of the manifest."""
-        return self._notes.name(MANIFEST_NAME)
+        return self.manifest.name
 
     def open_segment(self, token: int) -> ObjectFolder:
         """Return a place for the objects of a segment. Nothing is sent yet."""
         return ObjectFolder(self, self._objects, token)
 
-    # -- the manifest
-
     def begin(self, manifest: str) -> None:
-        """Put the manifest if there is none. Raises StoreError within 10 s if the bucket does not take it."""
-        if self._manifest is not None:  # found by read_manifest
-            return
-        self._put_manifest(manifest, {"mode": "create"}, self._soon())
-
-    def _note(self, text: str, found: Mapping[str, Any]) -> None:
-        """Remember what the manifest is now, and its version, where the store has such."""
-        self._manifest = text
-        version = {name: found[name] for name in ("e_tag", "version") if found.get(name) is not None}
-        self._version = version or None
-
-    def _soon(self) -> Callable[[Callable[[Any], Any]], Any]:
-        return partial(self._notes.reached, until=time.monotonic() + _REACH_SECONDS)
-
-    def put_manifest(self, text: str) -> None:
-        """Put the manifest where none is, with all the patience of a transfer. Raises StoreError."""
-        with self._putting:
-            self._put_manifest(text, {"mode": "create"}, lambda call: call(self._objects.store))
+        """Put the manifest if none was found. Raises StoreError within 10 s if the bucket does not take it."""
+        if self.manifest.text is None:
+            self.manifest.begin(manifest)
 
     def replace_manifest(self, text: str) -> None:
         """Replace the manifest if it is still the one that this writer knows."""
-        with self._putting:
-            options = {} if self._version is None else {"mode": self._version}
-            self._put_manifest(text, options, lambda call: call(self._objects.store))
+        self.manifest.replace(text)
 
-    def _put_manifest(self, text: str, options: dict[str, Any], reached: Callable[[Callable[[Any], Any]], Any]) -> None:
-        """Put the manifest, on the condition that ``options`` say.
-
-        Such a request is sent once: had it been done and its answer been lost, the condition would refuse it the
-        second time. So after a failure the manifest is read back, which tells whether to send it again.
-        """
-        import obstore
-
-        objects, before = self._notes, self._manifest
-        key, data = objects.key(MANIFEST_NAME), text.encode()
-        refused = StoreError("could not be put", path=self.manifest_name)
-        for attempt in range(_MANIFEST_ATTEMPTS):
-            try:
-                put = partial(obstore.put, path=key, file=data, use_multipart=False, **options)
-                self._note(text, reached(put))
-                return
-            except StoreError:
-                raise
-            except Exception as error:
-                refused = objects.refusal(error, MANIFEST_NAME)
-                if options and knows_no_conditions(error):
-                    log.info("%s: %s; the manifest is put without a condition", self.where, refused.reason)
-                    options = {}
-                    continue
-                if is_final(error):
-                    raise refused from None
-            try:
-                found = reached(self._get)
-            except Exception as error:
-                self.is_unsure = True
-                second = objects.refusal(error, MANIFEST_NAME).reason
-                if second != refused.reason:
-                    refused.add_note(f"and it cannot be read back: {second}")
-                raise refused from None
-            if found == text:
-                return
-            if found != before:
-                self.is_unsure = True
-                raise StoreError(_NOT_MINE, path=self.manifest_name)
-            if attempt == _MANIFEST_ATTEMPTS - 1:
-                raise refused
-            if options and options["mode"] != "create":
-                options = {"mode": self._version}  # of what was just read: some stores give an old one a new version
-        raise refused
-
-    def check_is_mine(self) -> None:
-        """Raise StoreError if another writer has taken over: its objects may have the keys that are to be written now.
-
-        No lock: between this and the next request it could still happen. But a writer that was paused, taken for dead
-        and continued by another finds out before it does harm.
-        """
-        if self._is_as_known():
-            return
-        with self._putting:  # the one that was found may be our own, which another thread was putting meanwhile
-            if not self._is_as_known():
-                self.is_unsure = True
-                raise StoreError(_NOT_MINE, path=self.manifest_name)
-
-    def _is_as_known(self) -> bool:
-        import obstore
-
-        objects, known = self._notes, (self._version or {}).get("e_tag")
-        if known is None:
-            return True
-        try:
-            return bool(obstore.head(objects.store, objects.key(MANIFEST_NAME))["e_tag"] == known)
-        except FileNotFoundError:
-            return False
-        except Exception as error:
-            if status_of(error) != 403:
-                raise objects.refusal(error, MANIFEST_NAME) from None
-            log.info("%s: %s", self.where, objects.refusal(error, MANIFEST_NAME).reason)  # may write, but not read
-            return True
+    def read_manifest(self) -> str | None:
+        """Return the manifest that is there, if there is one. Raises StoreError within 10 s if nobody answers."""
+        return self.manifest.read()
 
     def hold(self, n_bytes: int) -> bool:
         """Hold back what is appended to open objects that cannot have gaps, if there are any and it is not too much."""
@@ -269,31 +165,6 @@ class ObjectSink:
         for stream in list(self.streams):
             stream.release()
 
-    def read_manifest(self) -> str | None:
-        """Return the manifest that is there, if there is one. Raises StoreError within 10 s if nobody answers."""
-        found: str | None
-        try:
-            found = self._soon()(self._get)
-        except Exception as error:
-            raise self._notes.refusal(error, MANIFEST_NAME) from None
-        self._manifest = found
-        return found
-
-    def _get(self, store: Any) -> str | None:
-        import obstore
-
-        try:
-            reply = obstore.get(store, self._notes.key(MANIFEST_NAME))
-            text = bytes(reply.bytes()).decode()
-        except FileNotFoundError as error:
-            if code_of(error) in ("NoSuchBucket", "ContainerNotFound"):
-                raise
-            return None
-        self._note(text, reply.meta)
-        return text
-
-    # -- what others left
-
     def clear(self, listed: Collection[str]) -> None:
         """Delete objects of a writer that the manifest does not list. Raises StoreError if there is no manifest."""
         import obstore
@@ -308,14 +179,12 @@ class ObjectSink:
         except Exception as error:
             raise self._objects.refusal(error, "") from None
         left = [path for path in found if _OWN_KEY.fullmatch(path) and path not in listed]
-        if left and self._manifest is None:
+        if left and self.manifest.text is None:
             raise StoreError("is there, but no manifest lists it; delete it first", path=self._objects.name(left[0]))
         self._objects.delete(left)
 
     def end(self, *, is_empty: bool) -> None:
         """Delete the manifest if it lists nothing, for sure; keep no memory."""
         self._objects.memory.release()
-        if is_empty and self._manifest is not None and not self.is_unsure:
-            with self._putting:
-                if self._is_as_known():  # else another writer goes on here
-                    self._notes.delete([MANIFEST_NAME])
+        if is_empty:
+            self.manifest.delete()
