@@ -12,7 +12,7 @@ def as_markdown() -> str:
     lines = [
         "# The rules that `vecmill validate` applies",
         "",
-        "Printed from the table in `src/vecmill/validate/rules.py` by `python -m vecmill.validate.document`.",
+        "Printed from `src/vecmill/validate/{rules,format_rules}.py` by `python -m vecmill.validate.document`.",
         "",
         "- **refused**: the server refuses the file, and with it the whole import job.",
         "- **silent**: the server takes the file, and the rows in the collection differ from those in the file.",

@@ -10,6 +10,19 @@ from functools import cache
 from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.schema.servers import Line
 
+RuleRow = tuple[str, str, str, str, str | Mapping[str, str]]
+"""A row of the table: id, what must hold, way out, source, severities."""
+
+# Sources of rules: what the server reads files with.
+NPYIO = "sbinet/npyio npy/reader.go"
+NPY = "milvus importutilv2/numpy/field_reader.go, util.go"
+PARQUET = "milvus importutilv2/parquet/util.go, field_reader.go"
+JSON = "milvus importutilv2/json/reader.go, row_parser.go"
+CSV = "milvus importutilv2/csv/reader.go, row_parser.go"
+FILES = "milvus importutilv2/util.go, proxy/task_import.go"
+GO_JSON = "Go encoding/json"
+TRIED = "tried with Milvus 2.3.5"
+
 
 class Severity(StrEnum):
     """REFUSED: the server refuses the file. SILENT: it stores other data than the file holds. ADVICE: neither."""
