@@ -24,7 +24,7 @@ _SAMPLE_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnPlan:
+class ColumnForecast:
     """One column on its way: where it comes from, what becomes of it, and what is changed."""
 
     field: str
@@ -48,7 +48,7 @@ class Forecast:
     segments: int | None
     segment_size: int
     file_type: str
-    columns: tuple[ColumnPlan, ...]
+    columns: tuple[ColumnForecast, ...]
     sample_rows: int
     rejected_of_sample: int
     inferred: bool
@@ -70,7 +70,7 @@ def forecast(plan: Plan) -> Forecast:
     fields = {field.name: field for field in plan.schema.written_fields()}
     words = cast_words(source, plan.schema, options.cast, options.normalize, options.scale)
     columns = tuple(
-        ColumnPlan(
+        ColumnForecast(
             field=column.name,
             source=column.source,
             source_type=str(column.type),

@@ -27,7 +27,7 @@ from vecmill.convert.opening import (
 )
 from vecmill.convert.options import ConvertOptions
 from vecmill.convert.outputs import output_of
-from vecmill.convert.pump import Progress, Pump
+from vecmill.convert.pump import Progress, Pump, check_counts
 from vecmill.convert.record import Record, describe_inputs, find_begun
 from vecmill.convert.rejects import opened_rejects
 from vecmill.convert.report import Report
@@ -162,9 +162,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
             err.add_note(_safe(writer, place))
         raise
     manifest = writer.manifest
-    if manifest.n_rows + rejects.n_rows != pump.row:
-        counts = f"{pump.row} rows were read, but {manifest.n_rows} written and {rejects.n_rows} rejected"
-        raise StoreError(counts, path=place.where)
+    check_counts(pump.row, manifest.n_rows, rejects.n_rows, place.where)
     if manifest.segments:
         done = replace(record, complete=True, rows_read=pump.row, rows_rejected=rejects.n_rows)
         done.write(place)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vecmill.convert.duplicates import Repeated, without
 from vecmill.convert.rejects import Rejects, take_around
 from vecmill.convert.reshape import around_bad, length
-from vecmill.errors import DataError
+from vecmill.errors import DataError, StoreError
 from vecmill.sources import Source
 from vecmill.sources.cast import Cast
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from vecmill.writer.api import BulkWriter
 
 Progress = Callable[[int, int], object]
-Batch = Mapping[str, Any]
 _T = TypeVar("_T")
 
 
@@ -60,7 +59,7 @@ class Pump:
             file = self.source.locate(self.row)[0]
             raise DataError(file=file, expected=f"{self.source.n_rows} rows in all", got=f"{self.row}")
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: Mapping[str, Any]) -> None:
         rows: Sequence[int] = range(length(batch))
         good = batch
         flags = self.repeated.among(self.row, len(rows)) if self.repeated is not None else None
@@ -87,7 +86,7 @@ class Pump:
         except DataError as err:  # with skip: no single row is to blame
             raise self._located(err, rows) from err
 
-    def _append(self, batch: Batch, start: int, stop: int) -> None:
+    def _append(self, batch: Mapping[str, Any], start: int, stop: int) -> None:
         """Cast and write rows ``start`` to ``stop`` of a batch. A DataError has the row in that batch."""
         try:
             ready = {name: _changed(self.casts[name], name, values) for name, values in batch.items()}
@@ -108,6 +107,13 @@ class Pump:
         return _copy(err, file, row if err.row is not None else None)
 
 
+def check_counts(n_read: int, n_written: int, n_rejected: int, where: str) -> None:
+    """Raise StoreError, with the path ``where``, if rows that were read are neither written nor rejected."""
+    if n_written + n_rejected != n_read:
+        counts = f"{n_read} rows were read, but {n_written} written and {n_rejected} rejected"
+        raise StoreError(counts, path=where)
+
+
 def _changed(cast: Cast | None, name: str, values: Any) -> Any:
     """Return a column after its cast. A DataError names the field."""
     try:
@@ -118,7 +124,7 @@ def _changed(cast: Cast | None, name: str, values: Any) -> Any:
         raise DataError(field=name, row=err.row, expected=err.expected, got=err.got) from err
 
 
-def _pieces(batch: Batch, most: int | None) -> Iterator[Batch]:
+def _pieces(batch: Mapping[str, Any], most: int | None) -> Iterator[Mapping[str, Any]]:
     """Cut a batch into runs of at most so many rows."""
     n_rows = length(batch)
     if most is None or n_rows <= most:
@@ -127,7 +133,7 @@ def _pieces(batch: Batch, most: int | None) -> Iterator[Batch]:
     yield from (_cut(batch, start, start + most) for start in range(0, n_rows, most))
 
 
-def _cut(batch: Batch, start: int, stop: int) -> Batch:
+def _cut(batch: Mapping[str, Any], start: int, stop: int) -> Mapping[str, Any]:
     return {name: part[start:stop] for name, part in batch.items()}
 
 

@@ -25,7 +25,7 @@ from vecmill.convert.forecast import forecast
 from vecmill.convert.job import Plan, open_destination, question, reopen, repeated_rows, report_of, scratch_folder
 from vecmill.convert.opening import Input
 from vecmill.convert.options import ConvertOptions
-from vecmill.convert.pump import Progress, Pump
+from vecmill.convert.pump import Progress, Pump, check_counts
 from vecmill.convert.record import Record, file_sizes, find_begun
 from vecmill.convert.rejects import Rejects
 from vecmill.convert.report import Report
@@ -106,10 +106,7 @@ def run_range(job: RangeJob) -> RangeResult:
         if job.stop is not None and pump.row != job.stop - job.start:
             raise StoreError(f"{pump.row} rows were read of {job.stop - job.start}", path=f"{job.url}/{writer.name}")
         writer.commit()
-        n_rows = writer.manifest.n_rows
-        if n_rows + rejects.n_rows != pump.row:
-            counts = f"{pump.row} rows were read, but {n_rows} written and {rejects.n_rows} rejected"
-            raise StoreError(counts, path=f"{job.url}/{writer.name}")
+        check_counts(pump.row, writer.manifest.n_rows, rejects.n_rows, f"{job.url}/{writer.name}")
         if rejects.n_rows:
             writer.put(REJECTS_NAME, rejects.path.read_text("utf-8"))
         writer.note = {"rows_read": pump.row, "rows_rejected": rejects.n_rows}
@@ -227,9 +224,7 @@ def _committed(
         job.url, [entry for one in results for entry in one.entries], schema=plan.schema,
         connect_param=job.connect_param, **job.options.writer.keywords(),
     )  # fmt: skip
-    if read != manifest.n_rows + rejected:
-        counts = f"{read} rows were read, but {manifest.n_rows} written and {rejected} rejected"
-        raise StoreError(counts, path=place.where)
+    check_counts(read, manifest.n_rows, rejected, place.where)
     if manifest.segments:
         dataclasses.replace(record, complete=True, rows_read=read, rows_rejected=rejected).write(place)
     else:
