@@ -183,7 +183,7 @@ def test_an_error_that_nobody_expected_is_one_line(monkeypatch, tmp_path):
 def test_a_target_that_does_not_read_the_files_exits_2(tmp_path):
     done = run_vecmill("convert", SAMPLE, tmp_path / "out", "--target", "2.2")
     assert done.returncode == 2
-    assert "target is one of 2.3, 2.4" in error_line(done)
+    assert "target '2.2' is not one of 2.3, 2.4" in error_line(done)
     two = tmp_path / "two.json"
     printed = run_vecmill("schema", "infer", SAMPLE)
     schema = json.loads(printed.stdout)

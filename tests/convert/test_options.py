@@ -51,7 +51,7 @@ def test_the_conversion_sees_to_resume_and_validate_itself() -> None:
         ({"cast": "wild"}, "cast is 'safe' or 'unsafe', not 'wild'"),
         ({"keep": "both"}, "keep is 'first', 'last' or 'error', not 'both'"),
         ({"on_error": "go"}, "on_error is 'stop' or 'skip', not 'go'"),
-        ({"target": "1.0"}, "target is one of 2.3, "),
+        ({"target": "1.0"}, "target '1.0' is not one of 2.3, "),
         ({"validate": "some"}, "validate is one of headers, sample, full, not 'some'"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"segment_size": 0}, "must be positive, got 0"),

@@ -9,7 +9,7 @@ import typer
 
 from vecmill.cli.errors import REFUSED, exit_codes, print_any
 from vecmill.cli.options import DebugOption, parse_separator
-from vecmill.schema.servers import TARGETS
+from vecmill.schema.servers import TARGETS, check_target_name
 
 if TYPE_CHECKING:
     from vecmill.validate.report import ValidationReport
@@ -81,11 +81,13 @@ def validate_command(
     """
     if full + (sample is not None) + headers > 1:
         raise typer.BadParameter("give only one of --full, --sample and --headers", param_hint="--full")
+    try:
+        check_target_name(target)
+    except ValueError as err:
+        raise typer.BadParameter(str(err), param_hint="--target") from None
     with exit_codes(as_json=as_json, debug=debug, interrupted="not all was looked at"):
         from vecmill.validate import validate
 
-        if target is not None and target not in TARGETS:
-            raise typer.BadParameter(f"expected one of {', '.join(TARGETS)}, got {target!r}", param_hint="--target")
         report = validate(
             paths[0] if len(paths) == 1 else paths,
             schema,

@@ -84,7 +84,6 @@ class ConvertOptions:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        from vecmill.schema.servers import TARGETS
         from vecmill.validate.context import LEVELS
 
         for name, kind in (("cast", Policy), ("on_error", OnError), ("keep", Keep)):
@@ -92,8 +91,6 @@ class ConvertOptions:
             if value not in words:
                 known = f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
                 raise SchemaError(f"{name} is {known}, not {value!r}")
-        if self.writer.target is not None and self.writer.target not in TARGETS:
-            raise SchemaError(f"target is one of {', '.join(TARGETS)}, not {self.writer.target!r}")
         if self.validate is not None and self.validate not in LEVELS:
             raise SchemaError(f"validate is one of {', '.join(LEVELS)}, not {self.validate!r}")
         if self.workers < 1:

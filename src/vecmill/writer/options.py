@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from vecmill.filetype import BulkFileType, parse_file_type
+from vecmill.schema.servers import check_target_name
 
 if TYPE_CHECKING:
     from vecmill.formats.base import Format
@@ -56,6 +57,7 @@ class WriterOptions:
     def __post_init__(self) -> None:
         if self.segment_size < 1:
             raise ValueError(f"segment_size (chunk_size) must be positive, got {self.segment_size}")
+        check_target_name(self.target)
         if self.validate is not None:
             from vecmill.validate.check import check_options
 
