@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from vecmill.errors import SchemaError
 from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema
-from vecmill.schema.servers import TARGETS, Line, check_target_name
-from vecmill.types.kind import NO_STRUCT_IN_NPY, Carriage, Carried, DataType, Version, not_carried
+from vecmill.schema.servers import TARGETS, check_target_name
+from vecmill.types.kind import NO_STRUCT_IN_NPY, Carriage, Carried, DataType, Line, Version, not_carried
 from vecmill.types.table import TYPES
 
 F = BulkFileType

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-Line = tuple[int, int]
-"""A release line of Milvus, (2, 5) for 2.5."""
+from vecmill.types.kind import Line
 
 TARGETS: Mapping[str, Line] = {
     "2.3": (2, 3),
@@ -27,14 +26,13 @@ TARGETS: Mapping[str, Line] = {
 KEYS_SINCE = "2.6.24, 3.0.2"
 """The first releases that remember the Idempotency-Key of a create request."""
 
-# The first release line that ...
+# The first release line that ... (what it reads of a single type stands in the row of that type)
 MANY_FILES: Line = (2, 4)  # takes more than one import file in a request
 DEFAULTS_FILLED: Line = (2, 5)  # fills in the default value of a field that a file lacks
 SPARSE_STRUCTS: Line = (2, 5)  # reads sparse vectors from a Parquet struct of indices and values
 NULLABLE_NPY: Line = (2, 6)  # reads NPY sets of collections with nullable fields
 FIXED_SIZE_LISTS: Line = (2, 6)  # reads fixed-size lists of Parquet
 NULLABLE_FIXED_SIZE_LISTS: Line = (3, 0)  # reads fixed-size lists of Parquet for a nullable field
-HALVES_CAST: Line = (3, 0)  # makes half vectors of floats
 STRUCT_TYPES_HELD: Line = (3, 0)  # refuses narrower types in a STRUCT, where earlier lines read zeros
 
 GIB = 1 << 30

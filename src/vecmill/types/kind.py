@@ -18,6 +18,10 @@ Group = Literal[
 Encoding = Literal["bool", "integers", "float32", "float64", "half", "bits"]
 Version = tuple[int, int, int]
 Line = tuple[int, int]
+"""A release line of Milvus: (2, 5) for 2.5."""
+
+ANY_LINE: Line = (0, 0)
+HALVES_CAST: Line = (3, 0)  # the first line that makes half vectors of floats
 
 MAX_VALUE_BYTES = 2**28
 """Largest value without a limit of its own, in bytes. Only address space is reserved for it."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vecmill.types.kind import FLOAT32, FLOAT64, Carried, DataType, Kind, Line, ParquetForm
+from vecmill.types.kind import ANY_LINE, FLOAT32, FLOAT64, Carried, DataType, Kind, Line, ParquetForm
 
-_ANY: Line = (0, 0)
 # From the narrowest on: the server widens integers that it reads.
-_INTEGERS = ("int8", "int16", "int32", "int64")
-_EVERY_INTEGER: Mapping[str, Line] = dict.fromkeys(_INTEGERS, _ANY)
+INTEGERS = ("int8", "int16", "int32", "int64")
+_EVERY_INTEGER: Mapping[str, Line] = dict.fromkeys(INTEGERS, ANY_LINE)
 
 
 def _integer(
@@ -30,7 +29,7 @@ def _integer(
         limits=(-top - 1, top),
         npy=(descr[1:],),
         parquet=parquet,
-        arrow=dict.fromkeys(_INTEGERS[: _INTEGERS.index(name) + 1], _ANY),
+        arrow=dict.fromkeys(INTEGERS[: INTEGERS.index(name) + 1], ANY_LINE),
         inferred_from=dict.fromkeys(inferred_from, ""),
         text_most=text_most,
         in_array=True,
@@ -52,7 +51,7 @@ BOOL = Kind(
     encoding="bool",
     npy=("b1",),
     parquet=ParquetForm("BOOLEAN"),
-    arrow={"bool": _ANY},
+    arrow={"bool": ANY_LINE},
     inferred_from={"bool": ""},
     text_most=6,
     in_array=True,
@@ -77,7 +76,7 @@ FLOAT = Kind(
     npy=("f4",),
     parquet=ParquetForm("FLOAT"),
     # 2.3 does not narrow.
-    arrow={**_EVERY_INTEGER, "float": _ANY, "double": (2, 4)},
+    arrow={**_EVERY_INTEGER, "float": ANY_LINE, "double": (2, 4)},
     inferred_from={"halffloat": "", "float": ""},
     text_most=16,
     text_usual=12,
@@ -98,7 +97,7 @@ DOUBLE = Kind(
     floats=FLOAT64,
     npy=("f8",),
     parquet=ParquetForm("DOUBLE"),
-    arrow={**_EVERY_INTEGER, "float": _ANY, "double": _ANY},
+    arrow={**_EVERY_INTEGER, "float": ANY_LINE, "double": ANY_LINE},
     inferred_from={"double": ""},
     text_most=25,
     text_usual=20,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from vecmill.types.kind import (
+    ANY_LINE,
     BFLOAT16,
     FLOAT16,
     FLOAT32,
+    HALVES_CAST,
     MAX_VALUE_BYTES,
     NO_STRUCT_IN_NPY,
     Carriage,
@@ -13,13 +15,10 @@ from vecmill.types.kind import (
     DataType,
     FloatFormat,
     Kind,
-    Line,
     ParquetForm,
     not_carried,
 )
-
-_ANY: Line = (0, 0)
-_INTEGERS = ("int8", "int16", "int32", "int64")
+from vecmill.types.numbers import INTEGERS
 
 
 def _bytes_form(signed: bool) -> ParquetForm:
@@ -50,9 +49,8 @@ def _half(dtype: DataType, rest_name: str, floats: FloatFormat, arrow: str, note
         npy=("u1",),
         parquet=_OPAQUE,
         parquet_in_struct=_UNSIGNED,
-        # Servers of 3.0 narrow floats themselves.
-        arrow={"uint8": _ANY, "float": (3, 0)},
-        arrow_in_struct={"uint8": _ANY},
+        arrow={"uint8": ANY_LINE, "float": HALVES_CAST},
+        arrow_in_struct={"uint8": ANY_LINE},
         inferred_from={arrow: note},
         text_most=16,
         text_usual=text_usual,
@@ -75,9 +73,9 @@ FLOAT_VECTOR = Kind(
     npy=("f4", "f8"),
     parquet=ParquetForm("FLOAT", is_list=True),
     # 2.3 does not make floats of integers.
-    arrow={"float": _ANY, "double": _ANY, **dict.fromkeys(_INTEGERS, (2, 4))},
-    arrow_nullable={"float": _ANY},
-    arrow_in_struct={"float": _ANY, "double": (2, 6)},
+    arrow={"float": ANY_LINE, "double": ANY_LINE, **dict.fromkeys(INTEGERS, (2, 4))},
+    arrow_nullable={"float": ANY_LINE},
+    arrow_in_struct={"float": ANY_LINE, "double": (2, 6)},
     inferred_from={"float": "", "double": "narrowed to float32"},
     text_most=16,
     text_usual=12,
@@ -100,7 +98,7 @@ BINARY_VECTOR = Kind(
     npy=("u1",),
     parquet=_OPAQUE,
     parquet_in_struct=_UNSIGNED,
-    arrow={"uint8": _ANY},
+    arrow={"uint8": ANY_LINE},
     inferred_from=dict.fromkeys(("uint8", "bool"), "one dimension per 0 or 1"),
     text_most=4,
     index=("BIN_FLAT", "HAMMING"),
@@ -124,7 +122,7 @@ INT8_VECTOR = Kind(
     limits=(-128, 127),
     npy=("i1",),
     parquet=_bytes_form(signed=True),
-    arrow={"int8": _ANY},
+    arrow={"int8": ANY_LINE},
     inferred_from={"int8": ""},
     text_most=5,
     in_struct=Carried(Carriage("list<int8>", (2, 6, 4)), NO_STRUCT_IN_NPY, "list of numbers", since=(3, 0, 0)),
@@ -144,7 +142,7 @@ SPARSE_FLOAT_VECTOR = Kind(
         (2, 4, 3),
     ),
     max_bytes=MAX_VALUE_BYTES,
-    arrow={"string": _ANY},
+    arrow={"string": ANY_LINE},
     index=("SPARSE_INVERTED_INDEX", "IP"),
     in_lite=True,
 )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from vecmill.filetype import BulkFileType
-from vecmill.schema.servers import Line
+from vecmill.types.kind import Line
 from vecmill.validate.rule import Severity
 from vecmill.validate.rules import RULES
 

@@ -9,7 +9,8 @@ from vecmill.errors import SchemaError
 from vecmill.filetype import BulkFileType
 from vecmill.schema.carriage import check_target
 from vecmill.schema.collection import CollectionSchema
-from vecmill.schema.servers import DEFAULTS_FILLED, NULLABLE_NPY, TARGETS, Line
+from vecmill.schema.servers import DEFAULTS_FILLED, NULLABLE_NPY, TARGETS
+from vecmill.types.kind import Line
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 
 from vecmill.filetype import FORMATS, BulkFileType
-from vecmill.schema.servers import Line
+from vecmill.types.kind import Line
 
 RuleRow = tuple[str, str, str, str, str | Mapping[str, str]]
 """A row of the table: id, what must hold, way out, source, severities."""

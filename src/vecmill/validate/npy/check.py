@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from vecmill.encode.plan import ColumnPlan
-from vecmill.schema.servers import HALVES_CAST
 from vecmill.store.blob import closing
+from vecmill.types.kind import HALVES_CAST
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry, ImportFile
 from vecmill.validate.findings import Findings, Unreadable

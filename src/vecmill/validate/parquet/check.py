@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 from vecmill.encode.plan import ColumnPlan
-from vecmill.schema.servers import Line
 from vecmill.store.blob import Blob, BlobFile, TailBlob, closing
+from vecmill.types.kind import Line
 from vecmill.validate.context import Context
 from vecmill.validate.entries import Entry
 from vecmill.validate.findings import Findings

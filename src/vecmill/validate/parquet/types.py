@@ -11,8 +11,8 @@ from vecmill.schema.servers import (
     NULLABLE_FIXED_SIZE_LISTS,
     SPARSE_STRUCTS,
     STRUCT_TYPES_HELD,
-    Line,
 )
+from vecmill.types.kind import Line
 
 PaType = Any
 _INDEX_TYPES = ("int32", "uint32", "int64", "uint64")
