@@ -5,7 +5,6 @@ Nothing is copied: columns stay in the caller's memory. pyarrow is imported for 
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ import numpy as np
 from vecmill.encode.misfit import Misfit, describe
 from vecmill.encode.values import as_ndarray
 from vecmill.errors import DataError
+from vecmill.schema.arrow import column_names
 from vecmill.types.sparse import SparseRows
 
 # Arrays of pandas have only the last one.
 _ARROW_PROTOCOLS = ("__arrow_c_array__", "__arrow_c_stream__", "__arrow_array__")
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 Column = Any  # numpy.ndarray | pyarrow.Array | list
 
@@ -99,11 +98,9 @@ def _record_batches(data: Any) -> Iterable[Any]:
 
 
 def _from_record_batch(part: Any) -> Batch:
-    names = part.schema.names
-    if b"pandas" in (part.schema.metadata or {}):
-        # pandas adds the row labels of a filtered frame under these names.
-        part = part.select([name for name in names if not _PANDAS_INDEX.fullmatch(name)])
-        names = part.schema.names
+    names = column_names(part.schema)
+    if names != part.schema.names:
+        part = part.select(names)
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(field=twice, expected="one column of that name", got=f"{names.count(twice)}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import IO, Any
 
 from vecmill.errors import DataError
+from vecmill.schema.arrow import column_names
 from vecmill.sources.base import MIN_BATCH_ROWS, names_text, one_line, rows_for, translated
 from vecmill.sources.tables import Table, skipping, slices
 
 _PROTOCOLS = ("__arrow_c_array__", "__arrow_c_stream__")
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def is_object(value: object) -> bool:
@@ -123,8 +122,8 @@ class _Stream:
             else:
                 self._once = pa.RecordBatchReader.from_stream(value)
             schema = self._once.schema if self._once is not None else self._reader().schema
-        hidden = b"pandas" in (schema.metadata or {})
-        self.schema = pa.schema([f for f in schema if not (hidden and _PANDAS_INDEX.fullmatch(f.name))])
+        names = column_names(schema)
+        self.schema = pa.schema([field for field in schema if field.name in names])
         is_table = isinstance(self._value, pa.Table)
         self.n_rows: int | None = self._value.num_rows if is_table else None
         if is_table:
