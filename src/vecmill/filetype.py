@@ -86,6 +86,8 @@ class FileFormat:
         return f"{self.rules.name} {'set' if self.is_set else 'file'}"
 
 
+ZSTD_LEVELS = range(1, 23)
+
 FORMATS: Mapping[BulkFileType, FileFormat] = {
     BulkFileType.PARQUET: FileFormat(
         endings=(".parquet",),
@@ -93,7 +95,7 @@ FORMATS: Mapping[BulkFileType, FileFormat] = {
         rules=FormatRules("Parquet", empty_is_null=True),
         options={
             "compression": "Codec of Parquet pages: none (the default), snappy or zstd.",
-            "compression_level": "Level of zstd, 1 (the default) to 22.",
+            "compression_level": f"Level of zstd, {ZSTD_LEVELS[0]} (the default) to {ZSTD_LEVELS[-1]}.",
         },
     ),
     BulkFileType.NUMPY: FileFormat(

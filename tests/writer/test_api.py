@@ -336,6 +336,13 @@ def test_unknown_config(tmp_path, file_type, config):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("level", [0, -1, 23, 10**9, 3.0, "3"])
+def test_compression_level_that_zstd_has_not(tmp_path, level):
+    with pytest.raises(SchemaError, match=rf"'compression_level' is {level!r}, expected a number from 1 to 22"):
+        writer_in(tmp_path, config={"compression": "zstd", "compression_level": level})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_chunk_size_must_be_positive(tmp_path):
     with pytest.raises(ValueError, match="chunk_size"):
         writer_in(tmp_path, chunk_size=0)

@@ -31,7 +31,7 @@ from vecmill.cli.options import (
 )
 from vecmill.cli.validate import as_text
 from vecmill.convert.options import Keep, OnError, Policy
-from vecmill.filetype import FORMATS, BulkFileType
+from vecmill.filetype import FORMATS, ZSTD_LEVELS, BulkFileType
 
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast
@@ -74,7 +74,10 @@ class WriteFlags:
     ] = "512MiB"  # type: ignore[assignment]  # a default goes through the parser too
     compression: Annotated[Codec | None, typer.Option(help=_HELP["compression"], show_default=False)] = None
     compression_level: Annotated[
-        int | None, typer.Option(min=1, max=22, metavar="N", help=_HELP["compression_level"], show_default=False)
+        int | None,
+        typer.Option(
+            min=ZSTD_LEVELS[0], max=ZSTD_LEVELS[-1], metavar="N", help=_HELP["compression_level"], show_default=False
+        ),
     ] = None
     sep: Annotated[str | None, typer.Option(metavar="CHAR", help=_HELP["sep"], show_default=False)] = None
     nullkey: Annotated[str | None, typer.Option(metavar="TEXT", help=_HELP["nullkey"], show_default=False)] = None

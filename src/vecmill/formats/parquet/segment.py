@@ -20,7 +20,7 @@ from vecmill._native.pages import vector_levels
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
 from vecmill.encode.plan import ColumnPlan
 from vecmill.errors import SchemaError
-from vecmill.filetype import FORMATS, BulkFileType
+from vecmill.filetype import FORMATS, ZSTD_LEVELS, BulkFileType
 from vecmill.formats.base import SingleFileSegment, fitting_rows
 from vecmill.formats.parquet import meta
 from vecmill.formats.parquet.nested import nested_nbytes, nested_page
@@ -44,11 +44,14 @@ class ParquetFormat:
     span_bytes = 24 * 1024 * 1024
 
     def __init__(self, schema: CollectionSchema, config: Mapping[str, Any]) -> None:
-        """Raise SchemaError for an unknown codec. The footer holds the schema."""
+        """Raise SchemaError for an unknown codec or level. The footer holds the schema."""
         self._codec = str(config.get("compression") or "none").lower()
         if self._codec not in meta.CODECS:
             raise SchemaError(f"config 'compression' is {self._codec!r}, expected one of {', '.join(meta.CODECS)}")
         self._level = config.get("compression_level")
+        if self._level is not None and not (isinstance(self._level, int) and self._level in ZSTD_LEVELS):
+            levels = f"{ZSTD_LEVELS[0]} to {ZSTD_LEVELS[-1]}"
+            raise SchemaError(f"config 'compression_level' is {self._level!r}, expected a number from {levels}")
         self._key_values = {"vecmill.schema": json.dumps(schema.to_dict(), ensure_ascii=False)}
 
     def row_nbytes(self, plans: Sequence[ColumnPlan]) -> int:
