@@ -56,7 +56,6 @@ def _no_values() -> Any:
 
 
 def _of_two(one: Any, other: Any) -> Any:
-    import pyarrow as pa
     import pyarrow.types as t
 
     if one is None or other is None or one == other or t.is_null(other):
@@ -65,7 +64,13 @@ def _of_two(one: Any, other: Any) -> Any:
         return other
     if getattr(one, "extension_name", "") != getattr(other, "extension_name", ""):
         return None
-    one, other = plain_type(one), plain_type(other)
+    return _of_plain(plain_type(one), plain_type(other))
+
+
+def _of_plain(one: Any, other: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.types as t
+
     if one == other:
         return one
     if is_text(one) and is_text(other):
@@ -74,8 +79,8 @@ def _of_two(one: Any, other: Any) -> Any:
         return pa.large_binary()
     if is_list(one) and is_list(other):
         return _of_lists(one, other)
-    if (t.is_struct(one) or t.is_map(one)) and (t.is_struct(other) or t.is_map(other)):
-        return _of_structs(one, other) if t.is_struct(one) and t.is_struct(other) else one
+    if all(t.is_struct(kind) or t.is_map(kind) for kind in (one, other)):
+        return _of_objects(one, other)
     if t.is_timestamp(one) and t.is_timestamp(other):
         finest = max(one.unit, other.unit, key=("s", "ms", "us", "ns").index)
         return pa.timestamp(finest, one.tz) if (one.tz is None) == (other.tz is None) else None
@@ -114,10 +119,13 @@ def _of_lists(one: Any, other: Any) -> Any:
     return pa.list_(element, sizes.pop()) if sizes else pa.large_list(element)
 
 
-def _of_structs(one: Any, other: Any) -> Any:
-    """Return the struct of the members of both. They become JSON, which holds members of any type."""
+def _of_objects(one: Any, other: Any) -> Any:
+    """Return the struct of the members of both, or a map. They become JSON, which holds members of any type."""
     import pyarrow as pa
+    import pyarrow.types as t
 
+    if t.is_map(one) or t.is_map(other):
+        return one
     members = {field.name: field.type for field in one}
     for field in other:
         members[field.name] = _of_two(members.get(field.name, field.type), field.type) or field.type

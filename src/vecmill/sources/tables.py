@@ -104,11 +104,7 @@ class TableSource:
         self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
     ) -> Iterator[Mapping[str, Any]]:
         """Yield pyarrow Arrays by field name; see `Source.batches`. A batch never spans two tables."""
-        fields: dict[str, list[str]] = {}
-        asked = None if names is None else set(names)
-        for column in self.columns:
-            if asked is None or column.name in asked:
-                fields.setdefault(column.source, []).append(column.name)
+        fields = self._fields(names)
         for i, table in enumerate(self._tables):
             known = self._n_rows[i]
             if known is not None and known <= start_row:
@@ -131,6 +127,15 @@ class TableSource:
             if known is None:
                 self._n_rows[i], self._files = seen, None
             start_row = max(0, skip - seen)
+
+    def _fields(self, names: Sequence[str] | None) -> dict[str, list[str]]:
+        """Return the fields that each column feeds, by column. ``names``: the fields to read. None: all."""
+        fields: dict[str, list[str]] = {}
+        asked = {column.name for column in self.columns} if names is None else set(names)
+        for column in self.columns:
+            if column.name in asked:
+                fields.setdefault(column.source, []).append(column.name)
+        return fields
 
 
 @dataclass(slots=True)
