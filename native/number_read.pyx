@@ -51,15 +51,16 @@ cdef double _hard(const char *text, Py_ssize_t n) noexcept with gil:
     return float(text[:n])
 
 
-cdef int _check(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
-                const uint8_t[::1] kinds, Py_ssize_t rows) except -1:
+cdef const uint8_t *_checked(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
+                             const uint8_t[::1] kinds, Py_ssize_t rows) except NULL:
+    """Return the memory of the buffer. Raises ValueError for spans that lie outside of it."""
     cdef Py_ssize_t i
     if not rows == starts.shape[0] == ends.shape[0] == kinds.shape[0]:
         raise ValueError("starts, ends, kinds and out must be of one length")
     for i in range(rows):
         if kinds[i] != VM_SPAN_NULL and not 0 <= starts[i] <= ends[i] <= buffer.shape[0]:
             raise ValueError(f"span {i} lies outside the buffer")
-    return 0
+    return &buffer[0] if buffer.shape[0] else _NOTHING
 
 
 def int64s_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int64_t[::1] ends,
@@ -70,11 +71,7 @@ def int64s_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const int6
     """
     cdef Py_ssize_t i, rows = out.shape[0]
     cdef int reason = VM_NUM_OK
-    cdef const uint8_t *p
-    _check(buffer, starts, ends, kinds, rows)
-    if rows == 0:
-        return -1, VM_NUM_OK
-    p = &buffer[0] if buffer.shape[0] else _NOTHING
+    cdef const uint8_t *p = _checked(buffer, starts, ends, kinds, rows)
     with nogil:
         for i in range(rows):
             out[i] = 0
@@ -93,11 +90,7 @@ def float64s_into(const uint8_t[::1] buffer, const int64_t[::1] starts, const in
     """
     cdef Py_ssize_t i, rows = out.shape[0]
     cdef int reason = VM_NUM_OK
-    cdef const uint8_t *p
-    _check(buffer, starts, ends, kinds, rows)
-    if rows == 0:
-        return -1, VM_NUM_OK
-    p = &buffer[0] if buffer.shape[0] else _NOTHING
+    cdef const uint8_t *p = _checked(buffer, starts, ends, kinds, rows)
     with nogil:
         for i in range(rows):
             out[i] = 0
@@ -113,11 +106,7 @@ cdef tuple _lists(const uint8_t[::1] buffer, const int64_t[::1] starts, const in
                   const uint8_t[::1] kinds, uint8_t *out, Py_ssize_t rows, Py_ssize_t dim, bint lenient, bint as_int):
     cdef Py_ssize_t i, found = 0, width = dim * (8 if as_int else 4)
     cdef int reason = VM_NUM_OK
-    cdef const uint8_t *p
-    _check(buffer, starts, ends, kinds, rows)
-    if rows == 0:
-        return -1, VM_NUM_OK, 0
-    p = &buffer[0] if buffer.shape[0] else _NOTHING
+    cdef const uint8_t *p = _checked(buffer, starts, ends, kinds, rows)
     with nogil:
         for i in range(rows):
             if kinds[i] != VM_SPAN_NULL:

@@ -241,3 +241,19 @@ def test_nulls_become_zeros_and_spans_are_checked():
         numbers.float32_lists_into(buffer, starts, ends, kinds, out, False)
     with pytest.raises(ValueError, match="length"):
         numbers.int64s_into(buffer, starts, ends, kinds, np.empty(3, np.int64), False)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1])
+def test_null_rows_become_zeros_without_a_buffer_too(n_bytes):
+    # A column of nothing but nulls has no text at all; its spans may hold anything.
+    buffer, kinds = np.zeros(n_bytes, np.uint8), np.zeros(3, np.uint8)
+    starts, ends = np.array([0, -5, 99]), np.array([0, 7, -1])
+    for into, dtype, shape in (
+        (numbers.int64s_into, np.int64, 3),
+        (numbers.float64s_into, np.float64, 3),
+        (numbers.float32_lists_into, np.float32, (3, 2)),
+        (numbers.int64_lists_into, np.int64, (3, 2)),
+    ):
+        out = np.full(shape, 9, dtype)
+        assert into(buffer, starts, ends, kinds, out, False)[:2] == (-1, numbers.OK)
+        assert not out.any()
