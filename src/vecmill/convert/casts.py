@@ -1,8 +1,8 @@
-"""Which column is changed on its way to its field, and how: the policy of casts, in one place.
+"""The policy of casts: which columns are changed before they are written, and how.
 
-Safe casts keep what a value says: dates become ISO 8601 text, nested values JSON, integers another width if they are in
-range, floats the precision that the field has (rounded to nearest). All of it is checked by the writer, value by value.
-Unsafe ones may lose some of it, and only happen when they are asked for; see `_unsafe`.
+Safe casts keep the meaning of a value: dates become ISO 8601 text, nested values JSON, integers another width if they
+are in range, floats the precision of the field (rounded to nearest). The writer checks every value. Unsafe casts may
+lose information, and are made only on request; see `_unsafe`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def plan_casts(
 ) -> dict[str, Cast | None]:
     """Return the cast of every column. Raises DataError before the first row when columns and fields do not match.
 
-    ``normalize`` and ``scale`` (in this order) change vectors before the cast; SchemaError for what is no vector.
+    ``normalize`` and ``scale`` (in this order) change vectors before the cast. Raises SchemaError if they name a column
+    without vectors.
     """
     fields = {field.name: field for field in schema.written_fields()}
     columns: dict[str, Column] = {column.name: column for column in source.columns}
@@ -69,7 +70,7 @@ def _of_forms(casts: Mapping[Any, Cast | None]) -> Cast | None:
 def cast_words(
     source: Source, schema: CollectionSchema, policy: Policy, normalize: Sequence[str], scale: Mapping[str, float]
 ) -> dict[str, list[str]]:
-    """Return what is changed of every column, in words; see `plan_casts`."""
+    """Return the changes of every column as text for people; see `plan_casts`."""
     fields = {field.name: field for field in schema.written_fields()}
     found: dict[str, list[str]] = {}
     for column in source.columns:
@@ -83,7 +84,7 @@ def cast_words(
 def _steps(
     column: Column, field: FieldSchema | None, policy: Policy, normalize: Sequence[str], scale: Mapping[str, float]
 ) -> list[tuple[str, Cast]]:
-    """Return the changes of one column in turn, each with its words."""
+    """Return the changes of one column in the order they are made, each with its text."""
     name = column.name
     steps: list[tuple[str, Cast]] = []
     if _is_bfloat16(column) and (name in normalize or name in scale or policy == "unsafe"):
@@ -104,7 +105,7 @@ def _steps(
 
 
 def _is_packed_bits(column: Column, field: FieldSchema | None) -> bool:
-    """Whether a binary vector comes as dim / 8 integers, which no row of dim bits can be."""
+    """Return True if the column holds binary vectors as lists of dim / 8 integers, one for 8 bits."""
     import pyarrow.types as t
 
     if field is None or not field.kind.is_bits or not t.is_fixed_size_list(column.type):
@@ -136,7 +137,7 @@ def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], 
 
 
 def _check_dims(file: str, type_: Any, field: FieldSchema | None) -> None:
-    """Raise DataError for vectors whose type tells another length than the field has: no row of them would fit."""
+    """Raise DataError if the type of a column fixes a vector length that the field does not have."""
     import pyarrow.types as t
 
     if field is None or field.kind.group != "dense" or not t.is_fixed_size_list(type_) or not field.dim:
@@ -169,16 +170,16 @@ def _in_turn(steps: list[Cast]) -> Cast | None:
 
 
 def _unsafe(column: Column, field: FieldSchema | None) -> Cast | None:
-    """Return the cast that may lose something, None where the safe one takes the column.
+    """Return the cast that may lose information. None: the safe cast takes the column.
 
-    - to integers: floats lose what is behind the point, text is read as a number, true is 1
+    - to integers: floats lose their fraction, text is read as a number, true is 1
     - to floats: text is read as a number, true is 1
     - to BOOL: a number is true unless it is 0; text is one of true, false, 1, 0
     - to VARCHAR: numbers and booleans in decimal, lists and structs as JSON
     - to vectors of integers: floats are rounded to the nearest integer in range
     - to vectors of bits: floats become the bit 1 where they are above 0
 
-    What is out of range, or no number, is still refused with its row.
+    Values that are out of range or not numbers are still refused, with their row.
     """
     import pyarrow.types as t
 
@@ -212,7 +213,7 @@ def _unsafe_vector(column: Column, field: FieldSchema, kind: Any) -> Cast | None
 
 
 def _class_of(kind: Any) -> str:
-    """Return what an Arrow type is for a scalar field: "float", "int", "bool", "text" or ""."""
+    """Return the class of an Arrow type: "float", "int", "bool", "text" or ""."""
     import pyarrow.types as t
 
     if t.is_floating(kind):
@@ -242,7 +243,7 @@ _UNSAFE: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
 
 
 class _Scalars:
-    """Casts one column through Arrow types, one after another. Finds the row that does not go."""
+    """Casts one column to a series of Arrow types. Raises DataError with the first row that cannot be cast."""
 
     def __init__(self, name: str, types: tuple[str, ...], expected: str) -> None:
         self._name = name
@@ -278,7 +279,7 @@ class _Scalars:
         return array
 
     def _first_bad(self, array: Any) -> int:
-        """Return the row to blame: halves are tried, so that one bad row of many costs little."""
+        """Return the first row that cannot be cast, found by bisection."""
         import pyarrow as pa
 
         low, high = 0, len(array)

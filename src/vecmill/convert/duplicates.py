@@ -1,10 +1,10 @@
-"""Primary keys that come more than once, found in bounded memory before a row is written.
+"""Repeated primary keys, found in bounded memory before a row is written.
 
-The server does not check: it takes both rows of a repeated key, and a search may return either.
-Keys are read alone, once. Integers stand for themselves, text for 16 bytes of BLAKE2b (two different texts of one hash
-are not to be expected among 10^15). They are spread over temporary files by key, so that each holds few enough to be
-sorted in memory; which rows repeat a key is then noted in a file of one byte a row. The files have no names: whatever
-ends the process, nothing is left of them.
+The server does not check: it stores both rows of a repeated key, and a search may return either.
+The key column is read once, alone. An integer stands for itself, text is hashed to 16 bytes of BLAKE2b (a collision is
+not expected among 10^15 texts). Entries are spread over temporary files by key, so that each file can be sorted in
+memory. A further file has one byte per row that marks repeated keys. The files are unnamed: when the process ends, they
+are gone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,14 @@ _GOLDEN = 0x9E3779B97F4A7C15  # spreads integers that follow one another
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Rows that repeat a key of column ``name``: how many, the first with the row whose key it is, a flag a row."""
+    """Rows that repeat a key of column ``name``.
+
+    Attributes
+    ----------
+    n_rows: number of these rows.
+    first: the first of them, each with the row that has the same key.
+    flags: one per row of the source, 1 for a repeated key. None: there are none.
+    """
 
     name: str
     n_rows: int
@@ -49,7 +56,7 @@ class Repeated:
     flags: Array | None
 
     def among(self, start: int, n: int) -> Array | None:
-        """Return the flags of ``n`` rows from ``start`` on, None where no row is flagged."""
+        """Return the flags of ``n`` rows from ``start`` on. None: no row is flagged."""
         if self.flags is None:
             return None
         part = self.flags[start : start + n]
@@ -61,9 +68,10 @@ def find_repeated(
 ) -> Repeated:
     """Return the rows of ``source`` to leave out, so that every key of column ``name`` is there once.
 
-    ``keep`` "last" leaves out all but the last row of a key, else all but the first stay out. Nulls are no keys.
-    ``skip`` passes over rows that the source refuses itself. ``folder``: where the temporary files are; they take 24
-    bytes a row. Raises DataError for a key that ``cast`` refuses.
+    ``keep``: "last" keeps the last row of a key, any other value the first. Nulls are not keys. ``skip``: ignore rows
+    that the source itself refuses. ``folder``: place of the temporary files, which take 24 bytes per row.
+
+    Raises DataError for a key that ``cast`` refuses.
     """
     import numpy as np
 
@@ -88,7 +96,7 @@ def find_repeated(
 
 
 def refuse_repeated(source: Source, repeated: Repeated, cast: Cast | None = None) -> None:
-    """Raise DataError for the first row that repeats a key, if there is one; notes name some more."""
+    """Raise DataError for the first row that repeats a key, if there is one. Its notes name some more."""
     name = repeated.name
     told = []
     for row, other in repeated.first:
@@ -179,9 +187,9 @@ def _spread(batches: Iterator[tuple[int, Array]], files: Sequence[IO[bytes]]) ->
 
 
 def _repeated_in(file: IO[bytes], keep: Keep) -> Iterator[tuple[Array, Array]]:
-    """Yield (rows that repeat a key, the row whose key it is so far) of one file.
+    """Yield (rows that repeat a key, the row that had it before) for one file.
 
-    It is read in pieces, and of what was read one entry a key is held: so a key that fills the whole file does no harm.
+    The file is read in pieces, and one entry per key is kept: a file that is full of one key needs no more memory.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a conversion would do, told before anything is written to its target."""
+"""A forecast of a conversion: what it would read and write, before it begins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SAMPLE_ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ColumnForecast:
-    """One column on its way: where it comes from, what becomes of it, and what is changed."""
+    """One column: its source, its field, and the changes made to its values."""
 
     field: str
     source: str
@@ -38,8 +38,11 @@ class ColumnForecast:
 class Forecast:
     """What a conversion would read and write.
 
-    ``rows`` is None where only reading can tell. ``bytes_out`` and ``segments`` are estimates from the first rows,
-    which were converted and thrown away; None without ``rows``, and ``rejected_of_sample`` of them did not fit.
+    Attributes
+    ----------
+    rows: rows of the source. None: they can only be counted by reading.
+    bytes_out, segments: estimates from a sample of the first rows, which were converted. None if ``rows`` is None.
+    sample_rows, rejected_of_sample: rows in the sample, and those of them that did not fit.
     """
 
     rows: int | None
@@ -61,9 +64,9 @@ class Forecast:
 
 
 def forecast(plan: Plan) -> Forecast:
-    """Say what `run` would do. The first 4,096 rows are converted to a temporary folder, to see what they take.
+    """Return what `run` would do. The first 4,096 rows are converted to a temporary folder, to measure their size.
 
-    Raises DataError for a row among them that does not fit, unless bad rows are to be skipped.
+    Raises DataError if one of these rows does not fit, unless bad rows are skipped.
     """
 
     source, options = plan.source, plan.options

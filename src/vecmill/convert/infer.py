@@ -1,4 +1,4 @@
-"""A schema for data that come without one: every column of a `Source` is given the field type that holds it whole."""
+"""Infers a schema from a `Source`: every column gets a field type that holds all of its values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEEDS_SCHEMA = "give a schema (--schema) that says what it is"
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """A schema that was inferred, and one line per column (in order) that says what was chosen and why."""
+    """An inferred schema, with one line per column (in order) that explains the choice."""
 
     schema: CollectionSchema
     notes: tuple[str, ...]
@@ -35,7 +35,7 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What a column becomes. ``scan`` asks for a pass over the column: its longest text, largest value, or nulls."""
+    """The field that a column becomes. ``scan``: its longest text, largest value or nulls must be read."""
 
     column: Column
     dtype: DataType
@@ -47,13 +47,13 @@ class _Choice:
 
 
 def infer(source: Source, *, primary: str | None = None) -> Inference:
-    """Choose a field for every column of ``source``, and say what was chosen.
+    """Return a schema with a field for every column of ``source``, and notes on what was chosen.
 
-    The primary key is the column ``primary``; without one, a column ``id`` or ``pk`` of integers or text without
-    nulls; else the server makes one (auto-id INT64). Lists of floats become vectors, with the dim of the first row: the
-    writer refuses any row that differs. ``max_length`` is at least twice the longest text (a power of two, 256 to
-    65,535 bytes). A field is nullable when its column holds a null. Text columns, uint64, and columns whose footer does
-    not count nulls are read once to find out; vectors are not, beyond their first rows.
+    The primary key is the column ``primary``. Without that it is a column ``id`` or ``pk`` of integers or text that has
+    no nulls; if there is none, the server makes keys (auto-id INT64). Lists of floats become vectors, with the dim of
+    the first row: the writer refuses any row that differs. ``max_length`` is at least twice the longest text (a power
+    of two, 256 to 65,535 bytes). A field is nullable when its column holds a null. Text columns, uint64, and columns
+    whose footer does not count nulls are read once for that; of vectors only the first rows are read.
 
     Raises SchemaError for a type that no field can hold or that has two meanings, naming the column; DataError and
     StoreError when the source cannot be read.
@@ -81,7 +81,7 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
 
 
 def _add_field(schema: CollectionSchema, choice: _Choice, *, is_key: bool) -> str:
-    """Add the field of a column; return what it became, in words."""
+    """Add the field of a column. Return a text about it."""
     params: dict[str, Any] = dict(choice.params)
     dtype = choice.dtype
     if dtype is DataType.VARCHAR:
@@ -99,7 +99,7 @@ def _add_field(schema: CollectionSchema, choice: _Choice, *, is_key: bool) -> st
 
 
 def _no_vector(source: Source, choices: list[_Choice]) -> SchemaError:
-    """Return the error for columns of which none becomes a vector: what they are, and how one of them would."""
+    """Return the error for a source without a vector column: it names the columns, and the option that helps."""
     shown = ", ".join(f"{one.column.name} ({one.column.type}) -> {one.dtype.name}" for one in choices[:_MOST_SHOWN])
     more = f" and {len(choices) - _MOST_SHOWN} more" if len(choices) > _MOST_SHOWN else ""
     lists = [one.column for one in choices if _holds_numbers(one.column.type)]
@@ -123,7 +123,7 @@ def _holds_numbers(kind: Any) -> bool:
 
 
 def _choose(column: Column, source: Source) -> _Choice:
-    """Return what the type of ``column`` becomes. Only lists are looked at: their dim is in their first row."""
+    """Return the choice for the type of ``column``. Values are read of lists only: the first row has their dim."""
     import pyarrow.types as t
 
     if common_type(type_ for type_, _ in column.forms) is None:
@@ -140,7 +140,7 @@ def _choose(column: Column, source: Source) -> _Choice:
         hint = _NEEDS_SCHEMA if t.is_binary(kind) or t.is_large_binary(kind) else "leave it out (columns=, --map)"
         raise SchemaError(f"a column of type {column.type} becomes no field; {hint}", field=column.name)
     choice = _checked(column, dtype, note="as ISO 8601 text" if t.is_temporal(kind) else "")
-    # How long a text is, and whether a uint64 is too large, is in no footer.
+    # No footer has the length of texts, or the largest uint64.
     return replace(choice, scan=True) if t.is_uint64(kind) or dtype is DataType.VARCHAR else choice
 
 
@@ -161,10 +161,10 @@ def _scalar_type(kind: Any) -> DataType | None:
 
 
 def _checked(column: Column, dtype: DataType, note: str = "") -> _Choice:
-    """Return a choice for a column whose nulls are counted in the footer, or have to be."""
+    """Return a choice with its nulls: counted in the footer, or to be counted by reading."""
     import pyarrow.types as t
 
-    # Inside a struct or a list the count is not one of rows.
+    # Within structs and lists the footer does not count rows.
     exact = not t.is_nested(column.type)
     unknown = not column.absent and (column.null_count is None or (column.null_count > 0 and not exact))
     nullable = bool(column.absent) or (exact and bool(column.null_count))
@@ -176,7 +176,7 @@ def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
 
     element, fixed = str(kind.value_type), t.is_fixed_size_list(kind)
     row = next((one for one in TYPES.values() if one.group == "dense" and element in one.inferred_from), None)
-    # A list whose length no type tells is no vector of bits.
+    # Bits need a list type of fixed length.
     if row is None or (row.is_bits and not fixed):
         return _checked(column, DataType.JSON, note="a list, as JSON text; a schema may make it an ARRAY")
     if row.is_bits and element == "uint8" and not _zeros_and_ones(column, source):
@@ -186,7 +186,7 @@ def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
         )
     dim = kind.list_size if fixed else _first_length(column, source)
     choice = _checked(column, row.dtype, note=row.inferred_from[element])
-    # A pass over all vectors only if the footer counts nulls among them.
+    # All vectors are read only if the footer counts nulls among them.
     return replace(choice, params={"dim": dim}, scan=bool(column.null_count) and not choice.nullable)
 
 
@@ -214,7 +214,7 @@ def _zeros_and_ones(column: Column, source: Source) -> bool:
 
 
 def _scan(source: Source, choices: list[_Choice]) -> list[_Choice]:
-    """Read the columns that have to be read, all in one pass: nulls, the longest text in bytes, the largest uint64."""
+    """Read the columns that need it, in one pass, for nulls, the longest text (bytes) and the largest uint64."""
     wanted = [choice.column.name for choice in choices if choice.scan]
     largest = dict.fromkeys(wanted, 0)
     nulls = {choice.column.name: int(choice.nullable) for choice in choices if choice.scan}
@@ -239,7 +239,7 @@ def _nothing() -> Iterator[dict[str, Any]]:
 
 
 def _largest(values: Any) -> int:
-    """Return the most bytes of a text, or the largest unsigned integer, of one batch of a column; else 0."""
+    """Return the longest text (bytes) or the largest unsigned integer in one batch of a column; 0 for other types."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -269,7 +269,7 @@ def _max_length(choice: _Choice) -> int:
 
 
 def _key(choices: list[_Choice], primary: str | None) -> _Choice | None:
-    """Return the column that is the primary key, or None when the server has to make one."""
+    """Return the column that is the primary key. None: the server makes keys."""
     by_name = {choice.column.name: choice for choice in choices}
     if primary is None:
         found = (by_name.get(name) for name in _KEY_NAMES)

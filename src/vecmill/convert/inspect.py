@@ -1,4 +1,4 @@
-"""What is in a source, or in vecmill's own output: columns, sizes, nulls, ranges, norms, first rows."""
+"""Describes a source or an output: columns, sizes, nulls, ranges, norms, first rows."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ _KEPT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """One column, as far as it was read.
+    """Facts about one column, from the rows that were read.
 
     Attributes
     ----------
-    name, type: of the column; the type in Arrow's words, or the field's where a manifest tells it.
+    name: name of the column.
+    type: Arrow type; of an output, the type of the field.
     nulls: rows without a value.
-    measure: what is measured: "value", "norm" of a vector, "bytes" of a text, "items" of a list; "" for nothing.
-    least, most, mean: of the measure; None where no row has one. NaN and infinite values are left out.
+    measure: "value", "norm" of a vector, "bytes" of a text, "items" of a list; "" if nothing is measured.
+    least, most, mean: of the measure, without NaN and infinity. None: no row has a measure.
     odd: rows with NaN or infinity.
-    dims: least and most elements of a vector or list, None for others.
-    histogram: rows of 16 even steps from least to most; of a sample where there are very many rows.
+    dims: least and most elements of a vector or list. None for other types.
+    histogram: rows in 16 equal steps from least to most; of a sample if there are very many rows.
     """
 
     name: str
@@ -64,9 +65,13 @@ class ColumnFacts:
 class Inspection:
     """What `inspect` found.
 
-    ``kind`` is "output" for what vecmill wrote, else "source". ``rows`` is None where only reading to the end could
-    tell, and that was not done; ``rows_read`` says how many rows the facts stand for. ``files`` and ``segments``
-    count those of an output. ``first_rows`` are shortened texts by column.
+    Attributes
+    ----------
+    kind: "output" for a folder that vecmill wrote, else "source".
+    rows: all rows. None: the source does not know, and was not read to the end.
+    rows_read: rows that the facts are taken from.
+    files, segments: their number in an output.
+    first_rows: shortened texts by column.
     """
 
     path: str
@@ -95,7 +100,7 @@ def inspect(
     text: TextOptions | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
-    """Describe a source, or a folder that vecmill wrote, from its first ``limit`` rows; None reads all.
+    """Describe a source, or a folder that vecmill wrote, from its first ``limit`` rows. None: all rows.
 
     Raises DataError and StoreError as `open_source` does.
     """
@@ -163,7 +168,7 @@ def _read(
 
 
 class _Gathered:
-    """What is known of one column so far."""
+    """Collects the facts of one column, batch by batch."""
 
     def __init__(self, column: Column, kind: Kind | None) -> None:
         self.column = column
@@ -178,7 +183,7 @@ class _Gathered:
         self._n_kept, self._stride = 0, 1
 
     def add(self, values: Any) -> None:
-        """Take the values of one batch."""
+        """Add the values of one batch."""
         import numpy as np
 
         self._nulls += getattr(values, "null_count", 0)
@@ -199,12 +204,12 @@ class _Gathered:
         self._count += len(good)
         self._kept.append(good[:: self._stride])
         self._n_kept += len(self._kept[-1])
-        if self._n_kept > 2 * _KEPT:  # every other one is enough for a histogram
+        if self._n_kept > 2 * _KEPT:  # half of them is enough for a histogram
             self._kept = [np.concatenate(self._kept)[::2]]
             self._n_kept, self._stride = len(self._kept[0]), self._stride * 2
 
     def facts(self) -> ColumnFacts:
-        """Return them as a value."""
+        """Return the facts collected so far."""
         import numpy as np
 
         histogram: tuple[int, ...] = ()
@@ -226,9 +231,9 @@ class _Gathered:
 
 
 def measured_values(values: Any, kind: Kind | None = None) -> tuple[str, Array | None, tuple[int, int] | None]:
-    """Return what is measured of a column's values (see `ColumnFacts`), float64 a row, and the range of dims.
+    """Return the measure of every row (see `ColumnFacts`; float64), and the least and most dims.
 
-    ``kind``: that of the field, which tells what packed bytes are; None if no schema is known.
+    ``kind``: kind of the field, needed to unpack bytes. None: no schema is known.
     """
     import numpy as np
     import pyarrow.types as t
@@ -290,7 +295,7 @@ def _measured_scalars(values: Any) -> tuple[str, Array | None]:
 
 
 def _packed(values: Any, kind: Kind | None) -> Array | None:
-    """Return the vectors of a column of packed bytes as a matrix of numbers, None for any other column."""
+    """Return the vectors of a column of packed bytes as a matrix of numbers. None: it is another column."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.types as t

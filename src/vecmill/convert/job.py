@@ -1,4 +1,4 @@
-"""One conversion from beginning to end: inputs opened, schema known, casts planned, rows written, report made."""
+"""Runs one conversion: opens inputs, finds the schema, plans casts, writes rows, makes the report."""
 
 from __future__ import annotations
 
@@ -53,10 +53,13 @@ from vecmill.writer.tasks import open_export
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A conversion that is ready to run: nothing is written yet.
+    """A conversion that is ready to run. Nothing is written yet.
 
-    ``inputs`` are as the caller named them. ``casts`` has the change of every column, None where the writer takes it
-    as it comes. ``notes`` has a line per column of an inferred schema.
+    Attributes
+    ----------
+    inputs: as the caller named them.
+    casts: the change of every column by name. None: the writer takes the column as it is.
+    notes: a line per column of an inferred schema.
     """
 
     inputs: Sequence[Input]
@@ -73,7 +76,7 @@ def prepare(src: Input, options: ConvertOptions) -> Plan:
     src = resolved(src)
     options = replace(options, join=tuple(resolved(one) for one in options.join))
     known = _known_schema(src, options)
-    if known is not None:  # the writer would refuse it as well, but only once the data are open and read
+    if known is not None:  # the writer would refuse it too, but only after the data are opened and read
         check_target(known, options.writer.file_type, options.writer.target)
     source, primary = _opened(src, options, known)
     notes: tuple[str, ...] = ()
@@ -85,9 +88,9 @@ def prepare(src: Input, options: ConvertOptions) -> Plan:
 
 
 def reopen(src: Input, options: ConvertOptions, schema: CollectionSchema) -> Plan:
-    """Return the plan that `prepare` has made of the same inputs and options, in another process.
+    """Return the plan that `prepare` made from the same inputs and options in another process.
 
-    ``schema`` is the one that it has found or was given: it is not inferred again.
+    ``schema``: the schema of that plan; it is not inferred again.
     """
     known = _known_schema(src, options)
     source, _ = _opened(src, options, known)
@@ -95,7 +98,7 @@ def reopen(src: Input, options: ConvertOptions, schema: CollectionSchema) -> Pla
 
 
 def _opened(src: Input, options: ConvertOptions, known: CollectionSchema | None) -> tuple[Source, str | None]:
-    """Return the rows that are wanted, and the column that is named as their key, if one is."""
+    """Return the source with the requested rows, and the name of its key column. None: no column was named."""
     again = options.skips or options.check_duplicates
     makes_key = options.id_from is not None and not options.id_from.startswith("column")
     source = open_inputs(
@@ -122,9 +125,9 @@ def _planned(
 
 
 def _known_schema(src: Input, options: ConvertOptions) -> CollectionSchema | None:
-    """Return the schema that is given, or the one that vecmill wrote ``src`` with if it is all of the input, as it is.
+    """Return the given schema, or that of the output ``src`` if it is the whole input, unchanged.
 
-    None: it has to be inferred.
+    None: the schema must be inferred.
     """
     if options.schema is not None:
         return as_schema(options.schema)
@@ -134,7 +137,7 @@ def _known_schema(src: Input, options: ConvertOptions) -> CollectionSchema | Non
 
 
 def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
-    """Write what was planned. ``began`` is the ``perf_counter`` that the report counts its seconds from."""
+    """Write what was planned. ``began``: ``time.perf_counter()`` from which the report counts its seconds."""
     began = time.perf_counter() if began is None else began
     source, options = plan.source, plan.options
     asked = question(plan)
@@ -158,7 +161,7 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
     except BaseException as err:
         if not writer.manifest.segments:
             _leave_no_trace(place)
-        if not getattr(err, "safe", ""):  # a StoreError of the writer has said it already
+        if not getattr(err, "safe", ""):  # else a StoreError of the writer says so already
             err.add_note(_safe(writer, place))
         raise
     manifest = writer.manifest
@@ -172,9 +175,9 @@ def run(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: f
 
 
 def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
-    """Return the rows that repeat a primary key. Raises DataError for them unless one of each is to be kept.
+    """Return the rows that repeat a primary key. Raises DataError if there are any, unless one of each is kept.
 
-    What does not fit into memory waits in the folder ``scratch``.
+    ``scratch``: folder for temporary files.
     """
     key = plan.schema.primary_field
     if key is None or key.auto_id:
@@ -189,13 +192,13 @@ def repeated_rows(plan: Plan, scratch: Path) -> Repeated:
 
 
 def question(plan: Plan) -> dict[str, Any]:
-    """Return what decides which rows are written: see `Record`. Where a segment ends does not."""
+    """Return everything that decides which rows are written, see `Record`. The size of segments does not."""
     described = describe_inputs(plan.inputs, plan.source, plan.options.kind)
     return {**described, **plan.options.question(), "schema": plan.schema.to_dict()}
 
 
 def _finished(plan: Plan, place: Place, record: Record, began: float) -> Report:
-    """Report a conversion that was complete before: there is nothing left to do."""
+    """Return the report of a conversion that an earlier run completed."""
     manifest = read_manifest(place)
     if manifest is None:
         raise StoreError("is gone, though the conversion was complete", path=place.notes.name(MANIFEST_NAME))
@@ -212,10 +215,10 @@ def report_of(
     began: float,
     resumed_bytes: int | None = None,
 ) -> Report:
-    """Return the report of what is in a place; validate it first, if that was asked for.
+    """Return the report on an output; validate it first, if requested.
 
-    ``resumed``: rows that were there before, with their bytes; None: those of the first segments that hold them. Raises
-    DataError with the findings for files that the server would refuse.
+    ``resumed``, ``resumed_bytes``: rows and bytes that an earlier run wrote. None: the bytes of the first segments with
+    that many rows. Raises DataError with the findings if the server would refuse the files.
     """
     level = plan.options.validate
     validation = None
@@ -250,7 +253,7 @@ def report_of(
 def open_destination(dst: Any, options: WriterOptions, connect_param: Any = None) -> Place:
     """Return the folder that outputs are written into. With ``connect_param``, ``dst`` is a prefix in that bucket.
 
-    Raises SchemaError for a URL that is none, StoreError for a file.
+    Raises SchemaError for a malformed URL, StoreError if ``dst`` is a file.
     """
     path = disk_path(dst) if connect_param is None else None
     if path is not None and path.exists() and not path.is_dir():
@@ -259,22 +262,22 @@ def open_destination(dst: Any, options: WriterOptions, connect_param: Any = None
 
 
 def scratch_folder(place: Place) -> Path:
-    """Return an existing folder for what has to be put aside on the way: near a place that is on disk."""
+    """Return an existing folder for temporary files; near the output if that is on disk."""
     if not isinstance(place, LocalPlace):
         return Path(tempfile.gettempdir())
     return next(one for one in (place.root, *place.root.absolute().parents) if one.is_dir())
 
 
 def _leave_no_trace(place: Place) -> None:
-    """Remove the record of a conversion that wrote nothing, and its folder unless there are rejects in it."""
+    """Remove the record of a conversion that wrote nothing."""
     notes = place.notes
-    with suppress(StoreError):  # in the way of nothing
+    with suppress(StoreError):  # what is left does no harm
         if notes.blob(MANIFEST_NAME) is None:  # else another process has gone on here
             notes.delete([RECORD_NAME])
 
 
 def _safe(writer: BulkWriter, place: Place) -> str:
-    """Say which rows are published, after a conversion broke off."""
+    """Return a note on the rows that are published, for the error that ended a conversion."""
     n_rows, n_files = writer.manifest.n_rows, len(writer.batch_files)
     if not n_rows:
         return "nothing was published"

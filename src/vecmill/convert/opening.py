@@ -1,4 +1,4 @@
-"""Whatever a caller names as input -> one `Source`, under the names of the fields, with the rows that are wanted."""
+"""Opens the inputs of a conversion as one `Source`, with columns named as the fields and the requested rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Columns = Mapping[str, str] | Iterable[str] | None
 
 
 def field_names(schema: CollectionSchema | None) -> tuple[str, ...]:
-    """Return the names of the fields that a source has to bring; none when there is no schema yet."""
+    """Return the names of the fields that a source must have; none if there is no schema yet."""
     return tuple(field.name for field in schema.written_fields()) if schema is not None else ()
 
 
@@ -45,10 +45,10 @@ def text_options(
     again: bool = False,
     makes_key: bool = False,
 ) -> TextOptions:
-    """Return ``given`` with what the fields of ``schema`` say about the columns that they are read from.
+    """Return ``given`` with the types that the fields of ``schema`` fix for their columns.
 
-    ``again``: the rows may be read more than once, though nothing has to be inferred. ``makes_key``: no column is read
-    for the primary field.
+    ``again``: the rows may be read more than once, even if nothing is inferred. ``makes_key``: the primary field is not
+    read from a column.
     """
     options = given or TextOptions()
     if schema is None:
@@ -56,12 +56,12 @@ def text_options(
     wanted = field_columns(columns)
     read = [field for field in schema.written_fields() if not (makes_key and field.is_primary)]
     types = {wanted.get(field.name, field.name): _type_of(field) for field in read}
-    # Else reading once is enough: standard input need not be put aside.
+    # Otherwise the text is read once, and standard input is not copied to a file.
     return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=again)
 
 
 def _type_of(field: FieldSchema) -> Any:
-    """Return the Arrow type that text is read as for a field; None where the text decides."""
+    """Return the Arrow type that text is read as for a field. None: the text decides."""
     import pyarrow as pa
 
     if field.kind.group == "dense" and field.kind.floats is not None:
@@ -82,10 +82,9 @@ def open_inputs(
 ) -> Source:
     """Return ``src``, with the columns of every input in ``join`` beside its own.
 
-    ``columns`` and ``also`` choose and name columns of all of them together, see `open_source`; ``kind`` is that of
-    ``src``, ``text`` what files of text do not say about themselves. A folder that vecmill wrote is read segment by
-    segment. Raises DataError when inputs differ in their number of rows, SchemaError when they bring columns of the
-    same name.
+    ``columns`` and ``also`` select and name columns of all inputs together, see `open_source`. ``kind`` is the kind of
+    ``src``, ``text`` has the options of text files. A folder that vecmill wrote is read segment by segment. Raises
+    DataError if inputs differ in their number of rows, SchemaError if they have columns of the same name.
     """
     src = _only(src)
     check_text_options(text, (src, *join), kind)
@@ -102,7 +101,7 @@ def open_inputs(
     files = {field: name for field, name in wanted.items() if name not in named and looks_like_arrays(name)}
     if files:
         parts.append(open_source(None, columns=files))
-        if len(files) == len(wanted):  # entries that name files only add
+        if len(files) == len(wanted):  # entries that name files select no columns
             wanted["*"] = "*"
         wanted |= {field: field for field in files}
     return mapped(_side_by_side(parts), wanted, also=also)
@@ -118,7 +117,7 @@ def _side_by_side(parts: Sequence[Source]) -> Source:
 
 
 def resolved(src: Input) -> Input:
-    """Return the input itself for a list of one, and the one output that was written into a folder for the folder.
+    """Return the only item of a list of one, the only output in a folder, and any other input unchanged.
 
     So `convert(x, ...)` and `convert([x], ...)` ask the same question. Raises DataError for several outputs.
     """
@@ -142,11 +141,11 @@ def resolved(src: Input) -> Input:
 
 
 def check_text_options(text: TextOptions | None, inputs: Sequence[Input], kind: str | None) -> None:
-    """Raise SchemaError for what is said of text where no input is such text: it would change nothing.
+    """Raise SchemaError for options of text that apply to no input.
 
-    ``kind`` is that of the first input.
+    ``kind``: kind of the first input.
     """
-    if text is None or not text.unused_by(()):  # files are not looked at twice for nothing
+    if text is None or not text.unused_by(()):  # nothing to check: do not look at the files
         return
     kinds: dict[str, str] = {}
     for i, one in enumerate(inputs):
@@ -181,7 +180,7 @@ def _only(src: Input) -> Input:
 
 
 def _is_source(one: object) -> bool:
-    """Whether ``one`` is a Source already; paths and tables in memory are to be opened."""
+    """Return True if ``one`` is a Source already; paths and tables in memory must be opened."""
     return hasattr(one, "batches") and hasattr(one, "locate")
 
 
@@ -193,11 +192,11 @@ def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
 
 
 def with_key(source: Source, id_from: str, schema: CollectionSchema | None, primary: str | None) -> tuple[Source, str]:
-    """Return the source with its primary key as ``id_from`` says, and the name of the key.
+    """Return the source with the primary key that ``id_from`` names, and the name of the key column.
 
     "row" numbers the rows of the source from 0; "hash" hashes all columns of a row, "hash:a,b" these columns;
     "column:a" takes column a, "column" the one named ``primary``, id or pk. With a schema the key is its primary field.
-    Raises SchemaError for what cannot be.
+    Raises SchemaError for an unknown ``id_from``, missing columns, or a key that the server makes.
     """
     how, _, names = id_from.partition(":")
     if how not in ("row", "column", "hash") or (how == "row" and names):

@@ -1,4 +1,4 @@
-"""Sources one after another, and vecmill's own output as one: its segments in order, however it is kept."""
+"""Reads outputs of vecmill as sources: their segments, one after another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from vecmill.store.url import disk_path, in_bucket, is_url
 class Stacked:
     """Rows of sources with the same columns, one after another.
 
-    ``n_rows``: how many rows each has to have; some sources do not know that themselves. Raises DataError for others.
+    ``n_rows``: rows that each source must have; some do not know their own number. Raises DataError if one has another
+    number of rows.
     """
 
     def __init__(self, parts: Sequence[Source], n_rows: Sequence[int]) -> None:
@@ -69,7 +70,7 @@ def _wrong_rows(part: Source, expected: int, got: int) -> DataError:
 
 
 def output_of(given: Any) -> tuple[Place, Manifest] | None:
-    """Return the folder of an output that is given, or named by its manifest, and the manifest; None for all else.
+    """Return the folder of an output that is given, or named by its manifest, and the manifest. None: it is no output.
 
     Raises StoreError for a damaged manifest.
     """
@@ -83,7 +84,7 @@ def output_of(given: Any) -> tuple[Place, Manifest] | None:
 
 
 def open_output(place: Place, manifest: Manifest, text: TextOptions | None = None, *, whole: bool = False) -> Source:
-    """Return what vecmill wrote to a place; ``text`` has hints for its text.
+    """Return an output of vecmill as a source. ``text`` has hints for text files.
 
     ``whole``: compare the checksums of files on disk first, which takes as long as reading them. Raises DataError,
     StoreError.

@@ -1,4 +1,4 @@
-"""Batches of a source into a writer, in order, with every row accounted for."""
+"""Moves the batches of a source into a writer, in order, and accounts for every row."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class Pump:
-    """Takes the rows of ``source`` into ``writer``, each column changed by its cast.
+    """Writes the rows of ``source`` to ``writer``, after the cast of each column.
 
-    ``rejects`` takes the rows of ``repeated`` keys, and with ``skip`` those that do not fit; else the first of these
-    raises DataError, with its place in the source. ``row`` is the next row to read: all rows before it are in the
-    writer or among the rejects.
+    Rows of ``repeated`` keys go to ``rejects``. So do rows that do not fit if ``skip`` is set; otherwise the first of
+    them raises DataError, with its file and row. ``row`` is the next row to read: all rows before it are written or
+    rejected.
     """
 
     source: Source
@@ -40,7 +40,7 @@ class Pump:
     _offered: int = 0
 
     def run(self, progress: Progress | None = None) -> None:
-        """Read to the end. ``progress`` is called with the rows and bytes read, after every batch."""
+        """Read and write all rows. ``progress`` is called with the rows and bytes read so far, after every batch."""
         self._offered = self.writer.total_row_count
         n_bytes = 0
         with closing(_ahead(around_bad(self.source, skip=self.skip, start_row=self.row))) as batches:
@@ -83,7 +83,7 @@ class Pump:
                 )
             else:
                 self._append(good, 0, len(rows))
-        except DataError as err:  # with skip: no single row is to blame
+        except DataError as err:  # with skip: the error is not about a single row
             raise self._located(err, rows) from err
 
     def _append(self, batch: Mapping[str, Any], start: int, stop: int) -> None:
@@ -97,7 +97,7 @@ class Pump:
             base, self._offered = self._offered, self._offered + stop - start
             self.writer.append_batch(ready)
         except DataError as err:
-            raise _moved(err, start - base) from err  # the writer counts all rows it was ever offered
+            raise _moved(err, start - base) from err  # the writer counts every row it was offered
 
     def _located(self, err: DataError, rows: Sequence[int]) -> DataError:
         """Return ``err`` with the file of its row, and the row in that file."""
@@ -125,7 +125,7 @@ def _changed(cast: Cast | None, name: str, values: Any) -> Any:
 
 
 def _pieces(batch: Mapping[str, Any], most: int | None) -> Iterator[Mapping[str, Any]]:
-    """Cut a batch into runs of at most so many rows."""
+    """Cut a batch into pieces of at most ``most`` rows."""
     n_rows = length(batch)
     if most is None or n_rows <= most:
         yield batch
@@ -149,7 +149,7 @@ def _copy(err: DataError, file: str | None, row: int | None) -> DataError:
 
 
 def _ahead(batches: Iterator[_T]) -> Generator[_T, None, None]:
-    """Read the next batch while the last one is written: decoding Parquet takes as long as writing, and no GIL."""
+    """Read the next batch in a thread while one is written: decoding takes as long, and holds no GIL."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1, thread_name_prefix="vecmill-read") as pool:

@@ -1,9 +1,9 @@
-"""A conversion in ranges of rows: many processes, one export. It does not know what runs them.
+"""Splits a conversion into row ranges that any process pool or cluster can run, and commits one manifest at the end.
 
-`run_ranges` cuts the rows into jobs that can be pickled, hands them to ``spread`` (a pool of processes, a cluster),
-gathers what each has written, and commits one manifest. A job opens the inputs anew, with the schema that was found
-once. Each is a task of `vecmill.writer.tasks`, so one that is killed, or comes twice, does no harm; and a later run
-with ``resume`` takes over those that have come to their end.
+`run_ranges` cuts the rows into jobs that can be pickled, hands them to ``spread`` (a process pool, a cluster), collects
+their results, and commits one manifest. A job opens the inputs again, with the schema that was found once. Each job is
+a task of `vecmill.writer.tasks`: one that is killed, or runs twice, does no harm, and a later run with ``resume`` keeps
+the finished ones.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from vecmill.store.place import Place
 from vecmill.store.url import disk_path, is_url
 from vecmill.writer.tasks import Finished, TaskWriter, commit, finished
 
-_LEAST_BYTES = 32 << 20  # of a range: opening the inputs must not be what it costs
-_MOST_SEGMENTS = 8  # of a range: what a worker that is lost has done in vain
+_LEAST_BYTES = 32 << 20  # of a range: so that opening the inputs takes little of the time
+_MOST_SEGMENTS = 8  # of a range: the work that is lost with a worker
 _RANGES_PER_WORKER = 4
 _WAY_OUT = "leave --workers or --engine (workers=) out"
-_FILL = 0.97  # of segments: rows differ, and a range should not end with a sliver of a file
+_FILL = 0.97  # of segments: rows differ in size, and the last file of a range should not be tiny
 
 
 @dataclass(frozen=True, slots=True)
 class RangeJob:
     """Rows ``start`` to ``stop`` (None: all) of a planned conversion; can be pickled.
 
-    ``flags``: a bit a row, set for repeated keys. ``inputs`` tells the files that were planned with, and their sizes;
+    ``flags``: one bit per row, set for repeated keys. ``inputs``: names and sizes of the files at the time of the plan.
     None: they are not compared.
     """
 
@@ -75,7 +75,7 @@ class RangeJob:
 
 @dataclass(frozen=True, slots=True)
 class RangeResult:
-    """What a range has become: its files, the rows left out, and the folder that tells of them."""
+    """Result of a range: its files, the rejected rows, and the folder that lists them."""
 
     number: int
     entries: tuple[FileEntry, ...]
@@ -89,7 +89,7 @@ Spread = Callable[[Sequence[RangeJob]], Generator[RangeResult, None, None]]
 
 
 def run_range(job: RangeJob) -> RangeResult:
-    """Convert one range, in whatever process this is. Raises as `convert` does."""
+    """Convert one range, in this process. Raises as `convert` does."""
     options = job.options
     plan = reopen(job.src, options, as_schema(job.schema))
     _check_inputs(job, plan)
@@ -143,22 +143,24 @@ def run_ranges(
 ) -> Report:
     """Write what was planned, in ranges that ``spread`` runs, ``n_workers`` of them at a time.
 
-    ``dst``: a folder that all workers see, or one of a bucket; see `vecmill.writer.tasks.write_task`. The files come
-    into a folder of their own inside it. ``elsewhere``: relative paths mean something else where ranges are run, so
-    they are told absolute ones. With ``plan.options.resume``, ranges that an earlier run of the same question has
-    finished there are taken over.
+    ``dst``: a folder that all workers see, or a folder in a bucket; see `vecmill.writer.tasks.write_task`. The output
+    is a new folder inside it. ``elsewhere``: workers have another current folder, so they get absolute paths. With
+    ``plan.options.resume``, ranges that an earlier run of the same question finished are kept.
 
-    Inputs whose rows only reading can count (text, streams) are split between files, where there are several.
+    Inputs whose rows cannot be counted without reading (text, streams) are split between files.
 
-    Raises SchemaError for inputs that cannot be split: tables in memory, a single such file; else as `convert` does. Of
-    several bad rows any may be the one that is raised.
+    Raises SchemaError for inputs that cannot be split (tables in memory, a single file of text), otherwise as `convert`
+    does. If several rows are bad, the error may be about any of them.
     """
     began = time.perf_counter() if began is None else began
     inputs, options = _portable(plan, elsewhere=elsewhere)
     files = _files(plan) if plan.source.n_rows is None else None
     url = _portable_destination(dst, connect_param, elsewhere=elsewhere)
     root = open_destination(dst, options.writer, connect_param)
-    asked = {**question(plan), "ranges": True}  # a writer of one process cannot go on there, nor these ranges with its
+    asked = {
+        **question(plan),
+        "ranges": True,
+    }  # one process cannot continue ranges, nor ranges the output of one process
     begun = find_begun(root, asked) if plan.options.resume else None
     if begun is None:
         size = _range_rows(plan, n_workers) if files is None else _range_bytes(files, n_workers)
@@ -202,7 +204,7 @@ def _run_left(
 ) -> None:
     """Run the ranges that are not done, and add their results to ``done``."""
     left = [job for job in jobs if job.number not in done]
-    # Closed here: a pool that the garbage collector comes to must not be waited for.
+    # Closed here, so that no pool is left to the garbage collector.
     with closing(spread(left)) as coming:
         for result in coming if left else ():
             done[result.number] = result
@@ -213,7 +215,7 @@ def _run_left(
 def _committed(
     plan: Plan, place: Place, job: RangeJob, record: Record, results: Sequence[RangeResult]
 ) -> tuple[Manifest, int]:
-    """Commit the ranges and note that all is done; return the manifest and the number of rejected rows.
+    """Commit the ranges and mark the record complete. Return the manifest and the number of rejected rows.
 
     Raises StoreError if rows are missing.
     """
@@ -233,7 +235,7 @@ def _committed(
 
 
 def _files(plan: Plan) -> list[AnyPath]:
-    """Return the files of a source whose rows cannot be counted. Raises SchemaError if it cannot be split at them."""
+    """Return the files of a source whose rows cannot be counted. Raises SchemaError if it cannot be split by files."""
     options = plan.options
     words = "the rows of these inputs can only be counted by reading them (text, streams), so they are split at files; "
     if len(plan.inputs) > 1 or options.skip or options.limit is not None or options.id_from == "row":
@@ -252,7 +254,7 @@ def _files(plan: Plan) -> list[AnyPath]:
 
 
 def _portable(plan: Plan, *, elsewhere: bool) -> tuple[Input, ConvertOptions]:
-    """Return the inputs and options as another process can use them, ``elsewhere`` or started where this one was."""
+    """Return inputs and options for other processes. ``elsewhere``: these have another current folder."""
     options = plan.options
     columns = field_columns(options.columns)
     files = {f: _portable_path(name, elsewhere) if looks_like_arrays(name) else name for f, name in columns.items()}
@@ -288,7 +290,7 @@ def _portable_destination(dst: Any, connect_param: Any, *, elsewhere: bool) -> s
 
 
 def _range_rows(plan: Plan, n_workers: int) -> int:
-    """Return how many rows make a range: whole segments, few enough that all workers end at about the same time."""
+    """Return the rows of a range: whole segments, and small enough that all workers end at about the same time."""
     n_rows, size = plan.source.n_rows or 0, plan.options.writer.segment_size
     if not n_rows:
         return 1
@@ -320,9 +322,9 @@ def _row_jobs(first: RangeJob, plan: Plan, range_rows: int, repeated: Repeated |
 
 
 def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record, elsewhere: bool) -> list[RangeJob]:
-    """Return a job for every file, or for some small ones that follow one another.
+    """Return the jobs for files of text: one per large file, one for several small files in a row.
 
-    The schema that was found for all files says how the text of each is read.
+    The schema of all files decides how the text of each is read.
     """
     options = dataclasses.replace(first.options, schema=first.schema)
     groups: list[list[str]] = []
@@ -340,7 +342,7 @@ def _file_jobs(first: RangeJob, files: Sequence[AnyPath], record: Record, elsewh
 
 
 def _rejects(place: Place, results: Sequence[RangeResult], *, counted: bool) -> str:
-    """Return what ranges tell of rows left out. Not ``counted``: they did not know how many rows come before them."""
+    """Return the rejects of all ranges. Not ``counted``: ranges did not know how many rows come before them."""
     told: list[str] = []
     before = 0
     for one in results:
@@ -348,7 +350,7 @@ def _rejects(place: Place, results: Sequence[RangeResult], *, counted: bool) -> 
         if counted:
             told.append(text)
         else:
-            for line in text.split("\n")[:-1]:  # a line of JSON may hold what ends a line elsewhere
+            for line in text.split("\n")[:-1]:  # not splitlines: JSON text may contain other line ends
                 facts = json.loads(line)
                 facts["source_row"] += before
                 told.append(json.dumps(facts) + "\n")
@@ -357,7 +359,7 @@ def _rejects(place: Place, results: Sequence[RangeResult], *, counted: bool) -> 
 
 
 def _end_early(place: Place, n_ranges: int, err: BaseException) -> None:
-    """Say what a resume would find, and leave no trace where that is nothing."""
+    """Add a note to the error on what a resume can use. Remove the record if that is nothing."""
     try:
         n_done = len(finished(place))
         if n_done:

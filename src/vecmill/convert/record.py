@@ -1,4 +1,4 @@
-"""What a conversion was asked for, kept beside its files as ``convert.json``: the ground for a resume."""
+"""The record of a conversion, ``convert.json`` in the notes of its output, which a resume compares."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ _EDGE_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One conversion: what it reads and how, and whether it came to its end.
+    """One conversion: what it reads and how, and whether it is complete.
 
-    ``asked`` holds what decides which rows are written and in which order: two runs that ask the same are the same
-    conversion. ``rows_read`` and ``rows_rejected`` count once it is ``complete``. ``began`` is the time, in seconds
-    since 1970. Where it is split among processes, ``range_size`` is the length of a range: in rows, or in bytes of
-    files whose rows cannot be counted.
+    Attributes
+    ----------
+    asked: everything that decides which rows are written, and in which order. Runs with equal values are the same
+        conversion.
+    rows_read, rows_rejected: valid once it is ``complete``.
+    range_size: length of a range if it is split among processes: in rows, or in bytes of files whose rows cannot be
+        counted.
+    began: start time, in seconds since 1970.
     """
 
     asked: Mapping[str, Any]
@@ -53,7 +57,7 @@ class Record:
 
 
 def parse_record(text: str) -> Record | None:
-    """Return the record that a text holds; None when it holds none, or one of another release."""
+    """Return the record in a text. None: there is none, or it is of another release."""
     try:
         raw = json.loads(text)
         if raw.pop("vecmill_convert") != FORMAT_VERSION:
@@ -64,9 +68,9 @@ def parse_record(text: str) -> Record | None:
 
 
 def find_begun(dst: Place, asked: Mapping[str, Any]) -> tuple[str, Record] | None:
-    """Return the folder in ``dst`` where this very conversion was begun last, and its record.
+    """Return the folder in ``dst`` of the last run of the same conversion, and its record.
 
-    None: it was begun nowhere. If one of the same inputs was, but asked something else, the log says what differs.
+    None: there is no such run. If a run had the same inputs but other options, the log says which options differ.
     """
     wanted = json.loads(json.dumps(asked))
     found: list[tuple[float, str, Record]] = []
@@ -95,7 +99,7 @@ def _input_names(asked: Mapping[str, Any]) -> list[str]:
 
 
 def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = None) -> dict[str, Any]:
-    """Return what tells whether data are the same as before: files with size and time, tables, columns, rows."""
+    """Return what identifies the data of the inputs: files with size and time, tables, columns, rows."""
     return {
         "inputs": [_stamp(one, kind) for one in inputs],
         "columns": [[column.name, column.source, str(column.type)] for column in source.columns],
@@ -105,7 +109,7 @@ def describe_inputs(inputs: Sequence[Any], source: Source, kind: str | None = No
 
 
 def file_sizes(inputs: Sequence[Any], kind: str | None = None) -> str:
-    """Return the names and sizes of all files that inputs stand for: not their times, which differ between machines."""
+    """Return names and sizes of all input files as JSON. Times are left out: they differ between machines."""
     found = [stamp for one in inputs for stamp in _flat(_stamp(one, kind))]
     return json.dumps([[Path(name).name, size] for name, size, _ in found])
 
@@ -121,7 +125,7 @@ def _flat(stamps: Any) -> Iterator[Any]:
 
 
 def _stamp(one: Any, kind: str | None) -> Any:
-    """Return the files that a path stands for, as [path, bytes, time of change]; words for what is no path."""
+    """Return the files at a path, as [path, bytes, time of change]. For a table in memory, return a description."""
     if isinstance(one, str | os.PathLike):
         if os.fspath(one) == "-":
             return "-"
@@ -138,9 +142,9 @@ def _stamp(one: Any, kind: str | None) -> Any:
 
 
 def _edges(table: Any) -> Iterator[str]:
-    """Yield what tells a table in memory from another one, cheaply: its columns, rows, and hashes of the outermost.
+    """Yield what identifies a table in memory at little cost: its number of rows, hashes of the first and last ones.
 
-    What may be costly to read, or cannot be read twice (queries, streams), gives nothing.
+    Yield nothing for tables that are costly to read or can be read only once (queries, streams).
     """
     if not hasattr(table, "__len__") or type(table).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
         return
@@ -160,7 +164,7 @@ def _edges(table: Any) -> Iterator[str]:
 
 
 def _rows_of(table: Any, start: int, stop: int) -> Any:
-    """Return some rows of a table, as one of the same kind; None where there is no cheap way."""
+    """Return some rows of a table, as a table of the same kind. None: that cannot be done cheaply."""
     if hasattr(table, "iloc"):  # pandas, which has its columns as attributes as well
         return table.iloc[start:stop]
     if hasattr(table, "slice"):  # pyarrow, Polars

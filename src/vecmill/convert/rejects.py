@@ -1,7 +1,7 @@
-"""Rows that are left out, and where they are told: ``rejects.jsonl`` in the notes of an output, a line a row.
+"""Rejected rows: ``rejects.jsonl`` in the notes of an output, one line per row.
 
-A line has ``file`` and ``row`` (0-based, in that file), ``field`` and ``value`` (shortened; both null where no field is
-to blame), ``reason``, and ``source_row``, the number of the row among all rows of the conversion.
+A line has ``file`` and ``row`` (0-based, in that file), ``field`` and ``value`` (shortened; both null if the error is
+not about a field), ``reason``, and ``source_row``, the number of the row among all rows of the conversion.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _VALUES_SHOWN = 8
 
 
 class Rejects:
-    """The file of rejected rows. It is made for the first of them, and every line is handed over at once.
+    """The file of rejected rows. It is made with the first of them, and every line is flushed at once.
 
-    So a process that is killed has told of every row that it left out before a row that it published. ``first_row``:
-    the number that row 0 of ``source`` has in the conversion. ``bucket``: the notes in a bucket that the file is sent
-    to; since objects do not grow, by `sync`, before a segment is published.
+    So after a kill the file has all rejected rows that come before a published one. ``first_row``: number of row 0 of
+    ``source`` in the conversion. ``bucket``: notes in a bucket, to which `sync` sends the file before a segment is
+    published, since objects cannot grow.
     """
 
     def __init__(self, path: Path, source: Source, *, first_row: int = 0, bucket: Place | None = None) -> None:
@@ -46,16 +46,16 @@ class Rejects:
         self._file: IO[bytes] | None = None
 
     def resume(self, n_taken: int) -> int:
-        """Keep what an earlier run left out before its ``n_taken`` published rows; return the row to go on with.
+        """Keep the rejects of an earlier run before its ``n_taken`` published rows. Return the next row to read.
 
-        Rows that were left out behind the last published one are judged again.
+        Rows that were rejected after the last published one are tried again.
         """
         try:
             before = self._bucket.read_text(REJECTS_NAME) if self._bucket is not None else None
             if before is not None:
                 self.path.write_text(before, "utf-8")
             numbers, is_torn = self._numbers()
-            # So many rows were taken before the i-th that was left out.
+            # ``number - i`` rows were written before the i-th rejected one.
             self.n_rows = sum(1 for i, number in enumerate(sorted(numbers)) if number - i < n_taken)
             row = n_taken + self.n_rows
             if self.n_rows < len(numbers) or is_torn:
@@ -65,7 +65,7 @@ class Rejects:
         return row
 
     def _numbers(self) -> tuple[array.array[int], bool]:
-        """Return the rows that are told of, and whether the last line was cut off by the end of the process."""
+        """Return the rejected rows, and True if the last line is incomplete (the process was killed)."""
         numbers = array.array("q")
         line = b"\n"
         if self.path.exists():
@@ -89,7 +89,7 @@ class Rejects:
             self.path.unlink()
 
     def add(self, number: int, err: DataError, batch: Mapping[str, Any], row: int) -> None:
-        """Tell of the row ``number`` of the source, which is ``row`` of ``batch``."""
+        """Add a line for the row ``number`` of the source, which is ``row`` of ``batch``. Raises StoreError."""
         file, file_row = self._source.locate(number, err.field)
         line = {
             "file": file,
@@ -112,7 +112,7 @@ class Rejects:
         self.n_rows += 1
 
     def sync(self) -> None:
-        """Send what was told since the last time to the bucket, if there is one. Raises StoreError."""
+        """Send the file to the bucket if it has changed since the last time. Raises StoreError."""
         with self._lock:
             if self._unsent and self._bucket is not None:
                 if self.path.exists():
@@ -122,7 +122,7 @@ class Rejects:
             self._unsent = False
 
     def close(self) -> None:
-        """Send what is left, and close the file. Raises StoreError."""
+        """Sync and close the file. Raises StoreError."""
         try:
             self.sync()
         finally:
@@ -147,7 +147,7 @@ def opened_rejects(place: Place, source: Source) -> Iterator[Rejects]:
 
 
 def _shown(err: DataError, batch: Mapping[str, Any], row: int) -> str | None:
-    """Return the value to blame, shortened: of the batch, or of a file of text that gave none."""
+    """Return the value that the error is about, shortened: from the batch, or from the text that could not be read."""
     if err.field is not None and err.field in batch:
         return value_text(batch[err.field], row)
     if err.value is None or not err.value.startswith("["):
@@ -159,7 +159,7 @@ def _shown(err: DataError, batch: Mapping[str, Any], row: int) -> str | None:
 
 
 def value_text(values: Any, row: int) -> str | None:
-    """Return one value of a column as text of at most 200 characters, None for null."""
+    """Return one value of a column as text of at most 200 characters. None: it is null."""
     value = values[row]
     if hasattr(value, "as_py"):
         try:
@@ -170,7 +170,7 @@ def value_text(values: Any, row: int) -> str | None:
 
 
 def shortened(value: Any) -> str | None:
-    """Return a value as text of at most 200 characters, None for null."""
+    """Return a value as text of at most 200 characters. None: it is null."""
     if value is None:
         return None
     if isinstance(value, list) and len(value) > _VALUES_SHOWN:
@@ -181,11 +181,11 @@ def shortened(value: Any) -> str | None:
 
 
 def take_around(n_rows: int, attempt: Callable[[int, int], object], reject: Callable[[int, DataError], object]) -> None:
-    """Have ``attempt(start, stop)`` take all rows but the bad ones, which go to ``reject(row, error)``, in order.
+    """Call ``attempt(start, stop)`` for ranges of good rows, and ``reject(row, error)`` for bad ones, in order.
 
-    ``attempt`` takes a range whole, or refuses it whole with a DataError whose ``row`` is a bad one within the range
-    (not always the first). The ranges follow what was seen: after a bad row they begin small and double with every one
-    that is taken. So the work stays a small multiple of ``n_rows``, whether one row is bad or all of them.
+    ``attempt`` either takes a whole range, or refuses it with a DataError whose ``row`` is a bad row in the range (not
+    always the first). Ranges start small after a bad row, and double with every range that is taken. So the work is a
+    small multiple of ``n_rows``, however many rows are bad.
     """
     start, size = 0, n_rows
     bad: tuple[int, DataError] | None = None

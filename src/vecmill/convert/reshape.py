@@ -1,4 +1,4 @@
-"""Sources seen in another way: other names, fewer columns, fewer rows, a key of their own. All are `Source` again."""
+"""Views of a `Source`: columns renamed or left out, fewer rows, a key column added. Each is a `Source` itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HASH_BYTES = 8
 
 
 class Mapped:
-    """Columns of a source under the names of fields; those that are not ``wanted`` are never read.
+    """Columns of a source under the names of fields. Other columns are never read.
 
     ``wanted`` maps field names to columns of the source; one column may feed several fields.
     """
@@ -44,9 +44,9 @@ class Mapped:
 
 
 def mapped(source: Source, columns: Mapping[str, str], *, also: Iterable[str] = ()) -> Source:
-    """Return ``source`` with the columns that are wanted: those in ``columns`` (field -> column), and ``also``.
+    """Return ``source`` with selected columns: those in ``columns`` (field -> column), and those in ``also``.
 
-    Naming columns selects them, unless ``"*"`` stands among them. Raises DataError for a column that is not there.
+    Without columns, or with ``"*"`` among them, all are selected. Raises DataError for a column that is not there.
     """
     available = dict.fromkeys(column.name for column in source.columns)
     wanted = {field: name for field, name in columns.items() if field != EVERYTHING_ELSE}
@@ -73,7 +73,7 @@ class Sliced:
         self._source = source
         self._skip = skip
         self._limit = limit
-        # A null may be among the rows that are left out.
+        # The nulls may be in rows that are left out.
         self.columns = tuple(replace(c, null_count=0 if c.null_count == 0 else None) for c in source.columns)
         known = source.n_rows
         left = None if known is None else max(0, known - skip)
@@ -102,11 +102,11 @@ class Sliced:
 
 
 class Keyed:
-    """A source with one more column in front: a key made from the number of the row, or from what is in it.
+    """A source with a key column in front: the number of the row, or a hash of its values.
 
-    ``hashed`` names the columns whose values make the key, all of a row's together: the first 8 bytes of BLAKE2b as
-    an INT64 (little endian, signed). None takes the number of the row in the source instead. ``as_text`` gives the
-    key as text: the number in decimal, the hash as 16 hex digits.
+    ``hashed``: columns whose values are hashed together: the first 8 bytes of BLAKE2b as INT64 (little endian, signed).
+    None: the key is the number of the row in the source. ``as_text``: the key is text, the number in decimal or the
+    hash as 16 hex digits.
     """
 
     def __init__(self, source: Source, name: str, hashed: Sequence[str] | None, *, as_text: bool = False) -> None:
@@ -158,10 +158,10 @@ class Keyed:
 
 
 def row_hashes(columns: Sequence[Any], n_rows: int) -> list[bytes]:
-    """Return 8 bytes a row, of BLAKE2b over the values of ``columns`` (pyarrow Arrays or ndarrays) in that order.
+    """Return 8 bytes per row: BLAKE2b over the values of ``columns`` (pyarrow Arrays or ndarrays), in that order.
 
-    Numbers count as their little-endian bytes, text as UTF-8, null as nothing, everything else as JSON; before each
-    value stands its length (8 bytes, little endian; all ones for null), so that no two rows run into one another.
+    Numbers are hashed as little-endian bytes, text as UTF-8, null as nothing, everything else as JSON. Each value is
+    preceded by its length (8 bytes, little endian; all ones for null), so that different rows give different bytes.
     """
     readers = [_value_bytes(values) for values in columns]
     hashes = []
@@ -179,7 +179,7 @@ def row_hashes(columns: Sequence[Any], n_rows: int) -> list[bytes]:
 
 
 def _value_bytes(values: Any) -> Callable[[Any], bytes | None]:
-    """Return a function that gives the bytes of one row of a column, or of a slice of its rows; None for null."""
+    """Return a function that returns the bytes of one row of a column, or of a slice of rows. None: the row is null."""
     import numpy as np
     import pyarrow.types as t
 
@@ -201,11 +201,11 @@ def _value_bytes(values: Any) -> Callable[[Any], bytes | None]:
 
 
 def _list_bytes(values: Any) -> Callable[[int], bytes | None]:
-    """Lists of numbers: their elements' bytes, but JSON where one of them is null."""
+    """Return such a function for lists of numbers: the bytes of the elements, or JSON if an element is null."""
     import numpy as np
     import pyarrow.compute as pc
 
-    flat = values.flatten()  # leaves out what lies under null lists
+    flat = values.flatten()  # without the elements under null lists
     elements = _value_bytes(flat.fill_null(0).to_numpy(zero_copy_only=False))
     ends = np.cumsum(pc.list_value_length(values).fill_null(0).to_numpy(zero_copy_only=False)).tolist()
     valid = values.is_valid().to_pylist()
@@ -233,10 +233,10 @@ def _plain_bytes(value: object) -> bytes | None:
 def around_bad(
     source: Source, names: Sequence[str] | None = None, *, skip: bool, start_row: int = 0
 ) -> Iterator[tuple[int, Mapping[str, Any] | DataError]]:
-    """Yield (row, batch from that row on), and with ``skip`` (row, error) for a row that the source itself refuses.
+    """Yield (row, batch that starts there). With ``skip``, also yield (row, error) for rows that the source refuses.
 
-    Such as a line that is no JSON. Sources yield the rows before it first; reading goes on behind it. Any other error
-    is raised, as is every error without ``skip``.
+    An example is a line that is not valid JSON. The source yields the rows before it first, and reading continues after
+    it. Other errors are raised; without ``skip``, all errors are.
     """
     row = start_row
     while True:
@@ -255,7 +255,7 @@ def around_bad(
 
 
 class Unbroken:
-    """A source without the rows that it would refuse itself: for a look at the others."""
+    """A source without the rows that it refuses itself."""
 
     def __init__(self, source: Source) -> None:
         self.columns = source.columns
@@ -274,5 +274,5 @@ class Unbroken:
 
 
 def length(batch: Mapping[str, Any]) -> int:
-    """Return the rows of a batch."""
+    """Return the number of rows of a batch."""
     return len(next(iter(batch.values())))

@@ -1,4 +1,4 @@
-"""Changes to the values of vectors: to unit length, times a factor, to bytes, to bits; packed bits told as numbers."""
+"""Changes to the values of vectors: normalized, scaled, rounded, made into bits; packed bits from numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NULL_ELEMENT = "an element that is null"
 
 
 def on_matrix(name: str, change: Change) -> Change:
-    """Return ``change``, a function of an (n, dim) ndarray, as one of a whole column; null vectors stay null.
+    """Return a cast of a column that applies ``change`` to its vectors, an (n, dim) ndarray. Null vectors stay null.
 
-    The function may raise DataError with a row of its matrix. Raises DataError with the row for vectors of different
-    lengths.
+    ``change`` may raise DataError with a row of its matrix. The cast raises DataError, with the row, for vectors of
+    different lengths.
     """
 
     def changed(values: Any) -> Any:
@@ -39,7 +39,7 @@ def on_matrix(name: str, change: Change) -> Change:
 
 
 def _matrix(name: str, values: Any) -> tuple[Any, Any]:
-    """Return the vectors that are not null as (n, dim), and their rows; None for all rows."""
+    """Return the vectors that are not null as (n, dim), and their rows. None: all rows."""
     import numpy as np
     import pyarrow.compute as pc
     import pyarrow.types as t
@@ -70,7 +70,7 @@ def _matrix(name: str, values: Any) -> tuple[Any, Any]:
 
 
 def _with_nulls(matrix: Any, rows: Any, n_rows: int) -> Any:
-    """Return the vectors of ``matrix`` at ``rows``, and nulls between them, as a pyarrow Array."""
+    """Return a pyarrow Array with the vectors of ``matrix`` at ``rows``, and nulls in all other rows."""
     import numpy as np
     import pyarrow as pa
 
@@ -94,7 +94,7 @@ def rows_as_matrix(values: Any) -> Any:
 
 
 def packed_bits(name: str) -> Change:
-    """Return the change of packed bits that are told as numbers from 0 to 255, as import files in JSON tell them."""
+    """Return a cast to packed bits from lists of numbers from 0 to 255, as import files in JSON have them."""
     import numpy as np
 
     def change(matrix: Any) -> Any:
@@ -117,7 +117,7 @@ def from_bfloat16(values: Any) -> Any:
 def normalized(name: str) -> Change:
     """Return a function that scales every vector to length 1, in float32 (lengths are summed in float64).
 
-    Raises DataError for a vector that has no direction: of length 0, or with NaN or infinity in it.
+    It raises DataError for a vector without a direction: of length 0, or with NaN or infinity in it.
     """
 
     def change(matrix: Any) -> Any:
@@ -163,7 +163,7 @@ def rounded(name: str, limits: tuple[int, int], dtype: str) -> Change:
 
 
 def signs(name: str) -> Change:
-    """Return a function that gives 1 for a value above 0, else 0: one bit a dimension. Raises DataError for NaN."""
+    """Return a function that packs bits, 1 for values above 0, one bit per dimension. It raises DataError for NaN."""
 
     def change(matrix: Any) -> Any:
         import numpy as np

@@ -1,8 +1,7 @@
-"""Ranges of a conversion on several cores of this machine: threads, or processes where Python itself has to work.
+"""Runs the ranges of a conversion on several cores of this machine, in threads or in processes.
 
-Threads share the process, and all that they do runs beside one another: reading, decoding and encoding hold no lock of
-the interpreter. Changing values (casts to text, keys from hashes, rows that are left out) is Python's work, of which a
-process does one at a time: then each range has a process of its own.
+Threads are enough for reading, decoding and encoding, which do not hold the GIL. Python code that changes values (casts
+to text, keys from hashes, rejected rows) does hold it: then every range runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _UNGUARDED = 'a script with convert(workers=) outside of `if __name__ == "__main
 
 
 def carry_out(plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None) -> Report:
-    """Write what was planned, with as many workers as its options say. Raises as `convert` does."""
+    """Write what was planned, with the number of workers in its options. Raises as `convert` does."""
     do = run if plan.options.workers == 1 else convert_with_workers
     return do(plan, dst, progress=progress, began=began)
 
@@ -37,9 +36,9 @@ def carry_out(plan: Plan, dst: PathLike, *, progress: Progress | None = None, be
 def convert_with_workers(
     plan: Plan, dst: PathLike, *, progress: Progress | None = None, began: float | None = None
 ) -> Report:
-    """Write what was planned, in ranges of rows, ``workers`` of them at a time; the rows keep their order.
+    """Write what was planned, in ranges of rows, ``workers`` of them at a time. The rows keep their order.
 
-    Raises as `run_ranges` does: what is under way is finished before an error is raised, and kept for a resume.
+    Raises as `run_ranges` does. Ranges that are running are finished first, and kept for a resume.
     """
     n_workers = plan.options.workers
 
@@ -56,22 +55,22 @@ def convert_with_workers(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    # Threads and spawned processes have this folder for theirs.
+    # Threads and spawned processes have the same current folder.
     return run_ranges(plan, dst, spread, n_workers=n_workers, elsewhere=False, progress=progress, began=began)
 
 
 def _submitted(pool: Executor, jobs: Sequence[RangeJob]) -> list[Future[RangeResult]]:
-    """Hand all jobs to a pool. Raises SchemaError where no process can be started yet."""
+    """Submit all jobs to a pool. Raises SchemaError if a process cannot be started (script without a main guard)."""
     try:
         return [pool.submit(run_range, job) for job in jobs]
     except BrokenExecutor:
         raise
-    except RuntimeError as err:  # of multiprocessing, in a process that imports the script which has started it
+    except RuntimeError as err:  # from multiprocessing: the process imports the script that started it
         raise SchemaError(f"workers cannot be started: this is {_UNGUARDED}") from err
 
 
 def needs_python(plan: Plan) -> bool:
-    """Whether rows are changed or judged by Python code, one value after another."""
+    """Return True if Python code changes or checks the values one by one."""
     options = plan.options
     hashed = (options.id_from or "").startswith("hash")
     return hashed or options.skips or any(cast is not None for cast in plan.casts.values())
@@ -82,5 +81,5 @@ def _pool(plan: Plan, n_workers: int) -> Executor:
         return ThreadPoolExecutor(n_workers, thread_name_prefix="vecmill-range")
     import multiprocessing
 
-    # Not by fork: the threads of the client of a bucket do not survive it.
+    # Not forked: the threads of a bucket client do not survive a fork.
     return ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn"))

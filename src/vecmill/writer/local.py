@@ -17,22 +17,25 @@ from vecmill.writer.options import LOCAL_SEGMENT_BYTES, KeywordOptions, WriterOp
 class LocalBulkWriter(BulkWriter):
     """Write import files to local disk.
 
-    Parameters as in pymilvus. ``schema``: a CollectionSchema (vecmill's or pymilvus'), a dict or a path to JSON.
-    ``local_path``: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n
-    from 1; the manifest, which lists them, is ``<local_path>/_vecmill-<uuid>/manifest.json``. ``chunk_size`` (encoded
-    bytes at which a segment is closed), ``file_type``,
-    ``config`` and the keywords ``target``, ``validate``, ``resume``, ``cores`` are those of
-    `vecmill.writer.options.WriterOptions`; ``segment_size`` is another word for ``chunk_size``, and wins.
+    The parameters are pymilvus'.
 
-    ``resume=True``: ``local_path`` is itself the folder of a writer that ended early (its ``data_path``). Its manifest
-    is read, what it left unpublished is removed, and numbering goes on behind the published segments. The first
-    ``manifest.n_rows`` rows are there; the caller goes on with the next one, which has that number in errors too. A
-    folder without a manifest is begun anew.
+    Parameters
+    ----------
+    schema: a CollectionSchema (vecmill's or pymilvus'), a dict, or the path of a JSON file.
+    local_path: files go to ``<local_path>/<uuid>/<n>.parquet`` or ``<local_path>/<uuid>/<n>/<field>.npy``, n from 1.
+        The manifest that lists them is ``<local_path>/_vecmill-<uuid>/manifest.json``.
+    chunk_size: encoded bytes at which a segment is closed. The keyword ``segment_size`` means the same, and wins.
+    file_type, config, target, validate, resume, cores: see `vecmill.writer.options.WriterOptions`.
 
-    As a context manager it commits what is left on a clean exit, and publishes nothing more on an exception.
+    With ``resume=True``, ``local_path`` is the folder of a writer that ended early (its ``data_path``). Its manifest is
+    read, unpublished files are removed, and numbering continues after the published segments. The first
+    ``manifest.n_rows`` rows are there; the caller continues with the next row, and errors count from there. A folder
+    without a manifest is started anew.
 
-    Raises SchemaError if the schema breaks a rule of the server or has a field that the format cannot carry, StoreError
-    if the folder cannot be made, or if what is to be resumed has another schema or format.
+    As a context manager it commits the remaining rows on a clean exit, and publishes nothing more after an exception.
+
+    Raises SchemaError if the schema breaks a rule of the server or has a field that the format cannot carry. Raises
+    StoreError if the folder cannot be made, or if the output to resume has another schema or format.
 
     >>> from vecmill import DataType, LocalBulkWriter, create_schema
     >>> schema = create_schema()

@@ -18,25 +18,29 @@ from vecmill.writer.options import REMOTE_SEGMENT_BYTES, KeywordOptions, WriterO
 class RemoteBulkWriter(BulkWriter):
     """Write import files straight into object storage.
 
-    Parameters as in pymilvus, and its methods are those of :class:`LocalBulkWriter`. ``remote_path``: objects get the
-    keys ``<remote_path>/<uuid>/<n>.parquet`` or ``<remote_path>/<uuid>/<n>/<field>.npy``. The list of what is
-    published is ``<remote_path>/_vecmill-<uuid>/manifest.json``: an object without a line there is not part of the
-    output.
-    ``connect_param``: an ``S3ConnectParam`` (or ``ConnectParam``), ``AzureConnectParam`` or ``GCSConnectParam`` of this
-    class; a URL such as ``s3://bucket/prefix`` (credentials come from the environment); or an obstore store. https is
-    used unless ``secure=False`` or the URL says otherwise. ``chunk_size``, ``file_type``, ``config``, ``target``,
-    ``validate``: as for files; the level "headers" costs a few requests a file, "full" reads all bytes back.
-    ``transfer``: a :class:`RemoteBulkWriter.Transfer`. ``resume=True``: ``remote_path`` is itself the folder of a
-    writer that ended early (its ``data_path``); see :class:`LocalBulkWriter`.
+    The parameters are pymilvus', the methods those of :class:`LocalBulkWriter`.
 
-    Parquet, JSON and CSV leave in parts while they are written: nothing is put on the local disk, and memory is bounded
-    by ``transfer``. The columns of an NPY set are sent when the segment is full; until then they are in memory, and
-    where ``transfer.spool_bytes`` is less than ``chunk_size``, in ``TMPDIR``. Rows of one ``append_batch`` that fill
-    half of ``chunk_size`` or more need neither: they become sets of their own (of one size, up to ``chunk_size``),
-    whose numbers and vectors leave from the arrays of the batch before it returns.
+    Parameters
+    ----------
+    remote_path: objects get the keys ``<remote_path>/<uuid>/<n>.parquet`` or ``<remote_path>/<uuid>/<n>/<field>.npy``.
+        The manifest is ``<remote_path>/_vecmill-<uuid>/manifest.json``: an object that it does not list is not part of
+        the output.
+    connect_param: an ``S3ConnectParam`` (or ``ConnectParam``), ``AzureConnectParam`` or ``GCSConnectParam`` of this
+        class; a URL such as ``s3://bucket/prefix`` (credentials come from the environment); or an obstore store. https
+        is used unless ``secure=False`` or the URL says otherwise.
+    schema, chunk_size, file_type, config, target: as for :class:`LocalBulkWriter`.
+    validate: likewise. "headers" costs a few requests per file, "full" reads all bytes back.
+    transfer: a :class:`RemoteBulkWriter.Transfer`.
+    resume: if True, ``remote_path`` is the folder of a writer that ended early (its ``data_path``).
 
-    The bucket is asked when the writer is made, before any row is taken. Raises StoreError within 10 s if it does not
-    answer, does not exist, or refuses the credentials; else as :class:`LocalBulkWriter`.
+    Parquet, JSON and CSV files are uploaded in parts while they are written: no local disk is used, and ``transfer``
+    bounds the memory. The columns of an NPY set are uploaded when the segment is full. Until then they are in memory,
+    or in ``TMPDIR`` if ``transfer.spool_bytes`` is less than ``chunk_size``. An ``append_batch`` that fills at least
+    half of ``chunk_size`` is uploaded directly from its arrays before it returns, as sets of its own, of equal size up
+    to ``chunk_size``.
+
+    The bucket is contacted when the writer is made, before any row is taken. Raises StoreError within 10 s if it does
+    not answer, does not exist, or refuses the credentials; otherwise as :class:`LocalBulkWriter`.
     """
 
     S3ConnectParam = S3ConnectParam

@@ -1,10 +1,10 @@
-"""One export by many processes: each task writes its files, and at the end one manifest lists them all.
+"""One export by many processes: every task writes its own files, and one manifest lists them all at the end.
 
-The seam for whatever spreads work (Ray, Dask, Spark, a pool of processes). `write_task` runs in the workers; it writes
-to a folder that no other attempt has, ``<url>/<task>-<attempt>/``, so that attempts of one task, one after another or
-at the same time, do not know of each other. `commit` runs once, where the results are gathered: the manifest that it
-puts is the truth, and what no entry names is removed. Files that a task has written are whole before it returns, and
-``task.json`` in its notes says so to a later run (`finished_tasks`).
+For Ray, Dask, Spark, a process pool, or anything else that distributes work. `write_task` runs in the workers. It
+writes to a new folder, ``<url>/<task>-<attempt>/``, so that several attempts of one task never conflict. `commit` runs
+once, where the results are collected: it puts the manifest, and removes files that the manifest does not list. The
+files of a task are complete before it returns, and ``task.json`` in its notes records that for a later run
+(`finished_tasks`).
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from vecmill.writer.api import BulkWriter
 from vecmill.writer.options import WriterKeywords, WriterOptions
 
 _MARKER_VERSION = 1
-_READS_AT_ONCE = 16  # of markers: a bucket takes its time for each
+_READS_AT_ONCE = 16  # of ``task.json``: each takes a bucket some time
 
-# The 16 digits are what tells our folders from others: the last group of a uuid has 12.
+# 16 digits, so that no uuid matches: its last group has 12.
 _ATTEMPT = re.compile(r"[0-9a-f]{16}")
 _TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FOLDER = re.compile(rf"({_TASK.pattern})-({_ATTEMPT.pattern})")
@@ -54,7 +54,7 @@ _FOLDER = re.compile(rf"({_TASK.pattern})-({_ATTEMPT.pattern})")
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One attempt that has come to its end. ``note`` is what the caller wanted to remember of it."""
+    """A finished attempt of a task. ``note``: what the caller noted in it."""
 
     task_id: str
     folder: str
@@ -63,10 +63,10 @@ class Finished:
 
 
 class TaskWriter(BulkWriter):
-    """The writer of one attempt; used as a context manager. See `write_task` for its parameters.
+    """The writer of one attempt, a context manager. See `write_task` for its parameters.
 
-    Left without an exception, ``entries`` has what was written, and all of it is whole. Left by one, nothing of it
-    stays. ``note`` (fit for JSON) is kept in ``task.json``.
+    After a clean exit all files are complete, and ``entries`` lists them. After an exception all files are removed.
+    ``note`` (JSON values) is kept in ``task.json``.
     """
 
     def __init__(
@@ -104,13 +104,13 @@ class TaskWriter(BulkWriter):
 
     @property
     def entries(self) -> list[FileEntry]:
-        """What was written, in the order of the rows; paths are relative to the folder of the export."""
+        """The files, in the order of their rows. Paths are relative to the export. Raises ValueError before the end."""
         if self._done is None:
             raise ValueError(f"task {self._task_id} has not come to its end")
         return list(self._done)
 
     def put(self, name: str, text: str) -> None:
-        """Put a text into the notes of the attempt. It is gone when the export is committed."""
+        """Put a text into the notes of the attempt. `commit` removes it."""
         self._place.notes.put_text(name, text)
 
     def __enter__(self) -> TaskWriter:
@@ -152,7 +152,7 @@ def write_task(
     attempt: str | None = None,
     **options: Unpack[WriterKeywords],
 ) -> list[FileEntry]:
-    """Write the rows of one task; return its files, for `commit`. To be called in a worker.
+    """Write the rows of one task, in a worker. Return its files, for `commit`.
 
     Parameters
     ----------
@@ -162,12 +162,12 @@ def write_task(
         takes it; it travels to the workers with its secrets) a prefix in that bucket.
     task_id: letters, digits and ``_-.``, different for every task, the same for all attempts of one.
     schema: as for `LocalBulkWriter`.
-    attempt: 16 hexadecimal digits that no other attempt has; made up when left out, as it should be.
+    attempt: 16 hexadecimal digits that no other attempt has. None, the usual choice: random ones.
     options: file_type, segment_size (default 512 MiB), config, target, validate, transfer (it bounds the memory of the
-        worker), cores (default 1, which is what engines give a task); see `vecmill.writer.options.WriterOptions`.
+        worker), cores (default 1, as engines give a task one core); see `vecmill.writer.options.WriterOptions`.
 
-    A task without rows gives an empty list. A task that fails leaves nothing behind; one that is killed leaves what
-    `commit` removes.
+    A task without rows returns an empty list. A task that fails leaves no files; `commit` removes those of a task that
+    was killed.
 
     Raises DataError, with the row counted from the start of the task; SchemaError, StoreError as the writers do.
     """
@@ -187,19 +187,19 @@ def commit(
     replace: bool = False,
     **options: Unpack[WriterKeywords],
 ) -> Manifest:
-    """Put the manifest of an export whose tasks are done, and remove what it does not list.
+    """Put the manifest of an export whose tasks are done, and remove files that it does not list.
 
-    ``entries``: those of all tasks (or dicts of their facts), in the order in which the rows shall stand. ``schema``,
-    ``connect_param`` and ``options`` (see `write_task`) are those that the tasks had. ``replace``: put it also where
-    another export is listed, whose files are then removed.
+    ``entries``: files of all tasks (or dicts of their attributes), in the order of their rows in the output.
+    ``schema``, ``connect_param`` and ``options`` (see `write_task`): as the tasks had them. ``replace``: replace
+    another export in the same folder, and remove its files.
 
-    The manifest is put last, whole, and only where none is (the same one may be: a commit can be repeated). From then
-    on the folder is the output of a writer like any other. Of what tasks have left in it, whatever is not listed is
-    removed: attempts that were killed, or that were one too many. An attempt that is still running may leave files
-    later; they are not listed, and the next commit of the same entries removes them. No entries: nothing is put.
+    The manifest is put last, and only if there is none, or the same one: a commit can be repeated. After that the
+    folder is the output of a writer like any other. Files of attempts that were killed, or were not needed, are
+    removed. An attempt that is still running may write files later: they are not listed, and the next commit of the
+    same entries removes them. Without entries no manifest is put.
 
-    Raises DataError if entries are of several attempts of one task, or of no whole NPY set; StoreError if a file is not
-    there with its size, or another export is.
+    Raises DataError if entries are from several attempts of one task, or lack a file of an NPY set. Raises StoreError
+    if a file is missing or has another size, or if another export is there.
     """
     made, schema = WriterOptions.of(**options), as_schema(schema)
     listed = [one if isinstance(one, FileEntry) else FileEntry(**one) for one in entries]
@@ -210,13 +210,13 @@ def commit(
         uuid="", file_type=made.file_type.name, schema=schema.to_dict(), segments=segments,
         import_options=made.open_format(schema).import_options,
     )  # fmt: skip
-    # The same export has the same name, however often it is committed.
+    # A commit that is repeated gets the same uuid.
     digest = hashlib.blake2b(manifest.to_json().encode(), digest_size=16).digest()
     manifest.uuid = str(uuid.UUID(bytes=digest, version=4))
     text = manifest.to_json()
     _check_there(place, listed, _sizes(place))
     known = place.notes.read_text(MANIFEST_NAME)
-    if not segments:  # nothing is put, and what another export has stays
+    if not segments:  # the files of another export stay
         _clear_attempts(place, _listed(place, known))
         return manifest
     old: Sequence[FileEntry] = ()
@@ -233,9 +233,9 @@ def commit(
 
 
 def discard(url: Any, *, connect_param: Any = None, transfer: Transfer | None = None) -> None:
-    """Remove what tasks have written to a folder, but for what a manifest there lists: for when there is no commit.
+    """Remove the files of tasks that no manifest lists, when there will be no commit.
 
-    Attempts that are still running fail, or leave files that nothing lists. Raises StoreError.
+    Attempts that are still running fail, or leave files that no manifest lists. Raises StoreError.
     """
     place = open_export(url, connect_param, transfer)
     _clear_attempts(place, _listed(place, place.notes.read_text(MANIFEST_NAME)))
@@ -244,16 +244,16 @@ def discard(url: Any, *, connect_param: Any = None, transfer: Transfer | None = 
 def finished_tasks(
     url: Any, *, connect_param: Any = None, transfer: Transfer | None = None
 ) -> dict[str, list[FileEntry]]:
-    """Return the entries of every task that has an attempt which came to its end, before a commit: for a resume.
+    """Return the files of every finished task, before a commit: for a resume.
 
-    Of several such attempts of one task, everybody is told of the same one. Raises StoreError.
+    If a task has several finished attempts, all callers get the same one. Raises StoreError.
     """
     place = open_export(url, connect_param, transfer)
     return {task: list(one.entries) for task, one in finished(place).items()}
 
 
 def finished(place: Place) -> dict[str, Finished]:
-    """Return the attempt of every task that has come to its end, by task; its files are there with their sizes."""
+    """Return a finished attempt of every task that has one, by task. Its files are there, with their sizes."""
     sizes = _sizes(place)
     ended = [path.removesuffix(f"/{TASK_NAME}") for path in sizes if path.endswith(f"/{TASK_NAME}")]
     attempts = sorted(noted_name(name) for name in ended if is_notes(name))
@@ -266,7 +266,7 @@ def finished(place: Place) -> dict[str, Finished]:
 
 
 def open_export(url: Any, connect_param: Any, transfer: Transfer | None, largest_bytes: int = 0) -> Place:
-    """Return the folder of an export: ``url``, or with ``connect_param`` this prefix in that bucket.
+    """Return the folder of an export: ``url``, which is a prefix in a bucket if ``connect_param`` names one.
 
     Raises as `vecmill.store.place.open_place` does.
     """
@@ -280,13 +280,13 @@ def _sizes(place: Place) -> dict[str, int]:
 
 
 def _clear_attempts(place: Place, listed: Iterable[FileEntry]) -> None:
-    """Remove what attempts have left, their notes too, but for the files that are ``listed``."""
+    """Remove all files and notes of attempts, except the files in ``listed``."""
     attempts = [name for name in place.folders() if _is_attempt(noted_name(name))]
     place.clear(attempts, {entry.path for entry in listed})
 
 
 def _listed(place: Place, text: str | None) -> Sequence[FileEntry]:
-    """Return the files that a manifest lists. Raises StoreError for one that is none."""
+    """Return the files that a manifest lists. Raises StoreError if it cannot be parsed."""
     return () if text is None else parse_manifest(text, place.notes.name(MANIFEST_NAME)).files
 
 
@@ -308,7 +308,7 @@ def _is_attempt(name: str) -> bool:
 
 
 def _segments(listed: Sequence[FileEntry], schema: Any, form: BulkFileType) -> list[Segment]:
-    """Group files: the columns of an NPY set together, every other alone. Raises DataError for what is not whole."""
+    """Group files into segments: an NPY set, or a single file. Raises DataError for an incomplete set."""
     attempts: dict[str, str] = {}
     paths: set[str] = set()
     for entry in listed:
