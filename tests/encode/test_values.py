@@ -8,6 +8,8 @@ import datetime as dt
 import enum
 import json
 import re
+import types
+import uuid
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -61,6 +63,10 @@ class Color(enum.IntEnum):
 
 class Word(str, enum.Enum):  # noqa: UP042  StrEnum is what users have too, this is the older form
     HELLO = "héllo"
+
+
+class Plain(enum.Enum):
+    ONE = 1
 
 
 class Index:
@@ -127,6 +133,22 @@ TAKEN = [
     (D.VARCHAR, np.str_("ab"), "ab"),
     (D.VARCHAR, Word.HELLO, "héllo"),
     (D.VARCHAR, "éééé", "éééé"),
+    (D.VARCHAR, "héll".encode(), "héll"),
+    (D.JSON, b'{"a": 1}', '{"a": 1}'),
+    (D.JSON, {"a": types.MappingProxyType({"b": collections.OrderedDict(c=1)}), 5: {2.5: 0}},
+     '{"a":{"b":{"c":1}},"5":{"2.5":0}}'),
+    (D.JSON, {"d": Decimal("1.10"), "i": Decimal("12345678901234567890"), "e": Decimal("1E+3")},
+     '{"d":1.1,"i":12345678901234567890,"e":1000}'),
+    (D.JSON, uuid.UUID(int=5), '"00000000-0000-0000-0000-000000000005"'),
+    (D.JSON, dt.date(2024, 5, 1), '"2024-05-01"'),
+    (D.JSON, [dt.datetime(2024, 5, 1, 12), dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+              dt.datetime(2024, 5, 1, 12, 0, 0, 500), dt.time(1, 2, 3), pd.Timestamp("2024-05-01T12:00:00.000000001Z"),
+              np.datetime64("2024-05-01"), np.datetime64("2024-05-01T12:00:00.5", "ns"),
+              np.datetime64("2024-05-01T12", "m"),
+              np.array(["2024-05-01", "2024-05-02"], "M8[ns]")],
+     '["2024-05-01T12:00:00","2024-05-01T10:00:00Z","2024-05-01T12:00:00.000500","01:02:03",'
+     '"2024-05-01T12:00:00.000000001Z","2024-05-01","2024-05-01T12:00:00.500000","2024-05-01T12:00:00",'
+     '["2024-05-01T00:00:00","2024-05-02T00:00:00"]]'),
     (D.JSON, {"é": (1, None, np.float32(0.5), np.arange(2))}, '{"é":[1,null,0.5,[0,1]]}'),
     (D.JSON, [1, "x"], '[1,"x"]'),
     (D.JSON, '{"a": 1.0}', '{"a": 1.0}'),
@@ -139,6 +161,7 @@ TAKEN = [
             F32, F32.astype("f2"), F32.astype("f8"), F32.astype(">f4"), F32.astype(">f8"), BF16, UNALIGNED, READ_ONLY,
             np.repeat(F32, 2)[::2], F32[::-1].copy()[::-1], np.array(PAIR, object), memoryview(F32), Tensor(F32),
             pd.Series(PAIR), pl.Series(PAIR), pa.array(PAIR), [np.float32(1.5), np.float16(-0.0)], list(BF16),
+            F32.tobytes(), bytearray(F32.tobytes()), [F32.tobytes()], Floats([F32.tobytes()]),
             [Fraction(3, 2), -0.0], memoryview(b"x" + F32.tobytes())[1:].cast("f"), np.ma.array(F32),
         )
     ),
@@ -146,7 +169,8 @@ TAKEN = [
     (D.FLOAT_VECTOR, [2, np.int8(-3)], [2.0, -3.0]),
     (D.FLOAT_VECTOR, np.array([2, 3], np.uint64), [2.0, 3.0]),
     *((D.FLOAT16_VECTOR, value, F16.tobytes()) for value in (
-        PAIR, F32, F16, F16.astype(">f2"), F32.astype("f8"), BF16, F16.tobytes(), Tensor(F16), bytearray(F16.tobytes()),
+        PAIR, F32, F16, F16.astype(">f2"), F32.astype("f8"), BF16, F16.tobytes(), [F16.tobytes()], Tensor(F16),
+        bytearray(F16.tobytes()),
         F16.view("u1"), list(F16), UNALIGNED)),
     *((D.BFLOAT16_VECTOR, value, BF16.tobytes()) for value in (
         PAIR, F32, F16, F32.astype("f8"), BF16, BF16.tobytes(), BF16.view("u1"), list(BF16), BF16[::-1].copy()[::-1])),
@@ -154,10 +178,11 @@ TAKEN = [
     (D.FLOAT16_VECTOR, [1 + 2**-11 + 2**-40, 65519.9], np.array([0x3C01, 0x7BFF], "u2").tobytes()),  # rounded once
     *((D.INT8_VECTOR, value, [-128, 127]) for value in (
         [-128, 127], (-128, 127), np.array([-128, 127], "i1"), np.array([-128, 127], ">i8"), bytes([128, 127]),
-        [np.int64(-128), np.uint8(127)])),
+        [np.int64(-128), np.uint8(127)], [bytes([128, 127])])),
     *((D.BINARY_VECTOR, value, b"\xab") for value in (
         BITS, tuple(BITS), [bool(b) for b in BITS], np.array(BITS, "u1"), np.array(BITS, bool), np.array(BITS, "i8"),
-        b"\xab", bytearray(b"\xab"), np.array([0xAB], "u1"), [np.uint8(b) for b in BITS], [np.bool_(b) for b in BITS])),
+        b"\xab", bytearray(b"\xab"), [b"\xab"], (b"\xab",), [0xAB], (0xAB,), np.array([0xAB]), np.array([0xAB], ">u2"),
+        [np.int16(0xAB)], np.array([0xAB], "u1"), [np.uint8(b) for b in BITS], [np.bool_(b) for b in BITS])),
 ]  # fmt: skip
 
 
@@ -216,7 +241,7 @@ REFUSED = [
     (D.DOUBLE, 10**400, "a finite float64", "int 1000"),
     (D.VARCHAR, "ééééé", "at most 8 UTF-8 bytes", r"10 bytes \(5 characters\)"),
     (D.VARCHAR, "\ud800", "Unicode", "lone surrogate at position 0"),
-    (D.VARCHAR, b"ab", "text", "a bytes of length 2"),
+    (D.VARCHAR, b"a\xff", "text in UTF-8", "bytes that are not UTF-8"),
     (D.VARCHAR, 5, "text", "int 5"),
     (D.JSON, "not json", "JSON", "not JSON text"),
     (D.JSON, '{"a":NaN}', "JSON", "NaN is not JSON"),
@@ -225,15 +250,40 @@ REFUSED = [
     (D.JSON, '"x":' + "1" * 310, "JSON", "not JSON text"),
     (D.JSON, "1" * 310, "JSON", "a number beyond float64, 111"),
     (D.JSON, {"a": [10**400]}, "JSON", "a number beyond float64, 1000"),
-    (D.JSON, {"a": float("nan")}, "JSON", "not JSON compliant"),
+    (D.JSON, {"a": float("nan")}, "JSON", "nan, which is not JSON compliant at 'a'"),
+    (
+        D.JSON,
+        {"a": {"b": [1, {"c": np.float32("inf")}]}},
+        "JSON",
+        r"inf, which is not JSON compliant at 'a\.b\[1\]\.c'",
+    ),
+    (D.JSON, {"a": np.array([1, np.nan])}, "JSON", r"nan, which is not JSON compliant at 'a\[1\]'"),
+    (D.JSON, [float("nan")], "JSON", r"nan, which is not JSON compliant at '\[0\]'"),
+    (D.JSON, float("-inf"), "JSON", "^-inf, which is not JSON compliant$"),
+    (D.JSON, {1: "a", "1": "b"}, "JSON", "the keys 1 and '1' in one object"),
+    (D.JSON, [{"x": {True: 1, "true": 2}}], "JSON", r"the keys True and 'true' in one object.*at '\[0\]\.x'"),
+    (D.JSON, {"x": ({None: 1, "null": 2},)}, "JSON", "the keys None and 'null'"),
+    (D.JSON, {"1.5": 1, 1.5: 2}, "JSON", "the keys '1.5' and 1.5"),
+    (D.JSON, types.MappingProxyType({0: 1, "0": 2}), "JSON", "the keys 0 and '0'"),
+    (D.JSON, {(1, 2): 1}, "JSON", "keys must be str"),
     (D.JSON, {"a": "\ud800"}, "Unicode", "lone surrogate"),
     (D.JSON, {"a": "x" * 65_530}, "65536 bytes", "65538 bytes"),
     (D.JSON, json.dumps("x" * 65_536), "65536 bytes", "65538 bytes"),
     (D.JSON, {"a": {1}}, "JSON", "set has no JSON form"),
     (D.JSON, {"a": b"x"}, "JSON", "bytes has no JSON form"),
-    (D.JSON, {"a": dt.datetime.now()}, "JSON", "datetime has no JSON form"),
-    (D.JSON, np.datetime64("2020-01-01", "ns"), "JSON", "datetime64 has no JSON form"),
-    (D.JSON, {"a": np.array(["2020"], "M8[ns]")}, "JSON", "ndarray has no JSON form"),
+    (D.JSON, {"a": dt.timedelta(1)}, "JSON", "timedelta has no JSON form at 'a'"),
+    (D.JSON, {"a": pd.NaT}, "JSON", r"NaT has no JSON form \(None is a null\) at 'a'"),
+    (D.JSON, {"a": np.array(["2020", "NaT"], "M8[s]")}, "JSON", "NaT has no JSON form"),
+    (D.JSON, {"a": np.datetime64("2020-01", "M")}, "JSON", r"datetime64\[M\] has no JSON form at 'a'"),
+    (D.JSON, {"a": np.timedelta64(1, "s")}, "JSON", "timedelta64 has no JSON form"),
+    (D.JSON, {"a": np.longdouble(1)}, "JSON", "longdouble has no JSON form"),
+    (D.JSON, {"a": pd.NA}, "JSON", "NAType has no JSON form at 'a'"),
+    (D.JSON, {"a": Decimal("0.1234567890123456789")}, "JSON", "more digits than a number in JSON"),
+    (D.JSON, {"a": Decimal("NaN")}, "JSON", "Decimal NaN has no JSON form"),
+    (D.JSON, {"a": Plain.ONE}, "JSON", "Plain has no JSON form at 'a'"),
+    (D.TIMESTAMPTZ, pd.NaT, "a time", "NaT, which is no time"),
+    (D.TIMESTAMPTZ, np.datetime64("NaT"), "a time", "NaT, which is no time"),
+    (D.TIMESTAMPTZ, float("nan"), "a time", "a float"),
     (D.FLOAT_VECTOR, [1.0], "2 float32 values", "1 values"),
     (D.FLOAT_VECTOR, [], "2 float32 values", "0 values"),
     (D.FLOAT_VECTOR, [1.0, None], "2 float32 values", "None at position 1"),
@@ -251,7 +301,11 @@ REFUSED = [
     (D.FLOAT_VECTOR, np.array([True, False]), "2 float32 values", "bool"),
     (D.FLOAT_VECTOR, np.array(["1", "2"]), "2 float32 values", "<U1"),
     (D.FLOAT_VECTOR, MASKED, "without masked values", "shape"),
-    (D.FLOAT_VECTOR, F32.tobytes(), "2 float32 values", "a bytes of length 8"),
+    (D.FLOAT_VECTOR, F32.tobytes()[:6], "2 float32 values, or 8 bytes", "6 bytes"),
+    (D.FLOAT_VECTOR, np.frombuffer(F32.tobytes(), "u1"), "2 float32 values", "8 values"),
+    (D.FLOAT_VECTOR, list(F32.tobytes()), "2 float32 values", "8 values"),
+    (D.FLOAT_VECTOR, np.float32([1, np.inf]).tobytes(), "all finite", "inf at position 1"),
+    (D.FLOAT_VECTOR, [F32.tobytes(), F32.tobytes()], "2 float32 values", "a bytes of length 8 at position 0"),
     (D.FLOAT_VECTOR, "ab", "2 float32 values", "a str of length 2"),
     (D.FLOAT_VECTOR, {0: 1.0, 1: 2.0}, "2 float32 values", "a dict of length 2"),
     (D.FLOAT_VECTOR, {1.0, 2.0}, "2 float32 values", "a set of length 2"),
@@ -269,6 +323,20 @@ REFUSED = [
     (D.BINARY_VECTOR, np.array([*BITS[:7], 256]), "0 or 1", "neither 0 nor 1 at position 7"),
     (D.BINARY_VECTOR, b"\xab\xcd", "1 bytes", "2 bytes"),
     (D.BINARY_VECTOR, np.ones(8, "f4"), "0 or 1", "float32"),
+    (D.BINARY_VECTOR, [256], "0 or 1, or 1 bytes, 0 to 255", "256 at position 0"),
+    (D.BINARY_VECTOR, np.array([-1]), "0 to 255", "-1 at position 0"),
+    (D.BINARY_VECTOR, [True], "0 or 1", "bool True at position 0"),
+    (D.BINARY_VECTOR, [22.0], "0 or 1", "1 values"),
+    *(
+        (
+            dtype,
+            np.array([15360, 0], bits),
+            "2 b?float16 values",
+            rf"{bits} values; .*give \.view\({words}\) or their bytes",
+        )
+        for dtype, words in ((D.FLOAT16_VECTOR, "np.float16"), (D.BFLOAT16_VECTOR, "ml_dtypes.bfloat16"))
+        for bits in ("uint16", "int16")
+    ),
 ]
 
 

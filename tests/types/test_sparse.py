@@ -30,6 +30,10 @@ FORMS: list[Any] = [
     sp.coo_array(([0.5, 1.25], ([7, 3],)), shape=(9,)),
     {np.int64(7): np.float32(0.5), np.uint32(3): 1.25},
     '{"7":0.5,"3":1.25}',
+    "[[7,0.5],[3,1.25]]",
+    [{"index": 7, "value": 0.5}, {"value": 1.25, "index": 3}],
+    '[{"index":7,"value":0.5},{"index":3,"value":1.25}]',
+    '{"indices":[7,3],"values":[0.5,1.25]}',
 ]
 BAD: list[tuple[Any, str]] = [
     ({-1: 0.5}, "index -1"),
@@ -53,7 +57,11 @@ BAD: list[tuple[Any, str]] = [
     ([(1, 2, 3)], "no pair"),
     ([1, 2], "no pair"),
     (5, "a int"),
-    ("[1]", "no object"),
+    ("[1]", "no pair"),
+    ("5", "a int"),
+    ('{"1":0.5,"1":0.25}', "twice"),
+    ({"index": 3, "value": 0.5}, "no decimal number"),
+    ([{"index": 3, "weight": 0.5}], "no pair"),
     ("{", "Expecting"),
     (sp.csr_array(np.eye(2)), "2 rows"),
 ]

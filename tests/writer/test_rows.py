@@ -12,9 +12,15 @@ import json
 import types
 from typing import Any
 
+import datasets
+import duckdb
 import ml_dtypes
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+from pymilvus.client.types import HybridExtraList
 
 from format_names import FORMATS
 from other_readers import D, columns, refusal, schema_of, write
@@ -80,6 +86,68 @@ def test_mappings_of_all_kinds_are_rows(tmp_path):
     assert columns(written) == {"id": [1] * 5, "v": [PAIR] * 5}
 
 
+class Rows(list):
+    """Rows that are made when they are asked for, as MilvusClient.query has them."""
+
+    def __iter__(self) -> Any:
+        return ({**row, "v": PAIR} for row in super().__iter__())
+
+
+class Numbers(list):
+    pass
+
+
+def test_list_subclasses_are_lists_of_rows(tmp_path):
+    halves, bits = np.float16(PAIR).tobytes(), b"\xab"
+    schema = schema_of(
+        ("v", D.FLOAT_VECTOR, {"dim": 2}), ("h", D.FLOAT16_VECTOR, {"dim": 2}), ("b", D.BINARY_VECTOR, {"dim": 8}),
+        ("a", D.ARRAY, {"element_type": D.INT64, "max_capacity": 4}), ("s", D.SPARSE_FLOAT_VECTOR, {}),
+    )  # fmt: skip
+    rows = [{"id": i, "h": [halves], "b": [bits], "a": Numbers([i]), "s": {3: 0.5}} for i in range(600)]
+    found = columns(write(tmp_path, schema, lambda w: w.append_rows(Rows(rows))))
+    assert found["id"] == list(range(600))
+    assert (found["v"][-1], found["h"][-1], found["b"][-1], found["a"][-1]) == (PAIR, halves, bits, [599])
+    whole = HybridExtraList([], [{**row, "v": PAIR} for row in rows])
+    assert columns(write(tmp_path, schema, lambda w: w.append_rows(whole))) == found
+    batch = {name: Numbers([row[name] for row in whole]) for name in whole[0]}
+    assert columns(write(tmp_path, schema, lambda w: w.append_batch(batch))) == found
+
+
+class NotIterable:
+    pass
+
+
+TABLE = {"id": [1], "v": [PAIR]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "got"),
+    [
+        (pd.DataFrame(TABLE), "a DataFrame, which append_batch takes"),
+        (pl.DataFrame(TABLE), "a DataFrame, which append_batch takes"),
+        (pl.LazyFrame(TABLE), "a LazyFrame, which append_batch takes"),
+        (pa.table(TABLE), "a Table, which append_batch takes"),
+        (pa.record_batch(TABLE), "a RecordBatch, which append_batch takes"),
+        (duckdb.sql("select 1 as id"), "a DuckDBPyRelation, which append_batch takes"),
+        ({"id": 1, "v": PAIR}, "one dict; use append_row"),
+        ("rows", "a str of length 4"),
+        (None, "None"),
+        (NotIterable(), "NotIterable"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_what_is_no_iterable_of_rows(tmp_path, rows, got):
+    error = refusal(tmp_path, schema_of(), lambda w: w.append_rows(rows))
+    assert (error.field, error.row, error.expected) == (None, None, "an iterable of row dicts")
+    assert got in error.got
+
+
+def test_iterables_of_dicts_that_are_columns_too(tmp_path):
+    rows = [{"id": i, "v": PAIR} for i in range(3)]
+    for one in (pd.Series(rows), pl.Series(rows), np.array(rows), datasets.Dataset.from_list(rows)):
+        assert columns(write(tmp_path, schema_of(), lambda w, o=one: w.append_rows(o)))["id"] == [0, 1, 2]
+
+
 META = [
     ({"a": 1, "é": [1.5, None]}, {"a": 1, "é": [1.5, None]}),
     ({"$meta": {"a": 1}}, {"a": 1}),
@@ -125,9 +193,12 @@ def test_unknown_keys_go_to_meta(tmp_path, file_type):
         ({"$meta": '{"a":1,"a":2}'}, "twice"),
         ({"$meta": {5: 1}}, "not a str"),
         ({5: 1}, "not a str"),
-        ({"a": float("nan")}, "not JSON compliant"),
-        ({"a": dt.date(2020, 1, 1)}, "date has no JSON form"),
-        ({"a": np.datetime64("2020-01-01", "ns")}, "datetime64 has no JSON form"),
+        ({"a": float("nan")}, "nan, which is not JSON compliant at 'a'"),
+        ({"$meta": {"b": [float("inf")]}}, "inf, which is not JSON compliant at 'b[0]'"),
+        ({"a": {1: 0, "1": 1}}, "the keys 1 and '1' in one object, which are one key in JSON at 'a'"),
+        ({1: 0, "1": 1}, "not a str"),
+        ({"a": dt.timedelta(1)}, "timedelta has no JSON form at 'a'"),
+        ({"a": np.datetime64("NaT", "ns")}, "NaT has no JSON form"),
         ({"a": "\ud800"}, "lone surrogate"),
         ({"a": "é" * 33_000}, "66008 bytes"),
     ],

@@ -7,17 +7,28 @@ lose information, and are made only on request; see `_unsafe`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from vecmill.convert import vectors
 from vecmill.convert.options import Policy
+from vecmill.encode.arrow import iso_texts
+from vecmill.encode.misfit import Misfit
+from vecmill.encode.plain import python_values
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources.base import Column, Source, names_text
-from vecmill.sources.cast import Cast, JsonText, as_iso_text, cast_for
+from vecmill.types.json import compact_json
+
+# Types of Arrow of which pyarrow has no arrays.
+_NO_ARRAYS = ("month_interval", "day_time_interval")
+
+Cast = Callable[[Any], Any]
+"""A change of one batch of a column, a pyarrow Array or an ndarray. It raises DataError with the row in that batch."""
 
 
 def plan_casts(
@@ -85,6 +96,8 @@ def _steps(
     column: Column, field: FieldSchema | None, policy: Policy, normalize: Sequence[str], scale: Mapping[str, float]
 ) -> list[tuple[str, Cast]]:
     """Return the changes of one column in the order they are made, each with its text."""
+    import pyarrow.types as t
+
     name = column.name
     steps: list[tuple[str, Cast]] = []
     if _is_bfloat16(column) and (name in normalize or name in scale or policy == "unsafe"):
@@ -96,22 +109,50 @@ def _steps(
     unsafe = _unsafe(column, field) if policy == "unsafe" else None
     if unsafe is not None:
         steps.append(("unsafe cast", unsafe))
-    if _is_packed_bits(column, field):
-        steps.append(("", vectors.packed_bits(name)))
-    safe = cast_for(column.type, field.dtype if field is not None else None, name)
-    if safe is not None:
-        steps.append(("as ISO 8601 text" if safe is as_iso_text else "as JSON", safe))
+    if field is not None and field.kind.group in ("text", "timestamptz") and _is_date(column.type):
+        steps.append(("as ISO 8601 text", _as_iso_text))
+    elif (field is None or field.kind.is_json) and (_is_date(column.type) or t.is_nested(column.type)):
+        steps.append(("as JSON", _as_they_are))
     return steps
 
 
-def _is_packed_bits(column: Column, field: FieldSchema | None) -> bool:
-    """Return True if the column holds binary vectors as lists of dim / 8 integers, one for 8 bits."""
+def _as_they_are(values: Any) -> Any:
+    """Return values of which the writer makes JSON."""
+    return values
+
+
+def _is_date(kind: Any) -> bool:
     import pyarrow.types as t
 
-    if field is None or not field.kind.is_bits or not t.is_fixed_size_list(column.type):
-        return False
-    element = column.type.value_type
-    return t.is_integer(element) and not t.is_uint8(element) and column.type.list_size * 8 == field.dim
+    return bool(t.is_temporal(kind) and not t.is_duration(kind) and not t.is_interval(kind))
+
+
+def _as_iso_text(values: Any) -> Any:
+    try:
+        return iso_texts(values)
+    except Misfit as misfit:
+        raise misfit.at(None, 0) from misfit
+
+
+class _JsonText:
+    """Nested values of one column as JSON text, a null row as null; dates in them as ISO 8601."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, values: Any) -> list[str | None]:
+        """Return the values of one batch as text. Raises DataError with the row for what has no JSON form."""
+        texts: list[str | None] = []
+        try:
+            rows = values.tolist() if isinstance(values, np.ndarray) else python_values(values)
+        except Misfit as misfit:
+            raise misfit.at(self._name, 0) from misfit
+        for i, row in enumerate(rows):
+            try:
+                texts.append(None if row is None else compact_json(row))
+            except (TypeError, ValueError) as err:
+                raise DataError(field=self._name, row=i, expected="values that JSON can hold", got=str(err)) from err
+        return texts
 
 
 def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], columns: Mapping[str, Column]) -> None:
@@ -126,6 +167,9 @@ def _match(source: Source, schema: CollectionSchema, fields: Mapping[str, Any], 
             raise DataError(file=file, field=name, expected="a column for this field", got=got)
     for name, column in columns.items():
         for type_, file in column.forms or ((column.type, source.locate(0, name)[0]),):
+            if str(type_) in _NO_ARRAYS:
+                got = f"values of type {type_}; cast them to text, or leave the column out (--map, columns=)"
+                raise DataError(file=file, field=name, expected="a column that pyarrow can read", got=got)
             _check_dims(file, type_, fields.get(name))
     extra = [name for name in columns if name not in fields]
     if extra and not schema.enable_dynamic_field:
@@ -191,7 +235,7 @@ def _unsafe(column: Column, field: FieldSchema | None) -> Cast | None:
     if field.kind.group == "dense":
         return _unsafe_vector(column, field, kind)
     if field.kind.group == "text" and t.is_nested(kind):
-        return JsonText(field.name)
+        return _JsonText(field.name)
     steps = _UNSAFE.get((field.kind.group, _class_of(kind)))
     if steps is None:
         return None

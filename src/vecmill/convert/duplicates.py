@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from vecmill.convert.casts import Cast
 from vecmill.convert.options import Keep
 from vecmill.convert.rejects import value_text
 from vecmill.convert.reshape import around_bad, length
 from vecmill.errors import DataError
 from vecmill.sources import Source
-from vecmill.sources.cast import Cast
 
 if TYPE_CHECKING:
     import numpy as np

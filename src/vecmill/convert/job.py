@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vecmill.convert.casts import plan_casts
+from vecmill.convert.casts import Cast, plan_casts
 from vecmill.convert.duplicates import Repeated, find_repeated, refuse_repeated
 from vecmill.convert.infer import infer
 from vecmill.convert.opening import (
@@ -39,7 +39,6 @@ from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
 from vecmill.sources import Source
 from vecmill.sources.base import field_columns
-from vecmill.sources.cast import Cast
 from vecmill.sources.places import looks_like_arrays
 from vecmill.store.local_place import LocalPlace
 from vecmill.store.notes import MANIFEST_NAME, RECORD_NAME, REJECTS_NAME, read_manifest

@@ -18,6 +18,7 @@ from vecmill.sources import Source, TextOptions, open_source
 from vecmill.sources.base import field_columns, names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
+from vecmill.sources.memory import is_object
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import has_pattern
 from vecmill.sources.text.stream import STDIN
@@ -121,7 +122,7 @@ def resolved(src: Input) -> Input:
 
     So `convert(x, ...)` and `convert([x], ...)` ask the same question. Raises DataError for several outputs.
     """
-    one = _only(src)
+    one = _only(_without_rows(src))
     if not isinstance(one, str | os.PathLike) or os.fspath(one) == STDIN:
         return one
     path = disk_path(one)
@@ -138,6 +139,23 @@ def resolved(src: Input) -> Input:
         got = f"{len(found)} outputs, {names_text([PurePosixPath(each.where).name for each in found])}"
         raise DataError(file=os.fspath(one), expected="a file, or the folder of one output", got=f"{got}; name one")
     return found[0].where
+
+
+def _without_rows(src: Input) -> Input:
+    """Return the input, that of an iterator of paths as a list. Raises SchemaError for row dicts."""
+    if isinstance(src, Iterator) and not is_object(src) and not _is_source(src):
+        first = next(src, None)
+        src = first if isinstance(first, Mapping) else [first, *src] if first is not None else []
+    elif isinstance(src, list | tuple) and src:
+        first = src[0]
+    else:
+        return src
+    if isinstance(first, Mapping):
+        raise SchemaError(
+            "convert takes files and tables, no row dicts: give them to a writer's append_rows, or make a table of "
+            "them (pyarrow.Table.from_pylist)"
+        )
+    return src
 
 
 def check_text_options(text: TextOptions | None, inputs: Sequence[Input], kind: str | None) -> None:

@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vecmill.convert.casts import Cast
 from vecmill.convert.duplicates import Repeated, without
 from vecmill.convert.rejects import Rejects, take_around
 from vecmill.convert.reshape import around_bad, length
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import Source
-from vecmill.sources.cast import Cast
 
 if TYPE_CHECKING:
     from vecmill.writer.api import BulkWriter

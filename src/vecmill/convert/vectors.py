@@ -93,20 +93,6 @@ def rows_as_matrix(values: Any) -> Any:
     return flat.to_numpy(zero_copy_only=False).reshape(len(values), -1)
 
 
-def packed_bits(name: str) -> Change:
-    """Return a cast to packed bits from lists of numbers from 0 to 255, as import files in JSON have them."""
-    import numpy as np
-
-    def change(matrix: Any) -> Any:
-        bad = (matrix < 0) | (matrix > 255)
-        if bad.any():
-            row, column = (int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
-            raise DataError(field=name, row=row, expected="bytes, 0 to 255", got=str(matrix[row, column]))
-        return matrix.astype(np.uint8)
-
-    return on_matrix(name, change)
-
-
 def from_bfloat16(values: Any) -> Any:
     """Return bfloat16 values, (n, 2 * dim) bytes, as float32 (n, dim); exact."""
     from vecmill.encode.dense import float32_of_bfloat16

@@ -7,6 +7,7 @@ dictionary, ...), sliced or not. pyarrow is imported inside of functions: caller
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,12 +21,15 @@ PaArray = Any
 
 
 def plain_storage(array: PaArray) -> PaArray:
-    """Return the array without extension types, dictionaries, runs and string views."""
+    """Return the array without extension types, dictionaries, runs and string views.
+
+    Raises Misfit for an extension type whose storage says something else than its values.
+    """
     import pyarrow as pa
     import pyarrow.types as pt
 
     while isinstance(array, pa.ExtensionArray):
-        array = array.storage
+        array = _storage(array)
     if pt.is_run_end_encoded(array.type):
         from pyarrow.compute import run_end_decode
 
@@ -38,6 +42,18 @@ def plain_storage(array: PaArray) -> PaArray:
     elif pt.is_binary_view(array.type):
         array = array.cast(pa.large_binary())
     return array
+
+
+def _storage(array: PaArray) -> PaArray:
+    import pyarrow as pa
+
+    name = array.type.extension_name
+    if name in ("pandas.period", "pandas.interval"):
+        raise Misfit("values that a field can hold", f"Arrow values of type {name}; give their text, or their ends")
+    if name == "arrow.uuid":
+        texts = (None if raw is None else str(UUID(bytes=raw)) for raw in array.storage.to_pylist())
+        return pa.array(texts, pa.string())
+    return array.storage.cast(pa.bool_()) if name == "arrow.bool8" else array.storage
 
 
 def validity_of(array: PaArray) -> Bytes | None:
@@ -87,15 +103,19 @@ def _vectors(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
     buffers = array.buffers()
     if pt.is_fixed_size_binary(kind):
         width = kind.byte_width
-        matrix = _view(buffers[1], np.uint8, array.offset * width, n * width).reshape(n, width)
-        return _zero_nulls(matrix, valid)
+        whole = _view(buffers[1], np.uint8, array.offset * width, n * width)
+        return _of_bytes(
+            plan, _ragged(plan, np.arange(n) * width, np.full(n, width), valid, whole, plan.width, "bytes")
+        )
     if pt.is_binary(kind) or pt.is_large_binary(kind):
         offsets = _view(buffers[1], np.int64 if pt.is_large_binary(kind) else np.int32, array.offset, n + 1)
         whole = _view(buffers[2], np.uint8, 0, 0 if buffers[2] is None else buffers[2].size)
-        return _ragged(plan, offsets[:-1], np.diff(offsets), valid, whole, plan.width, "bytes")
+        return _of_bytes(plan, _ragged(plan, offsets[:-1], np.diff(offsets), valid, whole, plan.width, "bytes"))
     if not is_list(kind):
         raise Misfit(plan.expected, f"Arrow values of type {kind}")
     starts, lengths, values = list_layout(array)
+    if _is_bytes(kind.value_type) and (lengths[_rows(n, valid)] == 1).all():
+        return _vectors(plan, plain_storage(values).take(_indices(starts, valid)))
     if pt.is_fixed_size_list(kind):
         size = kind.list_size
         child = plain_storage(values.slice(array.offset * size, n * size))
@@ -109,6 +129,29 @@ def _vectors(plan: ColumnPlan, array: PaArray) -> NDArray[Any]:
     return _ragged(plan, starts - first, lengths, valid, _elements(plan, child), plan.dim, "values")
 
 
+def _of_bytes(plan: ColumnPlan, raw: Bytes) -> NDArray[Any]:
+    """Return (n, width) bytes of vectors as their elements."""
+    vectors = raw.view(plan.element)
+    return vectors if vectors.flags.aligned else vectors.copy()
+
+
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow.types as pt
+
+    return any(one(kind) for one in (pt.is_binary, pt.is_large_binary, pt.is_binary_view, pt.is_fixed_size_binary))
+
+
+def _indices(starts: NDArray[Any], valid: Bytes | None) -> PaArray:
+    import pyarrow as pa
+
+    return pa.array(starts.astype(np.int64), mask=None if valid is None else ~valid.astype(bool))
+
+
+def _rows(n: int, valid: Bytes | None) -> NDArray[Any]:
+    """Return the rows that are not null."""
+    return np.arange(n) if valid is None else np.flatnonzero(valid)
+
+
 def is_list(kind: Any) -> bool:
     """Return True for an Arrow type of lists, of any layout."""
     import pyarrow.types as pt
@@ -117,11 +160,18 @@ def is_list(kind: Any) -> bool:
     return any(one(kind) for one in of_lists)
 
 
-def is_struct_of(kind: Any, names: list[str]) -> bool:
-    """Return True for an Arrow struct of exactly these members, in any order."""
+def struct_members(array: PaArray, names: list[str]) -> dict[str, PaArray] | None:
+    """Return the members of an array of structs of exactly these, in any order. None: it is of another type.
+
+    Lists that are all empty may have elements of type null: they are the members too.
+    """
     import pyarrow.types as pt
 
-    return pt.is_struct(kind) and sorted(field.name for field in kind) == sorted(names)
+    if pt.is_null(array.type):
+        return dict.fromkeys(names, array)
+    if not pt.is_struct(array.type) or sorted(field.name for field in array.type) != sorted(names):
+        return None
+    return {name: array.field(name) for name in names}
 
 
 def list_layout(array: PaArray) -> tuple[NDArray[Any], NDArray[Any], PaArray]:
@@ -178,17 +228,17 @@ def _ragged(
 ) -> NDArray[Any]:
     """Return lists of one length as (n, length); Misfit, with the row, for a list of another length.
 
-    Lists of uint8 may also have ``plan.width`` bytes: vectors that are stored as bytes.
+    Lists of numbers may also be the bytes of vectors.
     """
     n = len(starts)
-    rows = np.arange(n) if valid is None else np.flatnonzero(valid)
+    rows = _rows(n, valid)
     used = lengths if valid is None else lengths[rows]
     size = expected
-    if unit == "values" and len(used) and int(used[0]) == plan.width and values.dtype == np.uint8:
-        size = plan.width
+    if unit == "values" and len(used) and int(used[0]) == plan.packed_length(values.dtype):
+        size = plan.packed_length(values.dtype)
     if (used != size).any():
         row = int(rows[np.argmax(used != size)])
-        raise Misfit(f"{size} {unit}" if unit == "bytes" else plan.expected, f"{int(lengths[row])} {unit}", row)
+        raise Misfit(plan.expected_bytes if unit == "bytes" else plan.expected, f"{int(lengths[row])} {unit}", row)
     if not len(rows):
         return np.zeros((n, size), values.dtype)
     begins = starts[rows]
@@ -210,18 +260,48 @@ def _zero_nulls(matrix: NDArray[Any], valid: Bytes | None) -> NDArray[Any]:
     return np.where(valid.astype(bool)[:, None], matrix, matrix.dtype.type(0))
 
 
+def map_layout(array: PaArray) -> tuple[NDArray[Any], PaArray, PaArray]:
+    """Return (cuts (n + 1,), keys, items) of an array of maps: row i has entries cuts[i] to cuts[i + 1]."""
+    return _view(array.buffers()[1], np.int32, array.offset, len(array) + 1), array.keys, array.items
+
+
+def iso_texts(array: PaArray) -> PaArray:
+    """Return dates, times or timestamps as text: ``2024-05-01``, ``2024-05-01T12:00:00.000Z``; instants in UTC.
+
+    Raises Misfit with the row for a year that has no such text.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    plain = array
+    if pt.is_timestamp(array.type):
+        # The instants are UTC already. Formatting them with their zone would need a zone database on every machine.
+        plain = array.cast(pa.int64()).cast(pa.timestamp(array.type.unit))
+    text = plain.cast(pa.string())
+    odd = pc.starts_with(text, "<")  # "<value out of range: ...>"
+    if pc.any(odd).as_py():
+        row = pc.index(odd, True).as_py()
+        raise Misfit("a time in the years -32767 to 32767", text[row].as_py().strip("<>"), row)
+    if not pt.is_timestamp(array.type):
+        return text
+    text = pc.replace_substring(text, " ", "T", max_replacements=1)
+    return text if array.type.tz is None else pc.binary_join_element_wise(text, "Z", "")
+
+
 def text_from_arrow(plan: ColumnPlan, array: PaArray) -> tuple[NDArray[Any], Bytes]:
-    """Return (offsets (n + 1,) int32 or int64, data) of a plain string array, views of its memory; nulls are empty."""
+    """Return (offsets (n + 1,) int32 or int64, data) of a plain array of strings or bytes, views; nulls are empty."""
     import pyarrow.types as pt
 
     kind, n = array.type, len(array)
     if pt.is_null(kind):
         return np.zeros(n + 1, np.int32), np.empty(0, np.uint8)
-    if not (pt.is_string(kind) or pt.is_large_string(kind)):
+    is_large = pt.is_large_string(kind) or pt.is_large_binary(kind)
+    if not (is_large or pt.is_string(kind) or pt.is_binary(kind)):
         raise Misfit(plan.expected, f"Arrow values of type {kind}")
     buffers = array.buffers()
-    offsets = _view(buffers[1], np.int64 if pt.is_large_string(kind) else np.int32, array.offset, n + 1)
+    offsets = _view(buffers[1], np.int64 if is_large else np.int32, array.offset, n + 1)
     if array.null_count and np.diff(offsets)[~np.asarray(array.is_valid())].any():
-        return text_from_arrow(plan, array.fill_null(""))  # a null may have bytes beneath it, which are no value
+        return text_from_arrow(plan, array.fill_null(b""))  # a null may have bytes beneath it, which are no value
     data = np.empty(0, np.uint8) if buffers[2] is None else np.frombuffer(buffers[2], np.uint8)
     return offsets, data

@@ -5,7 +5,6 @@ Nothing is copied: columns stay in the caller's memory. pyarrow is imported for 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,10 +16,13 @@ from vecmill.encode.misfit import Misfit, describe
 from vecmill.encode.values import as_ndarray
 from vecmill.errors import DataError
 from vecmill.schema.arrow import column_names
+from vecmill.types.frames import columns_of_pandas, is_kind, run_query
 from vecmill.types.sparse import SparseRows
 
 # Arrays of pandas have only the last one.
 _ARROW_PROTOCOLS = ("__arrow_c_array__", "__arrow_c_stream__", "__arrow_array__")
+# What Arrow raises for types that it does not know, and for values that are not of their type.
+_UNREADABLE = (ValueError, TypeError, NotImplementedError, LookupError)
 
 Column = Any  # numpy.ndarray | pyarrow.Array | list
 
@@ -40,10 +42,11 @@ def iter_batches(data: Any) -> Iterator[Batch]:
     (pyarrow, Polars, DuckDB, pandas, Hugging Face datasets, Lance); a pandas DataFrame. Raises DataError for columns of
     different lengths, a column that is not a sequence of values, or data without columns.
     """
+    data = run_query(data)
     if isinstance(data, Mapping):
         yield from _from_mapping(data)
-    elif _is_pandas(data, "DataFrame"):
-        yield from _from_mapping(_columns_of_pandas(data))
+    elif is_kind(data, "pandas", "DataFrame"):
+        yield from _from_mapping(columns_of_pandas(data))
     elif hasattr(data, "__arrow_c_array__") or hasattr(data, "__arrow_c_stream__"):
         for part in _record_batches(data):
             yield _from_record_batch(part)
@@ -56,22 +59,6 @@ def iter_batches(data: Any) -> Iterator[Batch]:
         )
 
 
-def _is_pandas(value: object, kind: str) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, getattr(pandas, kind))
-
-
-def _columns_of_pandas(frame: Any) -> dict[str, Any]:
-    """Return the columns and the named levels of the index, as Series."""
-    named = [name for name in frame.index.names if name is not None]
-    if named:
-        frame = frame.reset_index(level=named)
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(field=str(twice), expected="one column of that name", got="more")
-    return {name: frame[name] for name in frame.columns}
-
-
 def _chunks_of_pandas(series: Any) -> list[Column]:
     if series.dtype == object:
         # Not by Arrow, which gives dicts of different keys one type: {"a": 1} would become {"a": 1, "b": null}.
@@ -79,21 +66,20 @@ def _chunks_of_pandas(series: Any) -> list[Column]:
     import pyarrow as pa
 
     try:
-        array = pa.array(series, from_pandas=True)  # NaN is a missing value
-    except (ValueError, TypeError, NotImplementedError) as error:
+        return _chunks_of_arrow(pa.array(series, from_pandas=True))  # NaN is a missing value
+    except _UNREADABLE as error:
         raise Misfit("a column that Arrow can read", f"one of dtype {series.dtype}: {error}") from error
-    return _arrow_chunks(array)
 
 
-def _record_batches(data: Any) -> Iterable[Any]:
+def _record_batches(data: Any) -> Iterator[Any]:
     import pyarrow as pa
 
     try:
         if hasattr(data, "__arrow_c_array__"):
-            return [pa.record_batch(data)]
-        reader: Iterable[Any] = pa.RecordBatchReader.from_stream(data)
-        return reader
-    except (ValueError, TypeError, NotImplementedError) as error:  # an array, say, and no columns
+            yield pa.record_batch(data)
+        else:
+            yield from pa.RecordBatchReader.from_stream(data)
+    except (pa.ArrowException, *_UNREADABLE) as error:  # an array, say, and no columns
         raise DataError(expected="columns that Arrow can read", got=f"a {type(data).__name__}: {error}") from error
 
 
@@ -104,7 +90,15 @@ def _from_record_batch(part: Any) -> Batch:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(field=twice, expected="one column of that name", got=f"{names.count(twice)}")
-    return Batch(part.num_rows, dict(zip(names, part.columns, strict=True)))
+    return Batch(part.num_rows, {name: _column(part, i) for i, name in enumerate(names)})
+
+
+def _column(part: Any, i: int) -> Any:
+    try:
+        return part.column(i)
+    except LookupError as error:  # pyarrow has no arrays of some types of Arrow, such as intervals of months
+        got = f"values of type {part.schema.types[i]}; cast them to text"
+        raise DataError(field=part.schema.names[i], expected="a column that pyarrow can read", got=got) from error
 
 
 def _from_mapping(mapping: Mapping[str, Any]) -> Iterator[Batch]:
@@ -115,7 +109,7 @@ def _from_mapping(mapping: Mapping[str, Any]) -> Iterator[Batch]:
         try:
             chunks[name] = _as_chunks(value)
         except Misfit as misfit:
-            raise misfit.at(name, 0) from None
+            raise misfit.at(name, 0) from misfit.__cause__
     if not chunks:
         raise DataError(expected="at least one column", got="none")
     lengths = {name: sum(map(len, parts)) for name, parts in chunks.items()}
@@ -149,19 +143,28 @@ def _cut(parts: Iterable[Column], start: int, stop: int) -> Column:
 
 def _as_chunks(value: Any) -> list[Column]:
     if isinstance(value, list):
-        return [value]
+        return [value if type(value) is list else list(value)]  # the kernel takes no subclass
     if isinstance(value, str | bytes | bytearray | Mapping | set | frozenset):  # a set has no order
         raise Misfit("a column of values", describe(value))
-    if _is_pandas(value, "Series"):
+    if is_kind(value, "pandas", "Series"):
         return _chunks_of_pandas(value)
     if any(hasattr(value, name) for name in _ARROW_PROTOCOLS):
-        return _arrow_chunks(value)
+        try:
+            return _chunks_of_arrow(value)
+        except _UNREADABLE as error:
+            raise Misfit("a column that Arrow can read", f"a {type(value).__name__}: {error}") from error
     if hasattr(value, "tocsr") and hasattr(value, "nnz"):  # a SciPy sparse matrix
         matrix = value.tocsr()
         return [SparseRows(matrix.indptr, matrix.indices, matrix.data)]
     # A masked value becomes a null, so the mask is kept.
     is_masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
-    array = value if is_masked else as_ndarray(value)
+    try:
+        array = value if is_masked else as_ndarray(value)
+    except (Misfit, MemoryError):
+        raise
+    except Exception as error:  # another library's own code
+        got = f"{describe(value)}, which raises {type(error).__name__}: {error}"
+        raise Misfit("an array that NumPy can read", got) from error
     if array is not None:
         if array.ndim == 0:
             raise Misfit("a column of values", describe(value))
@@ -171,7 +174,7 @@ def _as_chunks(value: Any) -> list[Column]:
     raise Misfit("a column of values", describe(value))
 
 
-def _arrow_chunks(value: Any) -> list[Column]:
+def _chunks_of_arrow(value: Any) -> list[Column]:
     import pyarrow as pa
 
     if isinstance(value, pa.Array):

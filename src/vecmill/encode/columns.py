@@ -20,9 +20,11 @@ from vecmill.encode.arrow import fixed_from_arrow, is_list, plain_storage, text_
 from vecmill.encode.blocks import Bytes, FixedBlock, VariableBlock
 from vecmill.encode.dense import encode_fixed, native
 from vecmill.encode.lists import ArrowArrays, ArrowStructs, MatrixArrays, SparseMatrix
-from vecmill.encode.misfit import Misfit, describe
+from vecmill.encode.misfit import NOT_UTF8, Misfit, describe
+from vecmill.encode.plain import has_text_form, python_values
 from vecmill.encode.plan import ColumnPlan
 from vecmill.encode.values import column_buffer, fill_list, normalise
+from vecmill.types.json import compact_json
 from vecmill.types.sparse import SparseRows
 
 # Larger blocks fall out of the cache between check, checksum and write.
@@ -74,13 +76,17 @@ def open_column(plan: ColumnPlan, column: Any, n_rows: int) -> Source:
 
 
 def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "mM":  # tolist gives a bare count of nanoseconds
+        pairs = zip(array.data, np.ma.getmaskarray(array), strict=True)
+        return open_column(plan, [None if is_masked else value for value, is_masked in pairs], len(array))
     if isinstance(array, np.ma.MaskedArray) or (array.dtype.kind in "OTV" and array.dtype.name != "bfloat16"):
         return open_column(plan, array.tolist(), len(array))
     if not plan.is_variable:
         return _NumpyFixed(plan, array)
     if plan.kind.group == "array" and array.ndim == 2:
         return MatrixArrays(plan, array)
-    if plan.kind.group == "timestamptz" and array.dtype.kind == "M" and array.ndim == 1:
+    is_time = plan.kind.group == "timestamptz" and array.dtype.kind == "M" and array.ndim == 1
+    if is_time or (plan.kind.is_json and array.dtype.kind not in "US"):
         return _PythonValues(plan, array)
     if array.ndim != 1 or array.dtype.kind not in "US":
         raise Misfit(plan.expected, describe(array))
@@ -90,12 +96,13 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
 
 
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
+    is_json_value = plan.kind.is_json and has_text_form(array.type)
     array = plain_storage(array)
     if plan.items and is_list(array.type):
         _refuse_null_row(plan, array)
         return ArrowArrays(plan, array) if plan.kind.group == "array" else ArrowStructs(plan, array)
     if plan.is_variable and plan.kind.group != "text":
-        return _PythonValues(plan, array)
+        return _PythonValues(plan, array, quoted=is_json_value)
     if plan.default is not None and array.null_count:
         return open_column(plan, array.to_pylist(), len(array))
     _refuse_null_row(plan, array)
@@ -174,11 +181,15 @@ class _ListFixed:
 
 
 class _PythonValues:
-    """Python values of variable width, from a list or slice by slice from an array. None: every row is absent."""
+    """Python values of variable width, from a list or slice by slice from an array. None: every row is absent.
 
-    def __init__(self, plan: ColumnPlan, column: Any) -> None:
+    ``quoted``: they are text of which JSON strings are made; else text for a JSON field is JSON.
+    """
+
+    def __init__(self, plan: ColumnPlan, column: Any, *, quoted: bool = False) -> None:
         self._plan = plan
         self._column = column
+        self._quoted = quoted
         self._data = np.empty(0, np.uint8)  # reused: a block is valid until the next one is taken
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
@@ -202,8 +213,10 @@ class _PythonValues:
     def _fill(self, buffer: ColumnBuffer, start: int, stop: int, row: int) -> int:
         if self._column is None or isinstance(self._column, list):
             return _fill_part(buffer, self._plan, self._column, start, stop, row)
-        values = _python_values(self._column, start, stop)
         try:
+            values = _python_values(self._column, start, stop)
+            if self._quoted:
+                values = [value if value is None else compact_json(value) for value in values]
             return fill_list(buffer, self._plan, values, 0, len(values), row)
         except Misfit as misfit:
             raise _shifted(misfit, start) from misfit.__cause__
@@ -220,21 +233,23 @@ class MetaText:
         """Encode rows as JSON objects; see VariableSource."""
         stop = min(stop, start + _TEXT_ROWS)
         names = list(self._columns)
-        parts = [_python_values(column, start, stop) for column in self._columns.values()]
-        rows = [dict(zip(names, values, strict=True)) for values in zip(*parts, strict=True)]
         try:
+            parts = [_python_values(column, start, stop) for column in self._columns.values()]
+            rows = [dict(zip(names, values, strict=True)) for values in zip(*parts, strict=True)]
             return _PythonValues(self._plan, rows).take(0, len(rows), max_bytes)
         except Misfit as misfit:
-            raise _shifted(misfit, start) from None
+            raise _shifted(misfit, start) from misfit.__cause__
 
 
 def _python_values(column: Any, start: int, stop: int) -> list[Any]:
     part = column[start:stop]
     if isinstance(part, list):
         return part
-    if hasattr(part, "to_pylist"):
+    if isinstance(part, SparseRows):
         values: list[Any] = part.to_pylist()
-    else:  # dates are kept, to be refused: tolist gives some of them as a bare count of nanoseconds
+    elif hasattr(part, "to_pylist"):
+        values = python_values(part)
+    else:  # dates are kept: tolist gives some of them as a bare count of nanoseconds
         values = list(part) if part.dtype.kind in "mM" else part.tolist()
     return values
 
@@ -306,7 +321,7 @@ def _checked(plan: ColumnPlan, block: VariableBlock, first: int) -> VariableBloc
         return block
     raw = block.data[block.offsets[row] : block.offsets[row + 1]].tobytes()
     if reason == text_kernel.NOT_UTF8:
-        raise Misfit("text in UTF-8", "bytes that are not UTF-8", first + row)
+        raise Misfit(*NOT_UTF8, first + row)
     refuse_text(plan, raw.decode(), first + row)
 
 
@@ -315,7 +330,7 @@ def _decoded(array: NDArray[Any]) -> NDArray[Any]:
         try:
             raw.decode()
         except UnicodeDecodeError:
-            raise Misfit("text in UTF-8", "bytes that are not UTF-8", row) from None
+            raise Misfit(*NOT_UTF8, row) from None
     return np.char.decode(array, "utf-8")
 
 

@@ -12,6 +12,7 @@ from vecmill.encode.blocks import FixedBlock, Span, SpanColumn, VariableBlock
 from vecmill.encode.columns import FixedSource, MetaText, Source, VariableSource, open_column
 from vecmill.encode.misfit import Misfit, unknown_field
 from vecmill.encode.plan import ColumnPlan
+from vecmill.errors import VecmillError
 from vecmill.schema.collection import DYNAMIC_FIELD, CollectionSchema
 from vecmill.types.text import META
 
@@ -27,10 +28,8 @@ class Part:
 
     def blocks(self) -> Iterator[FixedBlock]:
         """See FixedColumn. Raises FieldMisfit."""
-        try:
+        with _naming(self.plan):
             yield from self.source.blocks(self.start, self.stop)
-        except Misfit as misfit:
-            raise FieldMisfit(self.plan, misfit) from misfit.__cause__
 
     @property
     def releases_gil(self) -> bool:
@@ -49,6 +48,20 @@ class FieldMisfit(Exception):  # noqa: N818  a signal between layers
         super().__init__(plan.name, misfit)
         self.plan = plan
         self.misfit = misfit
+
+
+@contextlib.contextmanager
+def _naming(plan: ColumnPlan) -> Iterator[None]:
+    """Raise a Misfit of the body as FieldMisfit, and so what NumPy or Arrow raises for a column that it cannot read."""
+    try:
+        yield
+    except Misfit as misfit:
+        raise FieldMisfit(plan, misfit) from misfit.__cause__
+    except VecmillError:
+        raise
+    except (BufferError, LookupError, NotImplementedError, OverflowError, TypeError, ValueError) as error:
+        got = f"a column that raises {type(error).__name__}: {' '.join(str(error).split())}"
+        raise FieldMisfit(plan, Misfit(plan.expected, got)) from error
 
 
 @contextlib.contextmanager
@@ -80,13 +93,11 @@ class BatchCutter:
             extras[DYNAMIC_FIELD] = batch.columns[DYNAMIC_FIELD]
         sources: list[Source] = []
         for plan in self.plans:
-            try:
+            with _naming(plan):
                 if plan.kind is META and extras:
                     sources.append(MetaText(plan, extras))
                 else:
                     sources.append(open_column(plan, batch.columns.get(plan.name), batch.n_rows))
-            except Misfit as misfit:
-                raise FieldMisfit(plan, misfit) from misfit.__cause__
         return sources
 
     def spans(self, batch: Batch, start: int, stop: int, step: int) -> Iterator[Span]:
@@ -109,10 +120,8 @@ class BatchCutter:
                 ready.append(source)
                 continue
             taker: VariableSource = source  # type: ignore[assignment]
-            try:
+            with _naming(plan):
                 ready.append(taker.take(start, stop, self._text_bytes))
-            except Misfit as misfit:
-                raise FieldMisfit(plan, misfit) from misfit.__cause__
         return ready
 
     def span(self, ready: Sequence[Source | VariableBlock], start: int, stop: int) -> Span:

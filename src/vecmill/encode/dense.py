@@ -128,9 +128,16 @@ HALF_KERNELS: Mapping[FloatFormat | None, HalfKernels] = {
 
 
 def _half(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
-    """Vectors of 16-bit floats: their own bits, their bytes (n, 2 * dim), or other numbers rounded to nearest even."""
+    """Vectors of 16-bit floats: their own bits, their bytes (n, 2 * dim), or other numbers rounded to nearest even.
+
+    Integers of 16 bits are refused: most who have them hold the bits of floats in them.
+    """
     kernels = HALF_KERNELS[plan.kind.floats]
     dim, is_float16 = plan.dim, plan.kind.floats is FLOAT16
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 2:
+        bits = ".view(np.float16)" if is_float16 else ".view(ml_dtypes.bfloat16)"
+        got = f"{array.dtype} values; if they are the bits of floats, give {bits} or their bytes"
+        raise Misfit(plan.expected, f"{got}, if they are numbers, .astype(np.float32)")
     raw = array.dtype == np.uint8 and array.shape[1] == 2 * dim
     if not raw and array.shape[1] != dim:
         raise _wrong_dim(plan, array)
@@ -195,8 +202,12 @@ def _bool(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
 def _binary(plan: ColumnPlan, array: Array, out: Bytes) -> Bytes:
     """Vectors of bits: packed bytes (n, dim / 8) as they are, or 0/1 (n, dim), the first dim into the highest bit."""
     n, m = array.shape
-    if array.dtype == np.uint8 and m == plan.width:
-        return _as_bytes(np.ascontiguousarray(array))
+    if m == plan.packed_length(array.dtype) != plan.dim:
+        wrong = np.zeros(0) if array.dtype == np.uint8 else (array < 0) | (array > 255)
+        if wrong.any():
+            row, at = (int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
+            raise Misfit(f"{plan.expected}, 0 to 255", f"{array[row, at]} at position {at}", row)
+        return _as_bytes(np.ascontiguousarray(array, np.uint8))
     if m != plan.dim:
         raise _wrong_dim(plan, array)
     if array.dtype.kind not in "iub":

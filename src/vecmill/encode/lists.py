@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from vecmill._native import text as text_kernel
 from vecmill.encode.arrow import (
     fixed_from_arrow,
-    is_struct_of,
     list_layout,
     plain_storage,
+    struct_members,
     text_from_arrow,
     validity_of,
 )
 from vecmill.encode.blocks import Bytes, VariableBlock
 from vecmill.encode.dense import encode_fixed
-from vecmill.encode.misfit import Misfit
+from vecmill.encode.misfit import NOT_UTF8, Misfit
 from vecmill.encode.plan import ColumnPlan
 from vecmill.types.sparse import SparseRows, sparse_block
 
@@ -95,11 +95,12 @@ class ArrowStructs:
         plan = self.plan
         valid, cuts, child = _rows(plan, self.array.slice(start, min(stop - start, _STRUCT_ROWS)), start)
         names = [item.name for item in plan.items]
-        if not is_struct_of(child.type, names):
+        members = struct_members(child, names)
+        if members is None:
             raise Misfit(f"lists of structs of exactly {', '.join(names)}", f"Arrow lists of type {child.type}")
         parts = []
         for item in plan.items:
-            column = plain_storage(child.field(item.name))
+            column = plain_storage(members[item.name])
             try:
                 _refuse_null_element(item, column)
                 ends, data = _packed(item, column)
@@ -183,7 +184,7 @@ def _packed(item: ColumnPlan, child: Any) -> tuple[NDArray[Any], Bytes]:
     at, reason = text_kernel.check_text(short, data, item.max_bytes, False)
     if at >= 0:
         if reason == text_kernel.NOT_UTF8:
-            raise Misfit("text in UTF-8", "bytes that are not UTF-8", at)
+            raise Misfit(*NOT_UTF8, at)
         raise Misfit(item.expected, f"{int(offsets[at + 1] - offsets[at])} bytes", at)
     packed = np.empty(len(data) + 4 * len(child), np.uint8)
     text_kernel.plain_byte_array_into(short, data, None, packed)

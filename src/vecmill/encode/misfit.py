@@ -22,6 +22,10 @@ class Misfit(Exception):  # noqa: N818  a signal between layers, worded by `at`;
         return DataError(field=field, row=row, expected=self.expected, got=self.got)
 
 
+# Expected and got, of text that is no text.
+NOT_UTF8 = ("text in UTF-8", "bytes that are not UTF-8")
+
+
 def describe(value: object) -> str:
     """Return the type of a value in words, and the value itself if it is small."""
     if value is None:

@@ -99,6 +99,16 @@ class ColumnPlan:
         )
 
     @property
+    def expected_bytes(self) -> str:
+        """What the bytes of a vector must be, in the words of an error message."""
+        return f"{self.width} bytes" if self.kind.itemsize == 1 else f"{self.expected}, or {self.width} bytes"
+
+    def packed_length(self, dtype: np.dtype[Any]) -> int:
+        """Return how many numbers of a type are a vector that is told as bytes; ``dim`` if no such numbers are."""
+        is_packed = dtype.kind in "iu" if self.kind.is_bits else self.kind.is_half and dtype == np.uint8
+        return self.width if is_packed else self.dim
+
+    @property
     def expected_not_null(self) -> str:
         """Why None is refused, in the words of an error message."""
         if self.field.nullable:

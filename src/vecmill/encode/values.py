@@ -11,6 +11,7 @@ import operator
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,18 @@ from numpy.typing import NDArray
 from vecmill._native import columns as kernel
 from vecmill.encode.blocks import Bytes
 from vecmill.encode.dense import encode_fixed
-from vecmill.encode.misfit import Misfit, describe
+from vecmill.encode.misfit import NOT_UTF8, Misfit, describe
 from vecmill.encode.plan import ColumnPlan
+
+_ON_CPU = 1  # DLPack's name for main memory
 
 
 def as_ndarray(value: Any) -> NDArray[Any] | None:
-    """Return the array of an object with an array protocol (NumPy, DLPack, ``__array__``, torch). None: it has none."""
+    """Return the array of an object with an array protocol (NumPy, DLPack, ``__array__``, torch). None: it has none.
+
+    An array on another device is copied to main memory. Raises Misfit for masked values, and what the libraries raise
+    for an array that NumPy cannot read.
+    """
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise Misfit("an array without masked values", f"one of shape {value.shape} with some")
@@ -32,23 +39,33 @@ def as_ndarray(value: Any) -> NDArray[Any] | None:
         return value
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        tensor = value.detach()
-        if tensor.device.type != "cpu":
-            raise Misfit("a tensor in main memory", f"one on {tensor.device}; call .cpu() first")
-        if tensor.dtype == torch.bfloat16:
-            # NumPy has no bfloat16: every one is exactly a float32.
-            return np.asarray(tensor.to(torch.float32).numpy())
-        return np.asarray(tensor.numpy())
+        tensor = value.detach().cpu()
+        # NumPy has no bfloat16: every one is exactly a float32.
+        return np.asarray((tensor.to(torch.float32) if tensor.dtype == torch.bfloat16 else tensor).numpy())
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
-        try:
-            return np.from_dlpack(value)
-        except (BufferError, RuntimeError, TypeError, ValueError):
-            if not hasattr(value, "__array__"):
-                raise Misfit("an array that NumPy can read by DLPack", describe(value)) from None
+        found = _by_dlpack(value)
+        if found is not None:
+            return found
     if hasattr(value, "__array__") and not isinstance(value, np.generic):
         return np.asarray(value)
     if isinstance(value, memoryview):
         return np.asarray(value)
+    return None
+
+
+def _by_dlpack(value: Any) -> NDArray[Any] | None:
+    """Return an array by DLPack, from another device as a copy. None: by ``__array__``, which knows more types."""
+    ways: list[dict[str, Any]] = [{}] if value.__dlpack_device__()[0] == _ON_CPU else [{"device": "cpu"}, {}]
+    refused: Exception | None = None
+    for options in ways:
+        try:
+            return np.from_dlpack(value, **options)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            refused = refused or error
+    if callable(getattr(value, "get", None)):  # CuPy before 14 gives DLPack to its own device only
+        return np.asarray(value.get())
+    if refused is not None and not hasattr(value, "__array__"):
+        raise refused
     return None
 
 
@@ -71,11 +88,11 @@ def normalise(plan: ColumnPlan, value: Any) -> Any:
 
 
 def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
+    if isinstance(value, Sequence) and len(value) == 1 and isinstance(value[0], bytes | bytearray):
+        value = value[0]  # as MilvusClient.query returns vectors that are stored as bytes
     if isinstance(value, bytes | bytearray):
-        if plan.kind.itemsize > 1:
-            raise Misfit(plan.expected, describe(value))
         if len(value) != plan.width:
-            raise Misfit(f"{plan.width} bytes", f"{len(value)} bytes")
+            raise Misfit(plan.expected_bytes, f"{len(value)} bytes")
         row = np.frombuffer(value, dtype=plan.element)
     else:
         array = as_ndarray(value)
@@ -84,8 +101,7 @@ def _vector(plan: ColumnPlan, value: Any) -> bytes | NDArray[Any]:
             row = _array_of_list(plan, row.tolist())
     if row.ndim != 1:
         raise Misfit(f"{plan.expected} in one dimension", describe(row))
-    is_raw = row.dtype == np.uint8 and len(row) == plan.width
-    if len(row) != plan.dim and not is_raw:
+    if len(row) not in (plan.dim, plan.packed_length(row.dtype)):
         raise Misfit(plan.expected, f"{len(row)} values")
     encoded = encode_fixed(plan, row[None, :], _slot(plan))
     raw = encoded[0].tobytes()  # copied: the kernel takes aligned arrays only
@@ -99,14 +115,14 @@ def _slot(plan: ColumnPlan) -> Bytes:
 def _array_of_list(plan: ColumnPlan, value: Any) -> NDArray[Any]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise Misfit(plan.expected, describe(value))
-    if len(value) != plan.dim:
-        raise Misfit(plan.expected, f"{len(value)} values")
     is_bits = plan.kind.is_bits
+    if len(value) not in (plan.dim, plan.width if is_bits else plan.dim):
+        raise Misfit(plan.expected, f"{len(value)} values")
     for position, item in enumerate(value):
         is_bool = isinstance(item, bool | np.bool_)
-        if not (is_bits if is_bool else _is_real(item)):
+        if not (is_bits and len(value) == plan.dim if is_bool else _is_real(item)):
             raise Misfit(plan.expected, f"{describe(item)} at position {position}")
-    if is_bits:
+    if is_bits and len(value) == plan.dim:
         return np.array([item if item in (0, 1) else 2 for item in value], dtype=np.uint8)
     try:
         array = np.asarray(value)
@@ -160,6 +176,11 @@ def _element(item: ColumnPlan, value: Any, where: str) -> Any:
 
 
 def _text(plan: ColumnPlan, value: Any) -> str:
+    if isinstance(value, bytes | bytearray):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise Misfit(*NOT_UTF8) from None
     if plan.encode is not None:
         try:
             text = plan.encode(value)
@@ -167,8 +188,8 @@ def _text(plan: ColumnPlan, value: Any) -> str:
             raise
         except Exception as error:
             raise Misfit(plan.expected, str(error) or type(error).__name__) from error
-    elif isinstance(value, str):
-        text = value
+    elif isinstance(value, str | UUID):
+        text = str(value) if isinstance(value, UUID) else value
     else:
         raise Misfit(plan.expected, describe(value))
     try:

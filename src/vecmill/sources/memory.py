@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
 from vecmill.errors import DataError
 from vecmill.schema.arrow import column_names
 from vecmill.sources.base import MIN_BATCH_ROWS, names_text, one_line, rows_for, translated
 from vecmill.sources.tables import Table, skipping, slices
+from vecmill.types.frames import columns_of_pandas, is_kind, run_query
+from vecmill.types.json import compact_json
 
 _PROTOCOLS = ("__arrow_c_array__", "__arrow_c_stream__")
 
@@ -32,8 +33,8 @@ def open_object(value: Any) -> Table:
         return LanceTable(value, str(value.uri))
     if kind in ("dataset", "iterable"):
         return _Dataset(value, place, known=kind == "dataset")
-    if kind == "frame":
-        value = _table_of_pandas(value, place)
+    with _naming(place):
+        value = _table_of_pandas(value, place) if kind == "frame" else run_query(value)
     return _Stream(value, place)
 
 
@@ -46,9 +47,9 @@ def _foreign(value: object) -> str:
         ("datasets", "IterableDatasetDict", "splits"),
         ("lance", "LanceDataset", "lance"),
         ("pandas", "DataFrame", "frame"),
+        ("polars", "LazyFrame", "query"),
     ):
-        type_ = getattr(sys.modules.get(module), name, None)
-        if isinstance(type_, type) and isinstance(value, type_):
+        if is_kind(value, module, name):
             return kind
     return ""
 
@@ -61,13 +62,9 @@ def _table_of_pandas(frame: Any, place: str) -> Any:
     """Return a frame as an Arrow table, the named levels of its index as columns."""
     import pyarrow as pa
 
-    named = [name for name in frame.index.names if name is not None]
-    if named:
-        frame = frame.reset_index(level=named)
     columns = {}
-    for name in frame.columns:
-        series = frame[name]
-        if not isinstance(name, str) or series.ndim != 1:
+    for name, series in columns_of_pandas(frame).items():
+        if not isinstance(name, str):
             raise DataError(file=place, expected="columns with names of their own, of type str", got=repr(name))
         # Arrow would give dicts of different keys one type: {"a": 1} would become {"a": 1, "b": null}.
         first = next((value for value in series if value is not None), None) if series.dtype == object else None
@@ -85,11 +82,9 @@ def _whole(values: Any) -> Any:
 
 
 def _json_texts(series: Any) -> Any:
-    import json
-
     import pyarrow as pa
 
-    texts = [None if value is None else json.dumps(value, ensure_ascii=False, allow_nan=False) for value in series]
+    texts = [None if value is None else compact_json(value) for value in series]
     storage = pa.array(texts, pa.string())
     return pa.ExtensionArray.from_storage(pa.json_(pa.string()), storage)
 
@@ -215,6 +210,17 @@ class _Dataset:
                 return
             for batch in table.to_batches():
                 yield from slices(batch, rows)
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Name ``place`` in a DataError that names no file."""
+    try:
+        yield
+    except DataError as err:
+        if err.file is not None:
+            raise
+        raise DataError(file=place, field=err.field, row=err.row, expected=err.expected, got=err.got) from err
 
 
 def _damage(place: str) -> AbstractContextManager[None]:

@@ -6,7 +6,6 @@ index silently (milvus, pkg/util/typeutil and importutilv2/parquet).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecmill._native.sparse import ENTRY_BYTES, SLACK_BYTES, dict_text, rows_text_into
+from vecmill.types.json import decode_once
 from vecmill.types.kind import FLOAT32_MAX
 
 MAX_INDEX = 2**32 - 2
@@ -69,25 +69,28 @@ def _pairs(value: Any) -> tuple[Iterable[object], Iterable[object]]:
         if row.ndim == 2 and row.shape[0] != 1:
             raise ValueError(f"a sparse matrix of {row.shape[0]} rows, not one row")
         return (row.col if row.ndim == 2 else row.coords[0]), row.data
-    if isinstance(value, str):  # as it stands in a JSON or Parquet file
-        decoded = json.loads(value)
-        if not isinstance(decoded, Mapping):
-            raise ValueError("JSON text that is no object")
-        return _pairs(decoded)
-    if isinstance(value, bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ValueError(f"a {type(value).__name__}")
-    pairs = [tuple(pair) if isinstance(pair, Iterable) and not isinstance(pair, str) else pair for pair in value]
+    pairs = [_pair(one) for one in value]
     for position, pair in enumerate(pairs):
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise ValueError(f"an entry at position {position} that is no pair of index and value")
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+def _pair(entry: Any) -> Any:
+    """Return (index, value) of an entry. What is none comes back as something else."""
+    if isinstance(entry, Mapping):  # as the SDK for Node has it
+        return (entry["index"], entry["value"]) if set(entry) == {"index", "value"} else entry
+    return tuple(entry) if isinstance(entry, Iterable) and not isinstance(entry, str | bytes) else entry
+
+
 def sparse_arrays(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
     """Return (indices, values) of one sparse vector, sorted by index.
 
     ``value``: a dict of index to value (keys may be decimal text), ``{"indices": [...], "values": [...]}``, pairs of
-    index and value, or one row of a SciPy sparse matrix. Raises ValueError with the reason.
+    index and value, a list of ``{"index": ..., "value": ...}``, or one row of a SciPy sparse matrix. Raises ValueError
+    with the reason.
     """
     keys, numbers = _pairs(value)
     indices, values = [_index(key) for key in keys], [_value(number) for number in numbers]
@@ -116,7 +119,11 @@ def check_sparse(indices: NDArray[Any], values: NDArray[Any]) -> None:
 
 
 def encode_sparse(value: Any) -> str:
-    """Return the JSON object of a sparse vector in any form; see :func:`sparse_arrays`."""
+    """Return the JSON object of a sparse vector in any form, see :func:`sparse_arrays`, or in JSON text of one."""
+    if isinstance(value, str):  # as it stands in a JSON or Parquet file
+        value = decode_once(value)
+        if isinstance(value, Mapping) and not value.keys() & {"indices", "values"}:
+            value = {_index(key): number for key, number in value.items()}
     text = dict_text(value)
     if text is None:  # another form, or wrong: brought into the kernel's own, or refused
         indices, values = sparse_arrays(value)

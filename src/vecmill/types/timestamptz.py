@@ -10,6 +10,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from vecmill.types.json import is_nat
+
 # The calendar is checked by datetime.
 _FORM = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d{1,9})?(?:Z|([+-])(\d\d):(\d\d))|[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?)",
@@ -44,6 +46,8 @@ def encode_timestamptz(value: Any) -> str:
 
     A datetime without a time zone stays naive. Raises ValueError for anything else, or a time the server does not take.
     """
+    if is_nat(value):
+        raise ValueError("NaT, which is no time (None is a null)")
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             value = _EPOCH + timedelta(microseconds=value)
@@ -57,8 +61,8 @@ def encode_timestamptz(value: Any) -> str:
             text = value.astimezone(UTC).isoformat()  # zones of before 1900 are off by seconds
     elif hasattr(value, "dtype") and value.dtype.kind == "M":  # numpy.datetime64
         micros = value.astype("datetime64[us]")
-        if micros != value:  # NaT too
-            raise ValueError(f"{value}, no time or finer than a microsecond, which is what the server stores")
+        if micros != value:
+            raise ValueError(f"{value}, finer than a microsecond, which is what the server stores")
         text = str(micros)
     elif isinstance(value, str):
         text = value

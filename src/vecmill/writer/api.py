@@ -23,7 +23,7 @@ from vecmill.writer.options import WriterOptions
 from vecmill.writer.pipeline import Pipeline
 from vecmill.writer.publisher import Publisher
 from vecmill.writer.resume import resumed_manifest
-from vecmill.writer.rows import RowTaker
+from vecmill.writer.rows import RowTaker, in_chunks
 from vecmill.writer.state import WriterState
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from vecmill.validate.context import Level
     from vecmill.validate.report import ValidationReport
 
-# Rows of an iterable that are gathered to save calls: 256 dicts of 768 floats are 6 MB of Python objects.
-_ROWS_AT_ONCE = 256
 _MAX_REFUSED_KEPT = 1000
 
 
@@ -97,10 +95,8 @@ class BulkWriter(WriterFacts):
         """
         refused: list[DataError] = []
         n_refused = 0
-        if isinstance(rows, Mapping):
-            raise DataError(expected="an iterable of row dicts", got="one dict; use append_row")
         try:
-            for chunk in _chunks(rows):
+            for chunk in in_chunks(rows):
                 n_refused += self._append_chunk(chunk, refused)
         except BaseException as error:
             if refused:
@@ -255,20 +251,3 @@ class BulkWriter(WriterFacts):
         An exception of ``call`` ends the writer.
         """
         self._publisher.before = call
-
-
-def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
-    """Cut an iterable into lists. If it raises, the rows that it gave before are yielded first."""
-    if isinstance(rows, list):
-        yield rows
-        return
-    chunk: list[Mapping[str, Any]] = []
-    try:
-        for row in rows:
-            chunk.append(row)
-            if len(chunk) == _ROWS_AT_ONCE:
-                full, chunk = chunk, []
-                yield full
-    finally:
-        if chunk:
-            yield chunk
