@@ -89,7 +89,7 @@ def test_packed_bits_as_numbers_are_bytes(tmp_path):
     path.write_text('{"id": 1, "bits": [1, 255]}\n{"id": 2, "bits": [2, 256]}\n')
     with pytest.raises(DataError) as caught:
         convert(path, tmp_path / "out", schema=schema, file_type="npy")
-    assert (caught.value.field, caught.value.row, caught.value.got) == ("bits", 1, "256")
+    assert (caught.value.field, caught.value.row, caught.value.got) == ("bits", 1, "256 at position 1")
 
 
 def test_a_damaged_output_is_no_source(tmp_path):

@@ -13,16 +13,13 @@ from uuid import UUID
 
 import numpy as np
 
+from vecmill.types.timestamptz import is_nat
+
 _LEAVES = {str, int, float, bool, type(None)}
 _FRACTION = re.compile(r"\.(\d+)")
 # Of these a date or a time is the natural text; a month or a year is neither.
 _TIME_UNITS = {"h", "m", "s", "ms", "us", "ns"}
 _LONGEST_PATH = 500
-
-
-def is_nat(value: object) -> bool:
-    """Return True for "not a time" of NumPy or pandas; that of pandas passes for a datetime."""
-    return bool(np.isnat(value)) if isinstance(value, np.datetime64) else type(value).__name__ == "NaTType"
 
 
 def iso_text(value: object) -> str:

@@ -10,8 +10,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from vecmill.types.json import is_nat
-
 # The calendar is checked by datetime.
 _FORM = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d{1,9})?(?:Z|([+-])(\d\d):(\d\d))|[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?)",
@@ -39,6 +37,12 @@ def timestamptz_problem(text: str) -> str | None:
 def is_finer_than_stored(text: str) -> bool:
     """Return True for a time that is finer than the microseconds that the server stores."""
     return _FINER.search(text) is not None
+
+
+def is_nat(value: Any) -> bool:
+    """Return True for "not a time" of NumPy or pandas; that of pandas passes for a datetime."""
+    is_numpy = hasattr(value, "dtype") and value.dtype.kind == "M"
+    return str(value) == "NaT" if is_numpy else type(value).__name__ == "NaTType"
 
 
 def encode_timestamptz(value: Any) -> str:
