@@ -95,7 +95,7 @@ def test_what_is_no_set_of_columns_is_refused(tmp_path):
         refused(f"{path}:{name}", word)
     with h5py.File(path, "w") as file:
         file["a"], file["b"] = vectors(3), vectors(4)
-    refused(path, "datasets of one length", "'a' of 3 rows, 'b' of 4 rows")
+    refused(path, "expected 3 rows, as in", "got 4; name those to take")
     with h5py.File(path, "w") as file:
         file["t"] = np.array([b"good", b"\xff\xfe"])
     refused(path, "UTF-8 text", row=1)

@@ -225,6 +225,14 @@ def convert_command(
     ],
     written: WriteFlags,
     map_: MapOption = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
+    drop: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="Leave a column of SRC out, without looking at it; '*' stands for any text. Repeatable.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 - typer copies defaults, and None would show up in the help
     join: Annotated[
         list[str],
         typer.Option(
@@ -278,6 +286,7 @@ def convert_command(
             segment_size=written.segment_size,
             config=config,
             columns=columns,
+            drop=drop,
             join=join,
             kind=source.kind,
             text=text,
@@ -369,7 +378,8 @@ def _summary(report: Report, noun: str) -> str:
     plural = "" if len(report.files) == 1 else "s"
     lines = []
     if report.inferred:
-        lines += ["schema, inferred from the data:", *(f"  {note}" for note in report.notes)]
+        lines.append("schema, inferred from the data:")
+    lines += [f"  {note}" if report.inferred else note for note in report.notes]
     lines.append(
         f"{report.rows:,} rows in {len(report.files)} {noun}{plural}, {size_text(report.bytes_out)}, "
         f"{report.seconds:.2f} s ({report.rows_per_s:,.0f} rows/s, {report.mb_per_s:,.0f} MB/s)"

@@ -61,11 +61,14 @@ def infer_command(
     with exit_codes(debug=debug):
         from vecmill.convert.infer import infer
         from vecmill.convert.opening import cut, open_inputs, resolved
+        from vecmill.convert.reshape import without_empty
 
-        rows = cut(open_inputs(resolved(src or None), columns=columns, kind=source.kind, text=text), 0, limit)
+        opened = open_inputs(resolved(src or None), columns=columns, kind=source.kind, text=text)
+        whole, left_out = without_empty(opened, None)
+        rows = cut(whole, 0, limit)
         inference = infer(rows, primary=primary)
         if not quiet:
-            print("\n".join(inference.notes), file=sys.stderr)
+            print("\n".join([*inference.notes, *left_out]), file=sys.stderr)
             if keys:
                 print("\n".join(key_notes(rows, inference.schema)), file=sys.stderr)
         print(json.dumps(inference.schema.to_dict(), indent=2, ensure_ascii=False))

@@ -31,7 +31,7 @@ from vecmill.convert.pump import Progress, Pump, check_counts
 from vecmill.convert.record import Record, describe_inputs, find_begun
 from vecmill.convert.rejects import opened_rejects
 from vecmill.convert.report import Report
-from vecmill.convert.reshape import Unbroken
+from vecmill.convert.reshape import Unbroken, without_empty
 from vecmill.errors import SchemaError, StoreError
 from vecmill.manifest import Manifest
 from vecmill.schema.carriage import check_target
@@ -77,12 +77,11 @@ def prepare(src: Input, options: ConvertOptions) -> Plan:
     known = _known_schema(src, options)
     if known is not None:  # the writer would refuse it too, but only after the data are opened and read
         check_target(known, options.writer.file_type, options.writer.target)
-    source, primary = _opened(src, options, known)
-    notes: tuple[str, ...] = ()
+    source, primary, notes = _opened(src, options, known)
     inferred = known is None
     if known is None:
         inference = infer(Unbroken(source) if options.skips else source, primary=primary)
-        known, notes = inference.schema, inference.notes
+        known, notes = inference.schema, (*inference.notes, *notes)
     return _planned(src, options, source, known, inferred, notes)
 
 
@@ -92,22 +91,25 @@ def reopen(src: Input, options: ConvertOptions, schema: CollectionSchema) -> Pla
     ``schema``: the schema of that plan; it is not inferred again.
     """
     known = _known_schema(src, options)
-    source, _ = _opened(src, options, known)
-    return _planned(src, options, source, schema, known is None, ())
+    source, _, notes = _opened(src, options, known)
+    return _planned(src, options, source, schema, known is None, notes)
 
 
-def _opened(src: Input, options: ConvertOptions, known: CollectionSchema | None) -> tuple[Source, str | None]:
-    """Return the source with the requested rows, and the name of its key column. None: no column was named."""
+def _opened(
+    src: Input, options: ConvertOptions, known: CollectionSchema | None
+) -> tuple[Source, str | None, tuple[str, ...]]:
+    """Return the rows that are wanted, the column that is named as their key, if one is, and what was left out."""
     again = options.skips or options.check_duplicates
     makes_key = options.id_from is not None and not options.id_from.startswith("column")
     source = open_inputs(
         src, columns=options.columns, join=options.join, also=field_names(known), kind=options.kind,
-        text=text_options(options.text, known, options.columns, again=again, makes_key=makes_key),
+        text=text_options(options.text, known, options.columns, again=again, makes_key=makes_key), drop=options.drop,
     )  # fmt: skip
     primary = options.primary
     if options.id_from is not None:
         source, primary = with_key(source, options.id_from, known, primary)
-    return cut(source, options.skip, options.limit), primary
+    source, left_out = without_empty(source, known)
+    return cut(source, options.skip, options.limit), primary, left_out
 
 
 def _planned(
@@ -130,8 +132,8 @@ def _known_schema(src: Input, options: ConvertOptions) -> CollectionSchema | Non
     """
     if options.schema is not None:
         return as_schema(options.schema)
-    changed = (options.columns, options.id_from, options.primary)
-    output = output_of(src) if not options.join and changed == (None, None, None) else None
+    changed = (options.columns, options.id_from, options.primary) != (None, None, None)
+    output = output_of(src) if not (options.join or options.drop or changed) else None
     return as_schema(output[1].schema) if output is not None else None
 
 

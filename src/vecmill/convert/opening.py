@@ -19,6 +19,7 @@ from vecmill.sources.base import field_columns, names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.memory import is_object
+from vecmill.sources.opening import Drop
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import has_pattern
 from vecmill.sources.text.stream import STDIN
@@ -80,13 +81,31 @@ def open_inputs(
     also: Iterable[str] = (),
     kind: str | None = None,
     text: TextOptions | None = None,
+    drop: Sequence[str] = (),
 ) -> Source:
     """Return ``src``, with the columns of every input in ``join`` beside its own.
 
     ``columns`` and ``also`` select and name columns of all inputs together, see `open_source`. ``kind`` is the kind of
-    ``src``, ``text`` has the options of text files. A folder that vecmill wrote is read segment by segment. Raises
-    DataError if inputs differ in their number of rows, SchemaError if they have columns of the same name.
+    ``src``, ``text`` has the options of text files, ``drop`` names columns to leave out. A folder that vecmill wrote is
+    read segment by segment. Raises DataError if inputs differ in their number of rows, or do not have a column to leave
+    out, SchemaError if they have columns of the same name.
     """
+    gone = Drop(drop) if drop else None
+    source = _joined(src, columns, join, also, kind, text, gone)
+    if gone is not None:
+        gone.check()
+    return source
+
+
+def _joined(
+    src: Input,
+    columns: Columns,
+    join: Sequence[Input],
+    also: Iterable[str],
+    kind: str | None,
+    text: TextOptions | None,
+    drop: Drop | None,
+) -> Source:
     src = _only(src)
     check_text_options(text, (src, *join), kind)
     for one in (src, *join):
@@ -95,8 +114,8 @@ def open_inputs(
                 f"convert takes files and tables, no {type(one).__name__}: give it to a writer's append_batch"
             )
     if not join and not _is_source(src) and output_of(src) is None:
-        return open_source(src, columns=columns, also=also, kind=kind, text=text)
-    parts = [_opened(one, kind if one is src else None, text) for one in (src, *join) if one is not None]
+        return open_source(src, columns=columns, also=also, kind=kind, text=text, drop=drop)
+    parts = [_opened(one, kind if one is src else None, text, drop) for one in (src, *join) if one is not None]
     wanted = field_columns(columns)
     named = {column.name for part in parts for column in part.columns}
     files = {field: name for field, name in wanted.items() if name not in named and looks_like_arrays(name)}
@@ -202,11 +221,15 @@ def _is_source(one: object) -> bool:
     return hasattr(one, "batches") and hasattr(one, "locate")
 
 
-def _opened(one: Any, kind: str | None, text: TextOptions | None) -> Source:
+def _opened(one: Any, kind: str | None, text: TextOptions | None, drop: Drop | None) -> Source:
     output = output_of(_only(one))
-    if output is not None:
-        return open_output(*output, text, whole=True)
-    return one if _is_source(one) else open_source(one, kind=kind, text=text)
+    if output is None and not _is_source(one):
+        return open_source(one, kind=kind, text=text, drop=drop)
+    source: Source = one if output is None else open_output(*output, text, whole=True)
+    if drop is None:
+        return source
+    left = drop.left_of(column.name for column in source.columns)
+    return Mapped(source, {name: name for name in left})
 
 
 def with_key(source: Source, id_from: str, schema: CollectionSchema | None, primary: str | None) -> tuple[Source, str]:

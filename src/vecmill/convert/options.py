@@ -40,6 +40,7 @@ class ConvertOptions:
     schema: schema of the collection, in any form that vecmill takes. None: inferred from the data.
     columns: field -> source column or array file; naming columns selects them, see `open_source`. With a schema, its
         fields are also found under their own names.
+    drop: columns of the source to leave out, which are not looked at; ``*`` stands for any text.
     join: further inputs whose columns stand beside those of ``src``, row by row; all must have as many rows.
     kind: what ``src`` is, where neither its first bytes nor its name tell; see `vecmill.sources.kinds`.
     text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
@@ -66,6 +67,7 @@ class ConvertOptions:
     writer: WriterOptions = field(default_factory=WriterOptions)
     schema: object = None
     columns: Mapping[str, str] | Iterable[str] | None = None
+    drop: Sequence[str] = ()
     join: Sequence[Input] = ()
     kind: str | None = None
     text: TextOptions | None = field(default=None, metadata=_ASKED_AS_TEXT)
@@ -103,7 +105,7 @@ class ConvertOptions:
         Raises SchemaError for a value that an option does not take, TypeError for an unknown option.
         """
         own: dict[str, Any] = {name: value for name, value in given.items() if name not in _OF_WRITER}
-        own |= {name: tuple(own[name]) for name in ("join", "normalize") if name in own}
+        own |= {name: tuple(own[name]) for name in ("drop", "join", "normalize") if name in own}
         own["scale"] = dict(own.get("scale") or {})
         of_writer = cast("WriterKeywords", {name: value for name, value in given.items() if name in _OF_WRITER})
         try:
@@ -133,6 +135,7 @@ class ConvertKeywords(WriterKeywords, total=False):
 
     schema: object
     columns: Mapping[str, str] | Iterable[str] | None
+    drop: Sequence[str]
     join: Sequence[Input]
     kind: str | None
     text: TextOptions | None

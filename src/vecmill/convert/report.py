@@ -28,7 +28,8 @@ class Report:
     rows_per_s, mb_per_s: rows, and 10^6 bytes, written per second; without what was resumed.
     schema: the schema, as ``CollectionSchema.to_dict()`` gives it.
     inferred: whether the schema was inferred from the data.
-    notes: when it was, one line per column that says what was chosen.
+    notes: when it was, one line per column that says what was chosen; and one for every column that was left out,
+        because it has no value.
     validation: what `vecmill.validate` found in what was written, if that was asked for: its ``rows``, its
         ``warnings``. It took its own ``seconds``, which those of the conversion do not count.
     """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from vecmill.errors import DataError
+from vecmill.schema.collection import CollectionSchema
 from vecmill.sources.base import Column, Source, names_text
 
 EVERYTHING_ELSE = "*"
@@ -64,6 +65,45 @@ def mapped(source: Source, columns: Mapping[str, str], *, also: Iterable[str] = 
     else:
         wanted |= {name: name for name in also if name in available and name not in wanted}
     return Mapped(source, wanted)
+
+
+class WithoutEmpty:
+    """A source without the columns ``empty``, whose type says that they have no value. They are read with the others.
+
+    So a value that comes all the same, behind the first rows of a text, is refused and not lost.
+    """
+
+    def __init__(self, source: Source, empty: Collection[str]) -> None:
+        self._source = source
+        self._empty = empty
+        self.columns = tuple(column for column in source.columns if column.name not in empty)
+        self.n_rows = source.n_rows
+        self.n_bytes = source.n_bytes
+        self.locate = source.locate
+
+    def batches(
+        self, names: Sequence[str] | None = None, *, batch_rows: int | None = None, start_row: int = 0
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the other columns; see `Source.batches`."""
+        for batch in self._source.batches(names, batch_rows=batch_rows, start_row=start_row):
+            left = {name: values for name, values in batch.items() if name not in self._empty}
+            yield left or {self.columns[0].name: next(iter(batch.values()))}
+
+
+def without_empty(source: Source, schema: CollectionSchema | None) -> tuple[Source, tuple[str, ...]]:
+    """Return a source without the columns that have no value and no field, and a line for each of them.
+
+    A dynamic field takes their nulls.
+    """
+    import pyarrow.types as t
+
+    if schema is not None and schema.enable_dynamic_field:
+        return source, ()
+    fields = {field.name for field in schema.fields} if schema is not None else set()
+    empty = [c.name for c in source.columns if t.is_null(c.type) and c.name not in fields]
+    if not empty or len(empty) == len(source.columns):
+        return source, ()
+    return WithoutEmpty(source, frozenset(empty)), tuple(f"{name}: left out, it has no value" for name in empty)
 
 
 class Sliced:

@@ -7,7 +7,7 @@ follow one another (shards), and `ArraySource` reads several columns side by sid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Array:
         reading raise DataError and StoreError.
     chunk_rows: rows that have to be decoded together; 1 where any range costs only its own bytes.
     is_mapped: True if rows are views of the file.
+    problem: why no column can be made of it; see `unreadable`.
     """
 
     place: str
@@ -50,6 +51,12 @@ class Array:
     opened: Callable[[], AbstractContextManager[Read]]
     chunk_rows: int = 1
     is_mapped: bool = False
+    problem: DataError | None = None
+
+
+def unreadable(problem: DataError) -> Array:
+    """Return what stands for an array that no column can be made of: it is refused if its column is wanted."""
+    return Array(problem.file or "", np.dtype(object), (0,), 0, nullcontext, problem=problem)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,9 @@ class ArrayColumn:
 
     def __init__(self, name: str, source: str, arrays: Sequence[Array]) -> None:
         first = arrays[0]
-        for array in arrays[1:]:
+        for array in arrays:
+            if array.problem is not None:
+                raise array.problem
             if (array.dtype, array.shape[1:]) != (first.dtype, first.shape[1:]):
                 raise DataError(
                     file=array.place, field=name, expected=f"{_form(first)}, as in {first.place!r}", got=_form(array)
@@ -262,11 +271,13 @@ class ArraySource:
         first = self._columns[0]
         for column in self._columns[1:]:
             if column.files.n_rows != first.files.n_rows:
+                one, other = (c.files.names[0].rpartition(":")[0] for c in (first, column))
+                way_out = "; name those to take (--map), or one part of the file (file:name)" if one == other else ""
                 raise DataError(
                     file=column.files.names[-1],
                     field=column.column.name,
                     expected=f"{first.files.n_rows} rows, as in {first.files.names[0]!r}",
-                    got=f"{column.files.n_rows}",
+                    got=f"{column.files.n_rows}{way_out if one else ''}",
                 )
         self.columns = tuple(column.column for column in self._columns)
         self.n_rows = first.files.n_rows

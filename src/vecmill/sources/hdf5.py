@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, Read
+from vecmill.sources.arrays import Array, Read, unreadable
 from vecmill.sources.base import extra, names_text, reading
 
 _ANN_BENCHMARKS = "train"
@@ -37,14 +37,13 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
         else:
             inside = {node.name.rsplit("/", 1)[-1]: node}
         for name, dataset in inside.items():
-            found[name] = _dataset(path, dataset)
+            try:
+                found[name] = _dataset(path, dataset)
+            except DataError as err:
+                found[name] = unreadable(err)
         if not found:
             got = f"{names_text(_paths(file))} in the file" if _paths(file) else "an HDF5 file without a dataset"
             raise DataError(file=str(path), expected="datasets; name one (file.h5:path)", got=got)
-        lengths = {name: array.shape[0] for name, array in found.items()}
-    if len(set(lengths.values())) > 1:
-        got = ", ".join(f"{name!r} of {n} rows" for name, n in list(lengths.items())[:8])
-        raise DataError(file=str(path), expected="datasets of one length, or the name of one (file.h5:path)", got=got)
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, Layout, Read
+from vecmill.sources.arrays import Array, Layout, Read, unreadable
 from vecmill.sources.base import names_text, one_line, reading
 
 _SKIP_BYTES = 1 << 20
@@ -32,7 +32,10 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
             raise DataError(file=str(path), expected=f"an array {member!r}", got=f"arrays {names_text(list(inside))}")
         for name, info in inside.items():
             if member in ("", name):
-                found[name] = _array(path, archive, name, info)
+                try:
+                    found[name] = _array(path, archive, name, info)
+                except DataError as err:
+                    found[name] = unreadable(err)
     if not found:
         raise DataError(file=str(path), expected="an NPZ archive of arrays", got="an archive of nothing")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ def open_source(
     batch_rows: int | None = None,
     kind: str | None = None,
     text: TextOptions | None = None,
+    drop: Drop | None = None,
 ) -> Source:
     """Open files of any kind, and tables in memory, as one source of columns.
 
@@ -58,6 +60,7 @@ def open_source(
     batch_rows: most rows of a batch. None: as many as make 8 MiB.
     kind: the kind of the files, where first bytes and ending do not tell; see `vecmill.sources.kinds`.
     text: what files of text do not say about themselves.
+    drop: columns that are left out: they are not looked at.
 
     Raises
     ------
@@ -71,8 +74,12 @@ def open_source(
     shards = {field: _shards(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
     takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
     options = text or TextOptions()
-    groups = [*_table_groups(objects, files.tables, options), *_text_groups(files.texts, options, takes_all)]
+    strict = takes_all and drop is None
+    groups = [*_table_groups(objects, files.tables, options), *_text_groups(files.texts, options, strict)]
     arrays = _arrays(files.arrays)
+    if drop is not None:
+        groups = [replace(group, names=drop.left_of(group.names)) for group in groups]
+        arrays = {name: arrays[name] for name in drop.left_of(arrays)}
     available = _distinct([*(name for group in groups for name in group.names), *arrays])
     chosen = _chosen(wanted, shards, available, None if takes_all else also)
     _check_columns(chosen, available, [*(group.place for group in groups), *(a[0].place for a in arrays.values())])
@@ -83,6 +90,31 @@ def open_source(
     if not parts:
         raise DataError(expected="at least one column", got="none")
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+class Drop:
+    """Columns that are left out, by their names in the source; ``*`` in a name stands for any text."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._fits = {name: re.compile(re.escape(name).replace("\\*", ".*"), re.DOTALL) for name in names}
+        self._unused = set(names)
+        self._seen: dict[str, None] = {}
+
+    def left_of(self, names: Iterable[str]) -> dict[str, None]:
+        """Return the names that are left."""
+        left: dict[str, None] = {}
+        for name in names:
+            self._seen[name] = None
+            dropping = [given for given, fit in self._fits.items() if fit.fullmatch(name)]
+            self._unused.difference_update(dropping)
+            if not dropping:
+                left[name] = None
+        return left
+
+    def check(self) -> None:
+        """Raise DataError for a name that no column has."""
+        for name in sorted(self._unused):
+            raise DataError(expected=f"a column {name!r} to leave out", got=f"columns {names_text(list(self._seen))}")
 
 
 @dataclass(frozen=True, slots=True)

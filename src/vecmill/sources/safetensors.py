@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, Read
+from vecmill.sources.arrays import Array, Read, unreadable
 from vecmill.sources.base import extra, names_text, one_line, reading
 
 REOPEN_BYTES = 64 << 20
@@ -47,7 +47,9 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
             shape, dtype = tuple(tensor.get_shape()), tensor.get_dtype()
             if dtype not in _DTYPES:
                 got = f"tensor of type {dtype}"
-                raise DataError(file=f"{path}:{name}", expected="numbers that a field can hold", got=got)
+                err = DataError(file=f"{path}:{name}", expected="numbers that a field can hold", got=got)
+                found[name] = unreadable(err)
+                continue
             n_bytes = _DTYPES[dtype].itemsize * math.prod(shape)
             opened = partial(_opened, path, name, _DTYPES[dtype])
             found[name] = Array(f"{path}:{name}", _DTYPES[dtype], shape, n_bytes, opened)

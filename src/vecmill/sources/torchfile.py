@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vecmill.errors import DataError
-from vecmill.sources.arrays import Array, Layout, Read
+from vecmill.sources.arrays import Array, Layout, Read, unreadable
 from vecmill.sources.base import names_text, one_line, reading
 from vecmill.sources.npz import member_offset
 
@@ -72,11 +72,13 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
         found = {name: value for name, value in found.items() if len(_shape(value)) in (1, 2)}
         if not found:
             raise DataError(file=str(path), expected="tensors of 1 or 2 dimensions", got="none of them in it")
-        if len({_shape(value)[0] for value in found.values()}) > 1:
-            got = ", ".join(f"{name!r} {_shape(value)}" for name, value in list(found.items())[:8])
-            expected = f"tensors of one length, or the name of one ({path.name}:name)"
-            raise DataError(file=str(path), expected=expected, got=got)
-        return {name: _array(path, archive, root, name, value) for name, value in found.items()}
+        arrays: dict[str, Array] = {}
+        for name, value in found.items():
+            try:
+                arrays[name] = _array(path, archive, root, name, value)
+            except DataError as err:
+                arrays[name] = unreadable(err)
+        return arrays
 
 
 def _root(path: Path, archive: zipfile.ZipFile) -> str:
