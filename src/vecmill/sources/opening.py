@@ -67,19 +67,10 @@ def open_source(
     DataError: no such column, columns of different lengths, files that disagree, a damaged file, an unknown kind.
     StoreError: a file that does not exist or cannot be read.
     """
-    given = _listed(paths)
-    objects = [open_object(one) for one in given if is_object(one)]
-    files = _by_family([one for one in given if not is_object(one)], kind)
     wanted = field_columns(columns)
     shards = {field: _shards(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
     takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
-    options = text or TextOptions()
-    strict = takes_all and drop is None
-    groups = [*_table_groups(objects, files.tables, options), *_text_groups(files.texts, options, strict)]
-    arrays = _arrays(files.arrays)
-    if drop is not None:
-        groups = [replace(group, names=drop.left_of(group.names)) for group in groups]
-        arrays = {name: arrays[name] for name in drop.left_of(arrays)}
+    groups, arrays = _found(_listed(paths), kind, text or TextOptions(), drop, takes_all=takes_all)
     available = _distinct([*(name for group in groups for name in group.names), *arrays])
     chosen = _chosen(wanted, shards, available, None if takes_all else also)
     _check_columns(chosen, available, [*(group.place for group in groups), *(a[0].place for a in arrays.values())])
@@ -90,6 +81,21 @@ def open_source(
     if not parts:
         raise DataError(expected="at least one column", got="none")
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _found(
+    given: Sequence[Any], kind: str | None, text: TextOptions, drop: Drop | None, *, takes_all: bool
+) -> tuple[list[_Group], dict[str, list[Array]]]:
+    """Return the tables and texts that paths and objects stand for, and the arrays by name."""
+    objects = [open_object(one) for one in given if is_object(one)]
+    files = _by_family([one for one in given if not is_object(one)], kind)
+    strict = takes_all and drop is None
+    groups = [*_table_groups(objects, files.tables, text), *_text_groups(files.texts, text, strict)]
+    arrays = _arrays(files.arrays)
+    if drop is None:
+        return groups, arrays
+    groups = [replace(group, names=drop.left_of(group.names)) for group in groups]
+    return groups, {name: arrays[name] for name in drop.left_of(arrays)}
 
 
 class Drop:
