@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -158,10 +157,8 @@ def test_uint64_beyond_int64_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("values", "got"),
     [
-        (pa.array([b"a"] * 3), "binary"),
+        (pa.array([b"a", b"\xff", None]), "binary"),
         (pa.array([None] * 3, pa.null()), "null"),
-        (pa.array([dt.timedelta(1)] * 3), "duration"),
-        (pa.array([Decimal("1.25")] * 3), "decimal"),
     ],
 )
 def test_other_types_are_refused_by_name(tmp_path, values, got):

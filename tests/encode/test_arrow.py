@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -294,7 +295,8 @@ NOT_UTF8 = pa.array([b"a", b"\xff"]).view(pa.string())
 REFUSED = [
     (D.INT64, pa.array([1, 2], pa.timestamp("us")), None, "timestamp"),
     (D.INT64, pa.array([1, 2], pa.duration("s")), None, "duration"),
-    (D.INT64, pa.array([1, 2], pa.decimal128(5, 0)), None, "decimal128"),
+    (D.INT64, pa.array([Decimal("1.0"), Decimal("2.5")]), 1, "the decimal 2.5"),
+    (D.BOOL, pa.array([Decimal(1)] * 2), None, "decimal128"),
     (D.INT64, pa.array([1.0, 1.5]), 1, "1.5"),
     (D.INT64, pa.array([1.0, 2.0**53]), 1, "9007199254740992"),
     (D.INT64, pa.array([0, 2**63], pa.uint64()), 1, "9223372036854775808"),

@@ -124,7 +124,7 @@ def _as_they_are(values: Any) -> Any:
 def _is_date(kind: Any) -> bool:
     import pyarrow.types as t
 
-    return bool(t.is_temporal(kind) and not t.is_duration(kind) and not t.is_interval(kind))
+    return bool(t.is_temporal(kind) or t.is_interval(kind))
 
 
 def _as_iso_text(values: Any) -> Any:
@@ -266,6 +266,10 @@ def _class_of(kind: Any) -> str:
         return "int"
     if t.is_boolean(kind):
         return "bool"
+    if t.is_duration(kind):
+        return "duration"
+    if t.is_decimal(kind):
+        return "decimal" if kind.scale > 0 or kind.precision > 18 else "int"
     return "text" if t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind) else ""
 
 
@@ -275,6 +279,9 @@ _UNSAFE: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("int", "float"): (("float64", "int64"), _WHOLE),
     ("int", "text"): (("int64",), _WHOLE),
     ("int", "bool"): (("int64",), _WHOLE),
+    ("int", "decimal"): (("float64", "int64"), _WHOLE),
+    ("int", "duration"): (("int64",), _WHOLE),
+    ("float", "decimal"): (("float64",), _NUMBERS),
     ("float", "text"): (("float64",), _NUMBERS),
     ("float", "bool"): (("int8", "float64"), _NUMBERS),
     ("bool", "int"): (("bool",), _TRUTH),

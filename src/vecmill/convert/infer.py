@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vecmill.encode.decimals import first_unlike
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import MAX_LENGTH_BYTES, CollectionSchema, create_schema
 from vecmill.sources.base import Column, Source, names_text
-from vecmill.sources.common_type import common_type, is_list, is_text, plain_type
+from vecmill.sources.common_type import common_type, is_bytes, is_list, is_text, plain_type
 from vecmill.types.kind import DataType
+from vecmill.types.sparse import SPARSE_TEXT
 from vecmill.types.table import TYPES
 
 MIN_MAX_LENGTH = 256
 """Least ``max_length`` (bytes) that is chosen, so that a collection made from a sample also takes what comes later."""
 
+_OF_EXTENSIONS = {"arrow.json": DataType.JSON, "arrow.uuid": DataType.VARCHAR, "arrow.bool8": DataType.BOOL}
+_EXACT_DIGITS = 15  # of a decimal: any INT64 and DOUBLE has its value
 _INT64_MAX = (1 << 63) - 1
 _KEY_NAMES = ("id", "pk")
 NEW_KEY_NAMES = ("id", "pk", "auto_id", "vecmill_id")
@@ -58,7 +62,8 @@ def infer(source: Source, *, primary: str | None = None) -> Inference:
     Raises SchemaError for a type that no field can hold or that has two meanings, naming the column; DataError and
     StoreError when the source cannot be read.
     """
-    choices = [_choose(column, source) for column in source.columns]
+    sparse = _sparse_texts(source)
+    choices = [_choose(column, source, sparse) for column in source.columns]
     choices = _scan(source, choices)
     key = _key(choices, primary)
     schema = create_schema()
@@ -122,8 +127,11 @@ def _holds_numbers(kind: Any) -> bool:
     return is_list(kind) and bool(t.is_integer(kind.value_type))
 
 
-def _choose(column: Column, source: Source) -> _Choice:
-    """Return the choice for the type of ``column``. Values are read of lists only: the first row has their dim."""
+def _choose(column: Column, source: Source, sparse: Collection[str]) -> _Choice:
+    """Return the choice for the type of ``column``. Values are read of lists only: the first row has their dim.
+
+    ``sparse`` names columns of text that are sparse vectors.
+    """
     import pyarrow.types as t
 
     if common_type(type_ for type_, _ in column.forms) is None:
@@ -131,17 +139,31 @@ def _choose(column: Column, source: Source) -> _Choice:
         raise DataError(
             file=elsewhere, field=column.name, expected=f"{one}, as in {file!r}", got=f"{other}; {_NEEDS_SCHEMA}"
         )
-    is_json = getattr(column.type, "extension_name", "") == "arrow.json"
     kind = plain_type(column.type)
     if is_list(kind):
         return _choose_list(column, kind, source)
-    dtype = DataType.JSON if is_json else _scalar_type(kind)
+    dtype = _OF_EXTENSIONS.get(getattr(column.type, "extension_name", "")) or _scalar_type(kind)
+    if column.name in sparse:
+        dtype = DataType.SPARSE_FLOAT_VECTOR
     if dtype is None:
-        hint = _NEEDS_SCHEMA if t.is_binary(kind) or t.is_large_binary(kind) else "leave it out (columns=, --map)"
-        raise SchemaError(f"a column of type {column.type} becomes no field; {hint}", field=column.name)
-    choice = _checked(column, dtype, note="as ISO 8601 text" if t.is_temporal(kind) else "")
-    # No footer has the length of texts, or the largest uint64.
-    return replace(choice, scan=True) if t.is_uint64(kind) or dtype is DataType.VARCHAR else choice
+        reason = f"a column of type {column.type} becomes no field; --drop {column.name} (drop=) leaves it out"
+        raise SchemaError(reason, field=column.name)
+    choice = _checked(column, dtype, note="as ISO 8601 text" if t.is_temporal(kind) or t.is_interval(kind) else "")
+    # No footer has the length of texts, the largest uint64, or what a decimal needs.
+    needed = t.is_uint64(kind) or dtype is DataType.VARCHAR or (t.is_decimal(kind) and kind.precision > _EXACT_DIGITS)
+    return replace(choice, scan=True) if needed else choice
+
+
+def _sparse_texts(source: Source) -> set[str]:
+    """Return the columns of text whose first rows are sparse vectors as pgvector prints them."""
+    texts = [column.name for column in source.columns if is_text(plain_type(column.type))]
+    batch = next(iter(source.batches(texts, batch_rows=_PEEK_ROWS)), {}) if texts else {}
+    found = set()
+    for name, values in batch.items():
+        present = [text for text in values.to_pylist() if text is not None] if hasattr(values, "to_pylist") else []
+        if present and all(SPARSE_TEXT.fullmatch(text) for text in present):
+            found.add(name)
+    return found
 
 
 def _unlike(column: Column) -> tuple[tuple[Any, str], tuple[Any, str]]:
@@ -153,11 +175,25 @@ def _unlike(column: Column) -> tuple[tuple[Any, str], tuple[Any, str]]:
 def _scalar_type(kind: Any) -> DataType | None:
     import pyarrow.types as t
 
-    if t.is_timestamp(kind) or t.is_date(kind) or t.is_time(kind):
+    if t.is_temporal(kind) or t.is_interval(kind) or is_bytes(kind):
         return DataType.VARCHAR
+    if t.is_decimal(kind):
+        return DataType.DOUBLE if kind.scale > 0 else DataType.INT64
     if t.is_struct(kind) or t.is_map(kind):
-        return DataType.JSON
+        return DataType.SPARSE_FLOAT_VECTOR if _is_sparse(kind) else DataType.JSON
     return next((dtype for dtype, row in TYPES.items() if not row.is_vector and str(kind) in row.inferred_from), None)
+
+
+def _is_sparse(kind: Any) -> bool:
+    """Return True for a struct of the lists ``indices`` and ``values``, and for a map of whole numbers to floats."""
+    import pyarrow.types as t
+
+    if t.is_map(kind):
+        return bool(t.is_integer(kind.key_type) and t.is_floating(kind.item_type))
+    members = {field.name: field.type for field in kind}
+    if members.keys() != {"indices", "values"} or not all(map(is_list, members.values())):
+        return False
+    return bool(t.is_integer(members["indices"].value_type) and t.is_floating(members["values"].value_type))
 
 
 def _checked(column: Column, dtype: DataType, note: str = "") -> _Choice:
@@ -175,6 +211,8 @@ def _choose_list(column: Column, kind: Any, source: Source) -> _Choice:
     import pyarrow.types as t
 
     element, fixed = str(kind.value_type), t.is_fixed_size_list(kind)
+    if t.is_decimal(kind.value_type):  # DuckDB's type of [0.1, 0.2]
+        element = "double"
     row = next((one for one in TYPES.values() if one.group == "dense" and element in one.inferred_from), None)
     # Bits need a list type of fixed length.
     if row is None or (row.is_bits and not fixed):
@@ -218,10 +256,12 @@ def _scan(source: Source, choices: list[_Choice]) -> list[_Choice]:
     wanted = [choice.column.name for choice in choices if choice.scan]
     largest = dict.fromkeys(wanted, 0)
     nulls = {choice.column.name: int(choice.nullable) for choice in choices if choice.scan}
+    dtypes = {choice.column.name: choice.dtype for choice in choices if choice.scan}
     for batch in source.batches(wanted) if wanted else _nothing():
         for name, values in batch.items():
             nulls[name] += getattr(values, "null_count", 0)
             largest[name] = max(largest[name], _largest(values))
+            dtypes[name] = _narrowed(name, dtypes[name], values)
     done = []
     for choice in choices:
         name = choice.column.name
@@ -230,8 +270,38 @@ def _scan(source: Source, choices: list[_Choice]) -> list[_Choice]:
             continue
         if choice.dtype is DataType.INT64 and largest[name] > _INT64_MAX:
             raise SchemaError(f"a column of type uint64 holds {largest[name]}, INT64 ends at {_INT64_MAX}", field=name)
-        done.append(replace(choice, nullable=nulls[name] > 0, largest=largest[name]))
+        note = choice.note if dtypes[name] is choice.dtype else f"its digits, more than {choice.dtype.name} holds"
+        done.append(replace(choice, dtype=dtypes[name], note=note, nullable=nulls[name] > 0, largest=largest[name]))
     return done
+
+
+def _narrowed(name: str, dtype: DataType, values: Any) -> DataType:
+    """Return what a column can be that has these values, too: decimals that no number equals become text.
+
+    Raises SchemaError for bytes that are no text.
+    """
+    import pyarrow.types as t
+
+    kind = getattr(values, "type", None)
+    if kind is None or dtype not in (DataType.INT64, DataType.DOUBLE, DataType.VARCHAR):
+        return dtype
+    if t.is_decimal(kind) and dtype is not DataType.VARCHAR:
+        unlike = first_unlike(values, whole=dtype is DataType.INT64)
+        return dtype if unlike is None else DataType.VARCHAR
+    if is_bytes(kind):
+        for raw in values.to_pylist():
+            if raw is not None and (0 in raw or not _is_utf8(raw)):
+                way_out = f"{_NEEDS_SCHEMA}, or leave it out (--drop {name}, drop=)"
+                raise SchemaError(f"a column of type {kind} with bytes that are no text; {way_out}", field=name)
+    return dtype
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _nothing() -> Iterator[dict[str, Any]]:
@@ -249,9 +319,8 @@ def _largest(values: Any) -> int:
         return int(values.max()) if values.dtype.kind == "u" and values.size else 0
     if t.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if is_text(values.type):
-        values = values.cast(pa.large_string())
-        values = pc.binary_length(values)
+    if is_text(values.type) or is_bytes(values.type):
+        values = pc.binary_length(values.cast(pa.large_string() if is_text(values.type) else pa.large_binary()))
     elif not t.is_unsigned_integer(values.type):
         return 0
     return int(pc.max(values).as_py() or 0)

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from vecmill.encode.blocks import Bytes
+from vecmill.encode.durations import duration_texts
 from vecmill.encode.misfit import Misfit
 from vecmill.encode.plan import ColumnPlan
 
@@ -202,6 +203,8 @@ def _elements(plan: ColumnPlan, child: PaArray) -> NDArray[Any]:
         return _view(child.buffers()[1], kind.to_pandas_dtype(), child.offset, len(child))
     if pt.is_null(kind):
         return np.zeros(len(child), plan.element)
+    if pt.is_decimal(kind):
+        return np.asarray(child.cast("float64").to_numpy(zero_copy_only=False))
     raise Misfit(plan.expected, f"Arrow lists of type {kind}")
 
 
@@ -268,12 +271,15 @@ def map_layout(array: PaArray) -> tuple[NDArray[Any], PaArray, PaArray]:
 def iso_texts(array: PaArray) -> PaArray:
     """Return dates, times or timestamps as text: ``2024-05-01``, ``2024-05-01T12:00:00.000Z``; instants in UTC.
 
-    Raises Misfit with the row for a year that has no such text.
+    Durations and intervals are ISO 8601, too: ``P1DT2H0.5S``. Raises Misfit with the row for a year that has no such
+    text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as pt
 
+    if pt.is_duration(array.type) or pt.is_interval(array.type):
+        return duration_texts(array)
     plain = array
     if pt.is_timestamp(array.type):
         # The instants are UTC already. Formatting them with their zone would need a zone database on every machine.

@@ -18,6 +18,7 @@ from vecmill._native import text as text_kernel
 from vecmill._native.columns import ColumnBuffer
 from vecmill.encode.arrow import fixed_from_arrow, is_list, plain_storage, text_from_arrow, validity_of
 from vecmill.encode.blocks import Bytes, FixedBlock, VariableBlock
+from vecmill.encode.decimals import for_field
 from vecmill.encode.dense import encode_fixed, native
 from vecmill.encode.lists import ArrowArrays, ArrowStructs, MatrixArrays, SparseMatrix
 from vecmill.encode.misfit import NOT_UTF8, Misfit, describe
@@ -97,7 +98,7 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
 
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
     is_json_value = plan.kind.is_json and has_text_form(array.type)
-    array = plain_storage(array)
+    array = for_field(plan, plain_storage(array))
     if plan.items and is_list(array.type):
         _refuse_null_row(plan, array)
         return ArrowArrays(plan, array) if plan.kind.group == "array" else ArrowStructs(plan, array)

@@ -18,6 +18,7 @@ from vecmill.encode.arrow import (
     validity_of,
 )
 from vecmill.encode.blocks import Bytes, VariableBlock
+from vecmill.encode.decimals import for_field
 from vecmill.encode.dense import encode_fixed
 from vecmill.encode.misfit import NOT_UTF8, Misfit
 from vecmill.encode.plan import ColumnPlan
@@ -173,6 +174,7 @@ def _refuse_lengths(plan: ColumnPlan, lengths: NDArray[Any], valid: Bytes | None
 
 def _packed(item: ColumnPlan, child: Any) -> tuple[NDArray[Any], Bytes]:
     """Return (offsets (n + 1,), packed elements). A Misfit has the index of the element as its row."""
+    child = for_field(item, child)
     if not item.is_variable:
         return np.arange(len(child) + 1) * item.width, _encoded(item, fixed_from_arrow(item, child))
     offsets, data = text_from_arrow(item, child)

@@ -31,7 +31,7 @@ def has_text_form(kind: Any) -> bool:
 
     while pt.is_dictionary(kind) or pt.is_run_end_encoded(kind):
         kind = kind.value_type
-    return pt.is_temporal(kind) or getattr(kind, "extension_name", "") == "arrow.uuid"
+    return pt.is_temporal(kind) or pt.is_interval(kind) or getattr(kind, "extension_name", "") == "arrow.uuid"
 
 
 def _check(one: PaArray, row: int) -> None:
@@ -63,7 +63,7 @@ def _values(array: PaArray) -> list[Any]:
     if array.null_count == len(array):
         return [None] * len(array)
     if pt.is_interval(kind) or pt.is_duration(kind):
-        raise Misfit("values that have a form in JSON", f"an Arrow value of type {kind}; give its text")
+        return list(iso_texts(array).to_pylist())
     if pt.is_temporal(kind):
         return [None if text is None else usual_fraction(text) for text in iso_texts(array).to_pylist()]
     return list(array.to_pylist())

@@ -6,6 +6,7 @@ index silently (milvus, pkg/util/typeutil and importutilv2/parquet).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,9 @@ from vecmill.types.json import decode_once
 from vecmill.types.kind import FLOAT32_MAX
 
 MAX_INDEX = 2**32 - 2
+
+SPARSE_TEXT = re.compile(r"\{([0-9]+:[^,:{}]+(,[0-9]+:[^,:{}]+)*)?\}/[0-9]+")
+"""A sparse vector as pgvector prints it: indices from 1, and the dim."""
 
 
 def _index(key: object) -> int:
@@ -118,9 +122,21 @@ def check_sparse(indices: NDArray[Any], values: NDArray[Any]) -> None:
         raise ValueError(f"the index {ordered[1:][twice][0]} twice")
 
 
+def _from_pgvector(text: str) -> dict[int, float]:
+    """Return the vector of ``{1:0.5,3:2}/5``. Raises ValueError for an index beyond the dim, or one twice."""
+    inside, _, dim = text.rpartition("/")
+    pairs = [pair.split(":") for pair in inside.strip("{}").split(",") if pair]
+    found = {int(index) - 1: float(number) for index, number in pairs}
+    if len(found) < len(pairs) or not all(0 <= index < int(dim) for index in found):
+        raise ValueError(f"an index twice, or outside 1 to {int(dim)}")
+    return found
+
+
 def encode_sparse(value: Any) -> str:
     """Return the JSON object of a sparse vector in any form, see :func:`sparse_arrays`, or in JSON text of one."""
-    if isinstance(value, str):  # as it stands in a JSON or Parquet file
+    if isinstance(value, str) and SPARSE_TEXT.fullmatch(value.strip()):
+        value = _from_pgvector(value.strip())
+    elif isinstance(value, str):  # as it stands in a JSON or Parquet file
         value = decode_once(value)
         if isinstance(value, Mapping) and not value.keys() & {"indices", "values"}:
             value = {_index(key): number for key, number in value.items()}

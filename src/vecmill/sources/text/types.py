@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vecmill.errors import DataError
+from vecmill.types.sparse import SPARSE_TEXT
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 # PostgreSQL prints true and false as t and f.
 _BOOL_PAIRS = ({"true", "false"}, {"t", "f"})
-_SPARSE = re.compile(r"\{([0-9]+:[^,:{}]+(,[0-9]+:[^,:{}]+)*)?\}/[0-9]+")
 
 _NAMES = {
     "bool_": ("bool", "boolean"),
@@ -185,7 +185,7 @@ def type_of_texts(texts: Iterable[str | None]) -> Any:
         return pa.float64()
     if any({text.lower() for text in present} <= pair for pair in _BOOL_PAIRS):
         return pa.bool_()
-    if all(_SPARSE.fullmatch(text) for text in present):
+    if all(SPARSE_TEXT.fullmatch(text) for text in present):
         return sparse_type()
     if all(text[:1] in ("[", "{") for text in present):
         return _type_of_brackets(present)
