@@ -7,7 +7,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from vecmill.errors import DataError
@@ -19,6 +18,7 @@ from vecmill.sources.memory import is_object, open_object
 from vecmill.sources.partitions import Partitioned, keys_of
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import AnyPath
+from vecmill.sources.shards import arrays_of, shards_of
 from vecmill.sources.tables import Table, TableSource
 from vecmill.sources.text.options import TextOptions
 from vecmill.sources.text.stream import STDIN
@@ -68,9 +68,10 @@ def open_source(
     StoreError: a file that does not exist or cannot be read.
     """
     wanted = field_columns(columns)
-    shards = {field: _shards(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
+    shards = {field: shards_of(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
     takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
-    groups, arrays = _found(_listed(paths), kind, text or TextOptions(), drop, takes_all=takes_all)
+    asked = {*wanted, *wanted.values(), *also}
+    groups, arrays = _found(_listed(paths), kind, text or TextOptions(), drop, asked, takes_all=takes_all)
     available = _distinct([*(name for group in groups for name in group.names), *arrays])
     chosen = _chosen(wanted, shards, available, None if takes_all else also)
     _check_columns(chosen, available, [*(group.place for group in groups), *(a[0].place for a in arrays.values())])
@@ -84,14 +85,23 @@ def open_source(
 
 
 def _found(
-    given: Sequence[Any], kind: str | None, text: TextOptions, drop: Drop | None, *, takes_all: bool
+    given: Sequence[Any],
+    kind: str | None,
+    text: TextOptions,
+    drop: Drop | None,
+    asked: Collection[str],
+    *,
+    takes_all: bool,
 ) -> tuple[list[_Group], dict[str, list[Array]]]:
-    """Return the tables and texts that paths and objects stand for, and the arrays by name."""
+    """Return the tables and texts that paths and objects stand for, and the arrays by name.
+
+    ``asked`` names fields and columns that are asked for.
+    """
     objects = [open_object(one) for one in given if is_object(one)]
     files = _by_family([one for one in given if not is_object(one)], kind)
     strict = takes_all and drop is None
     groups = [*_table_groups(objects, files.tables, text), *_text_groups(files.texts, text, strict)]
-    arrays = _arrays(files.arrays)
+    arrays = arrays_of(files.arrays, asked)
     if drop is None:
         return groups, arrays
     groups = [replace(group, names=drop.left_of(group.names)) for group in groups]
@@ -129,7 +139,7 @@ class _Families:
 
     tables: Mapping[str, Sequence[SourceFile]]
     texts: Mapping[str, Sequence[str | AnyPath]]
-    arrays: Sequence[SourceFile]
+    arrays: Sequence[Sequence[SourceFile]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +193,19 @@ def _by_family(paths: Sequence[Any], kind: str | None) -> _Families:
     """Return the files that ``paths`` stand for. Raises DataError, StoreError."""
     tables: dict[str, list[SourceFile]] = defaultdict(list)
     texts: dict[str, list[str | AnyPath]] = defaultdict(list)
-    arrays: list[SourceFile] = []
+    arrays: list[list[SourceFile]] = []
     if STDIN in paths:
         texts[kind or ""].append(STDIN)
-    for file in (file for path in paths if path != STDIN for file in expand(path, kind)):
-        found = kind_named(file.kind)
-        if found.is_text:
-            texts[file.kind].append(file.path)
-        elif found.tables is not None:
-            tables[file.kind].append(file)
-        else:
-            arrays.append(file)
+    for path in (path for path in paths if path != STDIN):
+        arrays.append([])
+        for file in expand(path, kind):
+            found = kind_named(file.kind)
+            if found.is_text:
+                texts[file.kind].append(file.path)
+            elif found.tables is not None:
+                tables[file.kind].append(file)
+            else:
+                arrays[-1].append(file)
     return _Families(tables, texts, arrays)
 
 
@@ -241,46 +253,6 @@ def _text_group(paths: Sequence[str | AnyPath], options: TextOptions, takes_all:
         dict.fromkeys(files.names),
         lambda wanted, batch_rows: TextSource(files, wanted, strict=takes_all, batch_rows=batch_rows),
     )
-
-
-def _arrays(files: Sequence[SourceFile]) -> dict[str, list[Array]]:
-    """Return the arrays of all files by name. Files of several arrays are shards of the columns they share."""
-    found: dict[str, list[Array]] = {}
-    shared: dict[str, dict[str, list[Array]]] = {}
-    for file in files:
-        inside, single = _arrays_in(file), kind_named(file.kind).single
-        before = shared.get(file.kind)
-        if before is not None and not single and before.keys() == inside.keys():
-            for name, array in inside.items():
-                before[name].append(array)
-            continue
-        for name, array in inside.items():
-            if name in found:
-                got = f"{name!r} in {found[name][0].place!r} before"
-                raise DataError(file=str(file.path), expected="one file per column", got=got)
-            found[name] = [array]
-        shared.setdefault(file.kind, {name: found[name] for name in inside})
-    return found
-
-
-def _arrays_in(file: SourceFile) -> dict[str, Array]:
-    """Return the arrays of one file by name; none of a file that is no file of arrays."""
-    load = kind_named(file.kind).arrays
-    return {} if load is None else load()(file.path, file.member)
-
-
-def _shards(field: str, path: str) -> tuple[str, list[Array]]:
-    """Return the name and the arrays of the one column that the files of ``path`` make."""
-    shards: list[Array] = []
-    name = ""
-    for file in expand(path):
-        inside = _arrays_in(file)
-        if len(inside) != 1:
-            got = f"arrays {names_text(list(inside))}; name one (file:name)" if inside else f"a {file.kind} file"
-            raise DataError(file=str(file.path), field=field, expected="one array", got=got)
-        name = name or next(iter(inside))
-        shards += inside.values()
-    return (Path(path).stem if kind_named(file.kind).single else name), shards
 
 
 def _chosen(

@@ -47,7 +47,9 @@ def expand(path: str | os.PathLike[str], kind: str | None = None) -> list[Source
 
 
 def looks_like_arrays(name: str) -> bool:
-    """Whether ``name`` is a path or a pattern of array files by its ending, and not the name of a column."""
+    """Whether ``name`` is a path or a pattern of array files by its ending, or a folder, not the name of a column."""
+    if name.endswith("/") or ("/" in name and Path(name).is_dir()):
+        return True
     bare = name if by_ending(Path(name)) else name.partition(":")[0]
     kind = by_ending(Path(bare))
     return kind is not None and kind.arrays is not None
