@@ -143,6 +143,30 @@ def test_corrupt_files_are_refused_with_their_name(tmp_path):
         open_source(cut)
 
 
+def test_a_footer_that_says_less_than_its_row_groups_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(table(5), path)
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[-8:-4], "little")
+    footer = raw[-8 - length : -8]
+    # The number of rows (a field of i64, zigzag), in front of the list of row groups.
+    for rows, told in ((0, b"\x00"), (4, b"\x08")):
+        changed = footer.replace(b"\x16\x0a\x19", b"\x16" + told + b"\x19", 1)
+        assert changed != footer
+        path.write_bytes(raw[: -8 - length] + changed + raw[-8:])
+        with pytest.raises(DataError, match=rf"expected {rows} rows in all row groups, .*got 5"):
+            open_source(path)
+
+
+def test_rows_that_no_memory_should_hold_are_refused_if_they_are_wanted(tmp_path):
+    path = tmp_path / "t.parquet"
+    long = pa.array([[("k", "x" * (70 << 20))]], pa.map_(pa.string(), pa.large_string()))
+    pq.write_table(pa.table({"id": [1], "long": long}), path, compression="zstd")
+    with pytest.raises(DataError, match="'long': expected rows of at most 67108864 bytes, got 734003"):
+        collect(open_source(path))
+    assert collect(open_source(path, columns=["id"])) == {"id": [1]}
+
+
 def test_a_damaged_page_is_refused_with_the_name_of_its_file(tmp_path):
     good, bad = tmp_path / "1.parquet", tmp_path / "2.parquet"
     pq.write_table(table(1000), good)

@@ -6,9 +6,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from vecmill.errors import DataError
 from vecmill.sources.base import MIN_BATCH_ROWS, SourceFile, reading, rows_for, total
 from vecmill.sources.remote import AnyPath, arrow_file
 from vecmill.sources.tables import Table, skipping
+from vecmill.sources.text.stream import MAX_ROW_BYTES
 
 # Without a buffer pyarrow holds a whole column chunk in memory, and with pre_buffer a whole row group, which for one
 # row group of 200,000 x 768 floats is 740 MB against 190 MB at the same speed.
@@ -37,11 +39,17 @@ class ParquetTable:
         with reading(path, "Parquet"), _open(path) as file:
             self.schema = file.schema_arrow
             self.n_rows: int | None = file.metadata.num_rows
-            self._sizes, self.null_counts = _statistics(file)
+            _check_rows(self.place, file.metadata)
+            self._sizes, self._row_bytes, self.null_counts = _statistics(file)
             self.n_bytes = path.stat().st_size
 
     def read(self, columns: Sequence[str], batch_rows: int | None, start_row: int) -> Generator[Any, None, None]:
         """Yield record batches; see `Table.read`."""
+        for name in columns:
+            n_bytes = self._row_bytes.get(name, 0)
+            if n_bytes > MAX_ROW_BYTES:
+                expected, got = f"rows of at most {MAX_ROW_BYTES} bytes", f"{n_bytes} on average of a row group"
+                raise DataError(file=self.place, field=name, expected=expected, got=got)
         with reading(self._path, "Parquet"), _open(self._path) as file:
             rows = batch_rows or self._rows_per_batch(file, columns)
             groups, before = _groups_from(file.metadata, start_row)
@@ -79,22 +87,35 @@ def _groups_from(metadata: Any, row: int) -> tuple[list[int], int]:
     return [], before
 
 
-def _statistics(file: Any) -> tuple[dict[str, int], dict[str, int | None]]:
-    """Return the decoded bytes and the nulls per top-level column, as far as the footer tells."""
+def _check_rows(place: str, metadata: Any) -> None:
+    """Raise DataError for a footer whose row groups have other rows than it says of the file."""
+    groups = sum(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+    if groups != metadata.num_rows:
+        expected = f"{metadata.num_rows} rows in all row groups, as the footer says of the file"
+        raise DataError(file=place, expected=expected, got=f"{groups}")
+
+
+def _statistics(file: Any) -> tuple[dict[str, int], dict[str, int], dict[str, int | None]]:
+    """Return the decoded bytes, those of a row, and the nulls per top-level column, as far as the footer tells.
+
+    The bytes of a row are the average of the row group where they are most.
+    """
     owners = [field.name for field in file.schema_arrow for _ in range(_leaves(field.type))]
     sizes: dict[str, int] = {}
+    row_bytes: dict[str, int] = {}
     nulls: dict[str, int | None] = dict.fromkeys(owners, 0)
     if len(owners) != file.metadata.num_columns:  # an Arrow type that is spread over leaves in another way
-        return sizes, dict.fromkeys(owners)
+        return sizes, row_bytes, dict.fromkeys(owners)
     for g in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(g)
         for i, name in enumerate(owners):
             chunk = group.column(i)
             sizes[name] = sizes.get(name, 0) + chunk.total_uncompressed_size
+            row_bytes[name] = max(row_bytes.get(name, 0), chunk.total_uncompressed_size // max(1, group.num_rows))
             stats = chunk.statistics
             known = stats.null_count if stats is not None and stats.has_null_count else None
             nulls[name] = total([nulls[name], known])
-    return sizes, nulls
+    return sizes, row_bytes, nulls
 
 
 def _leaves(type_: Any) -> int:
