@@ -46,8 +46,7 @@ cdef class ColumnBuffer:
         offsets: int32 (capacity + 1,), for variable width only; offsets[0] must be 0.
         validity: uint8 (capacity,). None: the field is not nullable.
         max_bytes: longest text in UTF-8 bytes; -1: no limit.
-        refuse_nul, refuse_crlf: refuse text with U+0000, with CR LF.
-        null_text: refuse this text, which readers take for a null. None: nothing is refused.
+        text_rules: text that is refused, a ``TextRules`` of encode/plan.py. None: nothing is refused.
         room: bytes of ``values`` that rows behind the first may fill. None: all.
         refuse_empty: refuse a list without elements.
         default: value of an absent or None item. None: there is none.
@@ -72,8 +71,7 @@ cdef class ColumnBuffer:
 
     def __init__(self, *, str name, str kind, Py_ssize_t capacity, uint8_t[::1] values not None, Py_ssize_t width=0,
                  Py_ssize_t dim=0, int32_t[::1] offsets=None, uint8_t[::1] validity=None, Py_ssize_t max_bytes=-1,
-                 bint refuse_nul=False, bint refuse_crlf=False, bytes null_text=None, room=None,
-                 bint refuse_empty=False, default=None, encode=None, items=()):
+                 text_rules=None, room=None, bint refuse_empty=False, default=None, encode=None, items=()):
         cdef int element
         self.c.kind = kind_of(kind)
         if vm_is_variable(self.c.kind):
@@ -92,11 +90,13 @@ cdef class ColumnBuffer:
             self.c.validity = &validity[0]
         self.c.values = &values[0]
         self.c.width, self.c.dim, self.c.max_bytes = width, dim, max_bytes
-        self.c.refuse_nul, self.c.refuse_crlf, self.c.refuse_empty = refuse_nul, refuse_crlf, refuse_empty
-        if null_text is not None:
-            self.c.null_text, self.c.n_null_text = null_text, len(null_text)
+        self.c.refuse_empty = refuse_empty
+        if text_rules is not None:
+            self.c.refuse_nul, self.c.refuse_crlf = text_rules.refuse_nul, text_rules.refuse_crlf
+            self.null_text = text_rules.null_text  # keeps the bytes alive
+            if self.null_text is not None:
+                self.c.null_text, self.c.n_null_text = self.null_text, len(self.null_text)
         self.name, self.capacity, self.default, self.encode = name, capacity, default, encode
-        self.null_text = null_text  # keeps the bytes alive
         self.items = tuple(items)
         if not self.items and self.c.kind in (VM_KIND_ARRAY, VM_KIND_STRUCT):
             raise ValueError("an array needs its items")

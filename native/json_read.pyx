@@ -6,9 +6,9 @@ brackets), ``TWICE`` (a wanted key comes again in the same object), ``UNKNOWN`` 
 error. Buffers are uint8, starts and ends int64. All walks release the GIL.
 """
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
-from libc.string cimport memchr
+from libc.string cimport memchr, memcpy
 
 from json_read_c cimport (
     VM_JSON_DEEP, VM_JSON_OK, VM_JSON_SHORT, VM_JSON_SYNTAX, VM_JSON_TWICE, VM_JSON_UNKNOWN, vm_count_lines,
@@ -165,6 +165,18 @@ def split_elements(const uint8_t[::1] buffer, Py_ssize_t start, bint final, int 
     return n, p - base, state, why
 
 
+cdef struct Rest:  # where the members of a row go that are not wanted
+    uint8_t *out
+    Py_ssize_t size
+
+
+cdef inline void _member(Rest *rest, Py_ssize_t row_start, const uint8_t *p, const uint8_t *q) noexcept nogil:
+    """Append the member that is p..q to the object that begins at ``row_start``."""
+    rest.out[rest.size] = c"{" if rest.size == row_start else c","
+    memcpy(rest.out + rest.size + 1, p, q - p)
+    rest.size += 1 + q - p
+
+
 cdef class ObjectWalker:
     """Walk objects and keep the spans of wanted keys.
 
@@ -196,8 +208,9 @@ cdef class ObjectWalker:
 
     cdef const uint8_t *object_at(self, const uint8_t *base, const uint8_t *p, const uint8_t *end, Py_ssize_t row,
                                   int64_t[:, ::1] starts, int64_t[:, ::1] ends, uint8_t[:, ::1] kinds,
-                                  int *why) noexcept nogil:
+                                  Rest *rest, int *why) noexcept nogil:
         """Walk one object. Return NULL, or where and, by ``why``, what is wrong."""
+        cdef Py_ssize_t rest_start = rest.size
         cdef vm_key key
         cdef const uint8_t *q
         cdef Py_ssize_t column, guess = 0
@@ -231,7 +244,10 @@ cdef class ObjectWalker:
             q = vm_value_end(p, end, &kind, why)
             if q == NULL:
                 return p
-            if column >= 0:
+            if column < 0:
+                if rest.out != NULL:
+                    _member(rest, rest_start, key.start - 1, q)
+            else:
                 if starts[column, row] >= 0:
                     why[0] = VM_JSON_TWICE
                     return key.start - 1
@@ -256,13 +272,18 @@ cdef class ObjectWalker:
         return p
 
     def walk(self, const uint8_t[::1] buffer, const int64_t[::1] row_starts, const int64_t[::1] row_ends,
-             int64_t[:, ::1] starts, int64_t[:, ::1] ends, uint8_t[:, ::1] kinds):
+             int64_t[:, ::1] starts, int64_t[:, ::1] ends, uint8_t[:, ::1] kinds, int32_t[::1] rest_offsets=None,
+             uint8_t[::1] rest_out=None):
         """Fill spans (columns, rows). Return (good rows, why the next row is not, where).
 
-        ``row_starts`` and ``row_ends``: (rows,). The span of an absent key begins at -1; its kind is NULL_VALUE. Raises
-        ValueError for spans of another shape, and for rows outside the buffer.
+        ``row_starts`` and ``row_ends``: (rows,). The span of an absent key begins at -1; its kind is NULL_VALUE.
+        ``rest_offsets`` (rows + 1,) and ``rest_out`` (as long as all rows together) take the members that are not
+        wanted, as they stand in the row: an object a row. Raises ValueError for arrays of another shape, and for rows
+        outside the buffer.
         """
-        cdef Py_ssize_t row, column, rows = row_starts.shape[0], n = self.n
+        cdef Py_ssize_t row, column, rows = row_starts.shape[0], n = self.n, total = 0
+        cdef Rest rest
+        cdef bint keeps_rest = rest_out is not None
         cdef int why = VM_JSON_OK
         cdef const uint8_t *base
         cdef const uint8_t *wrong = NULL
@@ -274,8 +295,17 @@ cdef class ObjectWalker:
         for row in range(rows):
             if not 0 <= row_starts[row] <= row_ends[row] <= buffer.shape[0]:
                 raise ValueError(f"row {row} lies outside the buffer")
+            total += row_ends[row] - row_starts[row]
         if buffer.shape[0] == 0:
             return 0, VM_JSON_SHORT, 0
+        rest.out, rest.size = NULL, 0
+        if keeps_rest:
+            if rest_offsets is None or rest_offsets.shape[0] < rows + 1 or rest_out.shape[0] < max(total, 1):
+                raise ValueError("the rest must have room for all rows")
+            if total > INT32_MAX:
+                raise ValueError("the rest of more rows than an int32 can count")
+            rest.out = &rest_out[0]
+            rest_offsets[0] = 0
         base = &buffer[0]
         with nogil:
             for row in range(rows):
@@ -284,9 +314,69 @@ cdef class ObjectWalker:
                     ends[column, row] = -1
                     kinds[column, row] = VM_SPAN_NULL
                 wrong = self.object_at(base, base + row_starts[row], base + row_ends[row], row, starts, ends, kinds,
-                                       &why)
+                                       &rest, &why)
                 if wrong != NULL:
                     break
+                if keeps_rest:
+                    if rest.size == rest_offsets[row]:  # the row has no other members
+                        rest.out[rest.size] = c"{"
+                        rest.size += 1
+                    rest.out[rest.size] = c"}"
+                    rest.size += 1
+                    rest_offsets[row + 1] = <int32_t>rest.size
         if wrong != NULL:
             return row, why, wrong - base
         return rows, VM_JSON_OK, 0
+
+
+def elements_at(const uint8_t[::1] buffer, int64_t[::1] starts, int64_t[::1] ends, uint8_t[::1] kinds,
+                Py_ssize_t index):
+    """Replace the spans of arrays (rows,) by those of their element ``index``. Return the first other row, or -1.
+
+    A null, and an array that ends before, become NULL_VALUE. Another value is not touched: the rows behind it are not
+    looked at. Raises ValueError for spans outside the buffer.
+    Python twin: tests/support/oracles/json_read.py (element_at)
+    """
+    cdef Py_ssize_t row, rows = starts.shape[0], i, wrong = -1
+    cdef int kind, why = VM_JSON_OK
+    cdef const uint8_t *base
+    cdef const uint8_t *p
+    cdef const uint8_t *q
+    cdef const uint8_t *end
+    if not (ends.shape[0] == kinds.shape[0] == rows) or index < 0:
+        raise ValueError("spans must be (rows,), and the index not negative")
+    for row in range(rows):
+        if kinds[row] != VM_SPAN_NULL and not 0 <= starts[row] < ends[row] <= buffer.shape[0]:
+            raise ValueError(f"row {row} lies outside the buffer")
+    if rows == 0 or buffer.shape[0] == 0:
+        return -1
+    base = &buffer[0]
+    with nogil:
+        for row in range(rows):
+            if kinds[row] == VM_SPAN_NULL:
+                continue
+            if kinds[row] != VM_SPAN_ARRAY:
+                wrong = row
+                break
+            end = base + ends[row]
+            p = vm_white(base + starts[row] + 1, end)
+            kinds[row] = VM_SPAN_NULL
+            starts[row] = -1
+            i = 0
+            while p < end and p[0] != c"]":
+                kind = VM_SPAN_NULL
+                q = vm_value_end(p, end, &kind, &why)
+                if q == NULL:
+                    break
+                if i == index:
+                    starts[row] = p - base
+                    ends[row] = q - base
+                    kinds[row] = kind
+                    break
+                i += 1
+                p = vm_white(q, end)
+                if p < end and p[0] == c",":
+                    p = vm_white(p + 1, end)
+            if starts[row] < 0:
+                ends[row] = -1
+    return wrong

@@ -4,7 +4,7 @@ The checks in Python (``vecmill.validate.text``) look at every row that is not p
 row that is passed they find nothing. Values of kinds that only Python checks are noted with their places.
 """
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memset
 
@@ -14,7 +14,8 @@ from kinds cimport (
     kind_of, vm_is_number, vm_is_vector, vm_kinds,
 )
 from row_check_c cimport (
-    VM_CHECK_DIGITS, VM_CHECK_SCRATCH, VM_CSV_OK, vm_check_cell, vm_check_json, vm_check_sparse, vm_check_value,
+    VM_CHECK_DIGITS, VM_CHECK_SCRATCH, VM_CSV_OK, vm_check_cell, vm_check_json, vm_check_json_text, vm_check_sparse,
+    vm_check_value,
     vm_dialect, vm_field, vm_field_check, vm_has_crlf, vm_meta_fits, vm_next_field, vm_string_end, vm_unquote,
     vm_utf8_valid, vm_white,
 )
@@ -273,3 +274,41 @@ cdef class RowChecker:
                 rows += 1
                 p = q
         return rows, p - base, self.n_later
+
+
+def json_passed(const int32_t[::1] offsets not None, const uint8_t[::1] data not None, const uint8_t[::1] validity,
+                names, bint only_objects, int digits, Py_ssize_t max_bytes):
+    """Return the number of values, from the first on, that are certainly valid JSON text; nulls are passed over.
+
+    ``offsets``: (n + 1,) int32, absolute positions in ``data``, as in Arrow. ``validity``: (n,), 0 for a null; None:
+    there are none. ``names``: what no key of an object may be called, in UTF-8. ``digits``: most digits of a number
+    before its point. ``max_bytes``: of a value. Raises ValueError for arrays of another length.
+    Python twin: tests/support/oracles/row_check.py (is_plain_json)
+    """
+    cdef Py_ssize_t i = 0, n = offsets.shape[0] - 1, n_names, start, stop, size = data.shape[0]
+    cdef const uint8_t *base
+    cdef const uint8_t *p
+    cdef const uint8_t *end
+    cdef vm_key *keys
+    cdef bint fine
+    if n < 0 or (validity is not None and validity.shape[0] != n):
+        raise ValueError("offsets must hold n + 1 entries, validity n")
+    if n == 0 or size == 0:
+        return 0
+    names = tuple(names)
+    n_names = len(names)
+    keys = keys_of(names)
+    base = &data[0]
+    with nogil:
+        while i < n:
+            start, stop = offsets[i], offsets[i + 1]
+            if validity is None or validity[i]:
+                if start < 0 or stop <= start or stop > size or stop - start > max_bytes:
+                    break
+                p, end = vm_white(base + start, base + stop), base + stop
+                fine = p < end and (not only_objects or p[0] == c"{") and vm_check_json_text(p, end, digits)
+                if not fine or (n_names and p[0] == c"{" and not vm_meta_fits(p, end, keys, n_names)):
+                    break
+            i += 1
+    free(keys)
+    return i

@@ -16,6 +16,7 @@ cdef extern from "row_check.h" nogil:
     bint vm_has_crlf(const uint8_t *s, Py_ssize_t n) noexcept
     bint vm_utf8_valid(const uint8_t *s, Py_ssize_t n) noexcept
     const uint8_t *vm_check_json(const uint8_t *p, const uint8_t *end, int digits, int depth) noexcept
+    bint vm_check_json_text(const uint8_t *p, const uint8_t *end, int digits) noexcept
     const uint8_t *vm_check_sparse(const uint8_t *p, const uint8_t *end) noexcept
     bint vm_meta_fits(const uint8_t *p, const uint8_t *end, const vm_key *row, Py_ssize_t n_row) noexcept
     const uint8_t *vm_check_value(const vm_field_check *f, const uint8_t *p, const uint8_t *end) noexcept

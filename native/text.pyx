@@ -88,22 +88,27 @@ cdef Py_ssize_t _scan_csv(const int32_t *offsets, Py_ssize_t n, const uint8_t *d
     return -1
 
 
-def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t max_bytes, bint refuse_nul,
-               bint refuse_crlf=False, bytes null_text=None, const uint8_t[::1] validity=None):
+def check_text(const int32_t[::1] offsets, const uint8_t[::1] data, Py_ssize_t max_bytes, rules=None,
+               const uint8_t[::1] validity=None):
     """Find the first value that is not UTF-8, longer than ``max_bytes`` (-1: no limit), or holds U+0000.
 
-    Without such a value, find the first that holds CR LF (``refuse_crlf``) or is ``null_text`` and not null. Return
+    Without such a value, find the first that holds CR LF or is the null text and not null. ``rules`` (a ``TextRules``
+    of encode/plan.py) says whether U+0000, CR LF and the null text are looked for. None: they are not. Return
     (row, reason): TOO_LONG, HAS_NUL, NOT_UTF8, HAS_CRLF or IS_NULL_TEXT; (-1, FINE) if there is none.
     Python twin: tests/support/oracles/text.py (check_text)
     """
     cdef int reason = REASON_FINE
     cdef Py_ssize_t row, n = offsets.shape[0] - 1
+    cdef bint refuse_nul = False, refuse_crlf = False
+    cdef bytes null_text = None
     cdef const uint8_t *null_bytes = NULL
     cdef Py_ssize_t n_null_bytes = 0
     cdef const uint8_t *valid = NULL
     cdef const uint8_t *bytes_of_data = b""
-    if null_text is not None:
-        null_bytes, n_null_bytes = null_text, len(null_text)
+    if rules is not None:
+        refuse_nul, refuse_crlf, null_text = rules.refuse_nul, rules.refuse_crlf, rules.null_text
+        if null_text is not None:
+            null_bytes, n_null_bytes = null_text, len(null_text)
     if validity is not None:
         if validity.shape[0] < n:
             raise ValueError("validity is shorter than the column")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from oracles import columns as oracles
 from oracles.columns import Column
 from vecmill._native import columns as kernel
+from vecmill.encode.plan import TextRules
 
 CAPACITY = 4
 EXAMPLES = settings(max_examples=150, deadline=None)
@@ -26,8 +27,8 @@ COLUMNS = [
     Column("int64", "int64", width=8),
     Column("float", "float", width=4, nullable=True),
     Column("double", "double", width=8),
-    Column("text", "text", max_bytes=6, refuse_nul=True),
-    Column("cell", "text", max_bytes=6, refuse_crlf=True, null_text=b"\\N", nullable=True),
+    Column("text", "text", max_bytes=6, text_rules=TextRules(refuse_nul=True)),
+    Column("cell", "text", max_bytes=6, text_rules=TextRules(False, True, b"\\N"), nullable=True),
     Column("free", "text", nullable=True, default="d"),
     Column("json", "json", max_bytes=20, encode=json.dumps, nullable=True),
     Column("fv", "float_vector", width=8, dim=2),
@@ -90,9 +91,8 @@ class Stage:
             buffers.append(
                 kernel.ColumnBuffer(
                     name=one.name, kind=one.kind, capacity=capacity, values=values, width=one.width, dim=one.dim,
-                    offsets=offsets, validity=validity, max_bytes=one.max_bytes, refuse_nul=one.refuse_nul,
-                    refuse_crlf=one.refuse_crlf, null_text=one.null_text,
-                    default=one.default, encode=one.encode,
+                    offsets=offsets, validity=validity, max_bytes=one.max_bytes,
+                    text_rules=one.text_rules, default=one.default, encode=one.encode,
                 )
             )  # fmt: skip
         self.buffers = buffers

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oracles.csv_read import csv_rows
-from oracles.json_read import json_row, kind_of, split_elements, split_lines, value_end
+from oracles.json_read import element_at, json_rest, json_row, kind_of, split_elements, split_lines, value_end
 from vecmill._native import csv_read as delimited
 from vecmill._native import json_read as jsonrows
 
@@ -64,6 +64,40 @@ def check(raw: bytes, strict: bool) -> None:
 @example({"a": [[], [{}], ']}"\\'], "b": {"x": "}"}}, {}, True)
 def test_objects_are_walked_like_json_loads_reads_them(value, style, strict):
     check(json.dumps(value, **style).encode(), strict)
+
+
+@given(st.lists(objects, min_size=1, max_size=5), styles)
+@example([{}, {"a": 1}, {"other": {}}, {"a": 1, "other": [1], "b": 2}], {})
+def test_other_members_are_kept_as_they_stand(rows, style):
+    lines = [json.dumps(row, **style).encode() for row in rows]
+    raw = b"".join(lines)
+    ends = np.cumsum([len(line) for line in lines])
+    starts = ends - [len(line) for line in lines]
+    offsets, out = np.empty(len(rows) + 1, np.int32), np.full(len(raw) + 1, 0xAA, np.uint8)
+    spans = [np.empty((len(NAMES), len(rows)), dtype) for dtype in (np.int64, np.int64, np.uint8)]
+    walker = jsonrows.ObjectWalker([name.encode() for name in NAMES], False)
+    done, why, _ = walker.walk(np.frombuffer(raw, np.uint8), starts, ends, *spans, offsets, out[:-1])
+    assert (done, why, out[-1]) == (len(rows), jsonrows.OK, 0xAA)
+    for line, start, end in zip(lines, offsets[:-1], offsets[1:], strict=True):
+        assert repr(json.loads(out[start:end].tobytes())) == repr(json_rest(line, NAMES))
+    for bad in ((offsets[:-1], out), (offsets, out[: len(raw) - 1])):
+        with pytest.raises(ValueError, match="room"):
+            walker.walk(np.frombuffer(raw, np.uint8), starts, ends, *spans, *bad)
+
+
+@given(st.lists(values, min_size=1, max_size=5), styles, st.integers(0, 4))
+def test_elements_of_arrays(rows, style, index):
+    texts = [json.dumps(row, **style).encode() for row in rows]
+    ends = np.cumsum([len(text) for text in texts])
+    starts = ends - [len(text) for text in texts]
+    raw = np.frombuffer(b"".join(texts), np.uint8)
+    kinds = np.array([jsonrows.value_end(raw, int(start))[1] for start in starts], np.uint8)
+    wrong = jsonrows.elements_at(raw, starts, ends, kinds, index)
+    others = [i for i, row in enumerate(rows) if row is not None and not isinstance(row, list)]
+    assert wrong == (others[0] if others else -1)
+    for i, row in enumerate(rows[: wrong if others else len(rows)]):
+        found = json.loads(raw[starts[i] : ends[i]].tobytes()) if kinds[i] else None
+        assert repr(found) == repr(element_at(row, index))
 
 
 @given(objects, st.integers(0, 300))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faulty_files import D
+from oracles.row_check import is_plain_json
 from validate_fuzz import PIECES
 from vecmill import CollectionSchema, FieldSchema, LocalBulkWriter, create_schema, validate
 from vecmill._native import row_check as kernel
@@ -306,3 +307,24 @@ def test_what_it_asks_for():
         fine(field(kind="nonsense"))
     assert fine()[0].json_rows(b"{}", 5, 9, False) == (0, 5, 0)
     assert fine()[0].csv_rows(b"1\n", -1, 9, 44, b"") == (0, -1, 0)
+
+
+MORE = ['{"b":1}', '{"b":{"id":[]}}', '{"b":1e400}', '{"b":' + "9" * 16 + "}"]
+
+
+@given(st.lists(st.sampled_from([*TOKENS, *MORE]), max_size=4), st.booleans(), st.sampled_from([15, 300]))
+def test_json_that_is_passed_is_plain_json(texts, only_objects, digits):
+    raw = [text.encode(errors="surrogatepass") for text in texts]
+    offsets = np.cumsum([0, *map(len, raw)]).astype(np.int32)
+    data = np.frombuffer(b"".join(raw) + b" ", np.uint8)
+    n = kernel.json_passed(offsets, data, None, [b"id"], only_objects, digits, 70_000)
+    for text in raw[:n]:
+        assert is_plain_json(text, ["id"], only_objects=only_objects, digits=digits, max_bytes=70_000)
+    validity = np.zeros(len(raw), np.uint8)
+    assert kernel.json_passed(offsets, data, validity, [], only_objects, digits, 70_000) == len(raw)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"a": [1, 2.5, null, "\\u00e9"], "b": {"c": true}}', ' {"k":-1e5} '])
+def test_usual_json_is_passed(text):
+    raw = np.frombuffer(text.encode(), np.uint8)
+    assert kernel.json_passed(np.array([0, len(raw)], np.int32), raw, None, [b"id"], True, 15, 1000) == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from oracles import text as oracles
 from vecmill._native import text as kernel
+from vecmill.encode.plan import TextRules
 
 EXAMPLES = settings(max_examples=200, deadline=None)
 texts = st.lists(
@@ -35,8 +36,11 @@ def column(values: list[bytes], before: int = 0) -> tuple[np.ndarray, np.ndarray
 @example([b"x" * 9, b"\xc3"], -1, False, 1)
 def test_check_text(values, max_bytes, refuse_nul, before):
     offsets, data = column(values, before)
-    expected = oracles.check_text(offsets.tolist(), data.tobytes(), max_bytes, refuse_nul)
-    assert kernel.check_text(offsets, data, max_bytes, refuse_nul) == expected
+    rules = TextRules(refuse_nul=refuse_nul)
+    expected = oracles.check_text(offsets.tolist(), data.tobytes(), max_bytes, rules)
+    assert kernel.check_text(offsets, data, max_bytes, rules) == expected
+    if not refuse_nul:
+        assert kernel.check_text(offsets, data, max_bytes) == expected
 
 
 @EXAMPLES
@@ -52,9 +56,10 @@ def test_check_text(values, max_bytes, refuse_nul, before):
 def test_what_csv_refuses(pairs, refuse_crlf, null_text, all_valid, before):
     offsets, data = column([value for value, _ in pairs], before)
     validity = None if all_valid else np.array([valid for _, valid in pairs], np.uint8)
-    found = kernel.check_text(offsets, data, -1, False, refuse_crlf, null_text, validity)
+    rules = TextRules(False, refuse_crlf, null_text)
+    found = kernel.check_text(offsets, data, -1, rules, validity)
     assert found == oracles.check_text(
-        offsets.tolist(), data.tobytes(), -1, False, refuse_crlf, null_text, None if all_valid else validity.tolist()
+        offsets.tolist(), data.tobytes(), -1, rules, None if all_valid else validity.tolist()
     )
 
 
@@ -63,7 +68,7 @@ def test_every_pair_of_bytes_is_judged_as_python_judges_it():
         values = [bytes([first, second]) for second in range(256)]
         for raw in values:
             offsets, data = column([raw])
-            assert kernel.check_text(offsets, data, -1, False) == oracles.check_text([0, 2], raw, -1, False)
+            assert kernel.check_text(offsets, data, -1) == oracles.check_text([0, 2], raw, -1, TextRules())
 
 
 @EXAMPLES
@@ -152,16 +157,16 @@ def test_numpys_own_strings_survive_the_way_there_and_back(values):
 @pytest.mark.parametrize("offsets", [[], [-1, 2], [0, 9], [2, 0]])
 def test_offsets_outside_the_data_are_refused(offsets):
     with pytest.raises(ValueError, match="offsets"):
-        kernel.check_text(np.array(offsets, np.int32), np.zeros(4, np.uint8), -1, False)
+        kernel.check_text(np.array(offsets, np.int32), np.zeros(4, np.uint8), -1)
 
 
 def test_offsets_that_go_astray_between_the_ends_are_refused():
     data = np.zeros(4, np.uint8)
-    assert kernel.check_text(np.array([0, 3, 1, 4], np.int32), data, -1, False) == (1, kernel.NOT_UTF8)
-    assert kernel.check_text(np.array([0, 9, 9, 4], np.int32), data, -1, False) == (0, kernel.NOT_UTF8)
+    assert kernel.check_text(np.array([0, 3, 1, 4], np.int32), data, -1) == (1, kernel.NOT_UTF8)
+    assert kernel.check_text(np.array([0, 9, 9, 4], np.int32), data, -1) == (0, kernel.NOT_UTF8)
     with pytest.raises(ValueError, match="outside"):
-        kernel.check_text(np.array([0, 9, 0], np.int32), data[:0], -1, False)
-    assert kernel.check_text(np.zeros(3, np.int32), data[:0], -1, False) == (-1, kernel.FINE)
+        kernel.check_text(np.array([0, 9, 0], np.int32), data[:0], -1)
+    assert kernel.check_text(np.zeros(3, np.int32), data[:0], -1) == (-1, kernel.FINE)
 
 
 def test_memory_that_is_too_small_is_refused():

@@ -12,13 +12,12 @@ import sys
 import numpy as np
 import orjson
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
 from source_data import check_restarts, collect, refused
-from vecmill import CollectionSchema, DataType, convert, create_schema
+from vecmill import CollectionSchema, DataType, FieldSchema, convert, create_schema
 from vecmill.errors import DataError, StoreError
 from vecmill.sources import TextOptions, open_source
 
@@ -272,7 +271,7 @@ def test_what_has_no_one_type_is_json(tmp_path):
 
 
 def test_a_row_too_long_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("vecmill.sources.text.files.MAX_ROW_BYTES", 10 << 20)
+    monkeypatch.setattr("vecmill.sources.text.located.MAX_ROW_BYTES", 10 << 20)
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"a": "' + b"x" * (9 << 20) + b'"}\n')
     assert len(read(path)["a"][0]) == 9 << 20
@@ -398,7 +397,8 @@ def test_declared_types(tmp_path):
     source = open_source(path, text=TextOptions(types={"id": "text", "v": "vector(2)"}))
     assert collect(source) == {"id": ["1", "2"], "v": [None, [1, 2]]}
     refused(path, "a type among", text=TextOptions(types={"id": "blob"}))
-    source = open_source(path, text=TextOptions(hints={"id": pa.string(), "v": pa.list_(pa.float32(), 2)}))
+    fields = {"id": FieldSchema("id", "VARCHAR", max_length=9), "v": FieldSchema("v", "FLOAT_VECTOR", dim=2)}
+    source = open_source(path, text=TextOptions(fields=fields))
     assert collect(source) == {"id": ["1", "2"], "v": [None, [1, 2]]}
 
 

@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from vecmill.encode.plan import TextRules
+
 OK: int
 FULL: int
 REFUSED: int
@@ -28,9 +30,7 @@ class ColumnBuffer:
         offsets: NDArray[np.int32] | None = None,
         validity: NDArray[np.uint8] | None = None,
         max_bytes: int = -1,
-        refuse_nul: bool = False,
-        refuse_crlf: bool = False,
-        null_text: bytes | None = None,
+        text_rules: TextRules | None = None,
         room: int | None = None,
         refuse_empty: bool = False,
         default: Any = None,

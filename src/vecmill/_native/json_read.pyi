@@ -58,5 +58,16 @@ class ObjectWalker:
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         kinds: NDArray[np.uint8],
+        rest_offsets: NDArray[np.int32] | None = None,
+        rest_out: NDArray[np.uint8] | None = None,
     ) -> tuple[int, int, int]:
         """Fill spans (keys, rows) of the wanted keys: (good rows, why the next is not, where)."""
+
+def elements_at(
+    buffer: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    index: int,
+) -> int:
+    """Replace the spans of arrays by those of one element; return the first row that is no array, or -1."""

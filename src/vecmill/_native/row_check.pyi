@@ -25,3 +25,14 @@ class RowChecker:
 
     def csv_rows(self, data: bytes, start: int, limit: int, separator: int, null: bytes) -> tuple[int, int, int]:
         """Pass over valid lines: (rows, where to go on, values in ``later``)."""
+
+def json_passed(
+    offsets: NDArray[np.int32],
+    data: NDArray[np.uint8],
+    validity: NDArray[np.uint8] | NDArray[np.bool_] | None,
+    names: Iterable[bytes],
+    only_objects: bool,
+    digits: int,
+    max_bytes: int,
+) -> int:
+    """Return the number of values, from the first on, that are certainly valid JSON text."""

@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vecmill.encode.plan import TextRules
+
 FINE: int
 TOO_LONG: int
 HAS_NUL: int
@@ -14,9 +16,7 @@ def check_text(
     offsets: NDArray[np.int32],
     data: NDArray[np.uint8],
     max_bytes: int,
-    refuse_nul: bool,
-    refuse_crlf: bool = False,
-    null_text: bytes | None = None,
+    rules: TextRules | None = None,
     validity: NDArray[np.uint8] | None = None,
 ) -> tuple[int, int]:
     """Find the first value that breaks a rule: (row, reason), or (-1, FINE)."""

@@ -101,9 +101,11 @@ def _opened(
     """Return the rows that are wanted, the column that is named as their key, if one is, and what was left out."""
     again = options.skips or options.check_duplicates
     makes_key = options.id_from is not None and not options.id_from.startswith("column")
+    lenient = options.cast == "unsafe"
+    text = text_options(options.text, known, options.columns, again=again, makes_key=makes_key, lenient=lenient)
     source = open_inputs(
-        src, columns=options.columns, join=options.join, also=field_names(known), kind=options.kind,
-        text=text_options(options.text, known, options.columns, again=again, makes_key=makes_key), drop=options.drop,
+        src, columns=options.columns, join=options.join, also=field_names(known), kind=options.kind, text=text,
+        drop=options.drop,
     )  # fmt: skip
     primary = options.primary
     if options.id_from is not None:

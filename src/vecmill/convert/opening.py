@@ -10,7 +10,7 @@ from typing import Any
 
 from vecmill.convert.infer import NEW_KEY_NAMES
 from vecmill.convert.outputs import open_output, output_of
-from vecmill.convert.reshape import Keyed, Mapped, Sliced, mapped
+from vecmill.convert.reshape import EVERYTHING_ELSE, Keyed, Mapped, Sliced, mapped
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
@@ -22,6 +22,7 @@ from vecmill.sources.memory import is_object
 from vecmill.sources.opening import Drop
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import has_pattern
+from vecmill.sources.text.source import TextSource
 from vecmill.sources.text.stream import STDIN
 from vecmill.store.notes import as_folder, outputs_below, read_manifest
 from vecmill.store.opening import open_place
@@ -46,31 +47,36 @@ def text_options(
     *,
     again: bool = False,
     makes_key: bool = False,
+    lenient: bool = False,
 ) -> TextOptions:
     """Return ``given`` with the types that the fields of ``schema`` fix for their columns.
 
     ``again``: the rows may be read more than once, even if nothing is inferred. ``makes_key``: the primary field is not
-    read from a column.
+    read from a column. ``lenient``: see `TextOptions`.
     """
     options = given or TextOptions()
     if schema is None:
         return options
     wanted = field_columns(columns)
-    read = [field for field in schema.written_fields() if not (makes_key and field.is_primary)]
-    types = {wanted.get(field.name, field.name): _type_of(field) for field in read}
-    # Otherwise the text is read once, and standard input is not copied to a file.
-    return replace(options, hints={name: type_ for name, type_ in types.items() if type_ is not None}, spool=again)
-
-
-def _type_of(field: FieldSchema) -> Any:
-    """Return the Arrow type that text is read as for a field. None: the text decides."""
-    import pyarrow as pa
-
-    if field.kind.group == "dense" and field.kind.floats is not None:
-        return pa.list_(pa.float32(), field.dim)
-    by_group = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "json": pa.json_(pa.string())}
-    by_group |= dict.fromkeys(("text", "geometry", "timestamptz"), pa.string())
-    return None if field.is_dynamic else by_group.get(field.kind.group)
+    fields: dict[str, FieldSchema] = {}
+    shared = set()  # columns of several fields: what they are is left to the first rows
+    for field in schema.written_fields():
+        name = wanted.get(field.name, field.name)
+        if (makes_key and field.is_primary) or looks_like_arrays(name):
+            continue
+        if name in fields and fields[name].kind is not field.kind:
+            shared.add(name)
+        fields[name] = field
+    fields = {name: field for name, field in fields.items() if name not in shared}
+    # What a caller has named is there.
+    optional = {
+        name for name, field in fields.items()
+        if field.name not in wanted and (field.nullable or field.default_value is not None)
+    }  # fmt: skip
+    # Reading once is enough, else standard input is put aside.
+    return replace(
+        options, fields=fields, optional=optional, rest=schema.enable_dynamic_field, lenient=lenient, spool=again
+    )
 
 
 def open_inputs(
@@ -115,8 +121,9 @@ def _joined(
             )
     if not join and not _is_source(src) and output_of(src) is None:
         return open_source(src, columns=columns, also=also, kind=kind, text=text, drop=drop)
-    parts = [_opened(one, kind if one is src else None, text, drop) for one in (src, *join) if one is not None]
     wanted = field_columns(columns)
+    parts = [_opened(one, kind if one is src else None, text, drop) for one in (src, *join) if one is not None]
+    parts = _settled(parts, [name for name in wanted.values() if name != EVERYTHING_ELSE])
     named = {column.name for part in parts for column in part.columns}
     files = {field: name for field, name in wanted.items() if name not in named and looks_like_arrays(name)}
     if files:
@@ -134,6 +141,31 @@ def _side_by_side(parts: Sequence[Source]) -> Source:
     if twice:
         raise SchemaError(f"the inputs that are joined both have {names_text(twice)}; rename it in one of them")
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _settled(parts: Sequence[Source], wanted: Sequence[str]) -> list[Source]:
+    """Return sources that are joined, each with the columns that are its own.
+
+    A column that its rows may have is that of another source which has it. ``wanted``: names of columns; those that no
+    source has may be paths into JSON.
+    """
+    certain = {column.name for part in parts for column in part.columns if not column.is_optional}
+    taken: set[str] = set()
+    settled: list[Source] = []
+    for part in parts:
+        doubtful = {column.name for column in part.columns if column.is_optional}
+        others = doubtful & (certain | taken)
+        taken |= doubtful
+        if not isinstance(part, TextSource):
+            settled.append(part)
+            continue
+        own = part.without(others)
+        for name in wanted:
+            if name not in certain and not looks_like_arrays(name) and own.finds(name):
+                own = own.with_column(name)
+                certain.add(name)
+        settled.append(own)
+    return settled
 
 
 def resolved(src: Input) -> Input:

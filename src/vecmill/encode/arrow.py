@@ -161,6 +161,18 @@ def is_list(kind: Any) -> bool:
     return any(one(kind) for one in of_lists)
 
 
+def is_json_text(kind: Any) -> bool:
+    """Return True for text that is JSON by its type."""
+    return getattr(kind, "extension_name", "") == "arrow.json"
+
+
+def is_text(kind: Any) -> bool:
+    """Return True for text: a string type of either width."""
+    import pyarrow.types as pt
+
+    return bool(pt.is_string(kind) or pt.is_large_string(kind))
+
+
 def struct_members(array: PaArray, names: list[str]) -> dict[str, PaArray] | None:
     """Return the members of an array of structs of exactly these, in any order. None: it is of another type.
 

@@ -7,34 +7,42 @@ encoded in pieces that the caller bounds. Errors are Misfits with the row in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmill._native import text as text_kernel
+from vecmill._native import row_check
 from vecmill._native.columns import ColumnBuffer
-from vecmill.encode.arrow import fixed_from_arrow, is_list, plain_storage, text_from_arrow, validity_of
+from vecmill.encode.arrow import (
+    fixed_from_arrow,
+    is_json_text,
+    is_list,
+    is_text,
+    plain_storage,
+    text_from_arrow,
+    validity_of,
+)
 from vecmill.encode.blocks import Bytes, FixedBlock, VariableBlock
 from vecmill.encode.decimals import for_field
-from vecmill.encode.dense import encode_fixed, native
+from vecmill.encode.dense import encode_fixed
 from vecmill.encode.lists import ArrowArrays, ArrowStructs, MatrixArrays, SparseMatrix
-from vecmill.encode.misfit import NOT_UTF8, Misfit, describe
+from vecmill.encode.misfit import Misfit, describe
 from vecmill.encode.plain import has_text_form, python_values
 from vecmill.encode.plan import ColumnPlan
-from vecmill.encode.values import column_buffer, fill_list, normalise
+from vecmill.encode.texts import TEXT_ROWS, ArrowText, NumpyText, checked, decoded, shifted
+from vecmill.encode.values import column_buffer, fill_list
+from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.types.json import compact_json
 from vecmill.types.sparse import SparseRows
+from vecmill.types.text import META
 
 # Larger blocks fall out of the cache between check, checksum and write.
 BLOCK_BYTES = 2 * 1024 * 1024
-_TEXT_ROWS = 64 * 1024
 # Rows that are made into Python values at once: few enough for long arrays, many enough to make the calls cheap.
 _PYTHON_ROWS = 1024
-# Offsets beyond this are counted anew: adding the size of a page to an offset must not overflow int32.
-_FAR = 2**30
 
 
 class FixedSource(Protocol):
@@ -92,16 +100,26 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
     if array.ndim != 1 or array.dtype.kind not in "US":
         raise Misfit(plan.expected, describe(array))
     if plan.kind.group != "text":
-        return _PythonValues(plan, array if array.dtype.kind == "U" else _decoded(array))
-    return _NumpyText(plan, array)
+        return _PythonValues(plan, array if array.dtype.kind == "U" else decoded(array))
+    return NumpyText(plan, array)
 
 
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
+    if plan.kind.group in ("sparse", "array", "struct") and is_json_text(array.type):
+        return _PythonValues(plan, array)
     is_json_value = plan.kind.is_json and has_text_form(array.type)
     array = for_field(plan, plain_storage(array))
     if plan.items and is_list(array.type):
         _refuse_null_row(plan, array)
         return ArrowArrays(plan, array) if plan.kind.group == "array" else ArrowStructs(plan, array)
+    if (
+        plan.kind.is_json
+        and not is_json_value
+        and is_text(array.type)
+        and (plan.default is None or plan.kind is META or not array.null_count)
+    ):
+        _refuse_null_row(plan, array)
+        return JsonText(plan, array)
     if plan.is_variable and plan.kind.group != "text":
         return _PythonValues(plan, array, quoted=is_json_value)
     if plan.default is not None and array.null_count:
@@ -109,7 +127,7 @@ def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
     _refuse_null_row(plan, array)
     if plan.is_variable:
         offsets, data = text_from_arrow(plan, array)
-        return _ArrowText(plan, offsets, data, validity_of(array))
+        return ArrowText(plan, offsets, data, validity_of(array))
     if array.null_count == 0:
         return _NumpyFixed(plan, fixed_from_arrow(plan, array))
     return _ArrowFixed(plan, array)
@@ -136,7 +154,7 @@ class _NumpyFixed:
             try:
                 values = encode_fixed(self.plan, self.array[low : min(low + step, stop)], scratch)
             except Misfit as misfit:
-                raise _shifted(misfit, low) from None
+                raise shifted(misfit, low) from None
             yield FixedBlock(values, lasts=np.may_share_memory(values, self.array))
 
 
@@ -156,7 +174,7 @@ class _ArrowFixed:
             try:
                 values = encode_fixed(self.plan, fixed_from_arrow(self.plan, part), scratch)
             except Misfit as misfit:
-                raise _shifted(misfit, low) from None
+                raise shifted(misfit, low) from None
             yield FixedBlock(values, validity_of(part))
 
 
@@ -195,7 +213,7 @@ class _PythonValues:
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         plan = self._plan
-        rows = min(stop - start, _TEXT_ROWS)
+        rows = min(stop - start, TEXT_ROWS)
         if len(self._data) < max(max_bytes, plan.max_bytes):
             self._data = np.empty(max(max_bytes, plan.max_bytes), np.uint8)
         data = self._data
@@ -220,7 +238,7 @@ class _PythonValues:
                 values = [value if value is None else compact_json(value) for value in values]
             return fill_list(buffer, self._plan, values, 0, len(values), row)
         except Misfit as misfit:
-            raise _shifted(misfit, start) from misfit.__cause__
+            raise shifted(misfit, start) from misfit.__cause__
 
 
 class MetaText:
@@ -232,14 +250,14 @@ class MetaText:
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
         """Encode rows as JSON objects; see VariableSource."""
-        stop = min(stop, start + _TEXT_ROWS)
+        stop = min(stop, start + TEXT_ROWS)
         names = list(self._columns)
         try:
             parts = [_python_values(column, start, stop) for column in self._columns.values()]
             rows = [dict(zip(names, values, strict=True)) for values in zip(*parts, strict=True)]
             return _PythonValues(self._plan, rows).take(0, len(rows), max_bytes)
         except Misfit as misfit:
-            raise _shifted(misfit, start) from misfit.__cause__
+            raise shifted(misfit, start) from misfit.__cause__
 
 
 def _python_values(column: Any, start: int, stop: int) -> list[Any]:
@@ -255,84 +273,31 @@ def _python_values(column: Any, start: int, stop: int) -> list[Any]:
     return values
 
 
-class _NumpyText:
-    """NumPy strings: ``<U`` or ``S`` (UTF-8)."""
+class JsonText:
+    """JSON text in an Arrow array, of a JSON field or the dynamic field: a kernel passes what is certainly valid.
 
-    def __init__(self, plan: ColumnPlan, array: NDArray[Any]) -> None:
+    What it does not pass is checked value by value. ``names``: fields, no keys of dynamic values.
+    """
+
+    def __init__(self, plan: ColumnPlan, array: Any, names: Sequence[str] = ()) -> None:
         self._plan = plan
         self._array = array
+        self._names = [name.encode() for name in names]
+        self._text = ArrowText(plan, *text_from_arrow(plan, array), validity_of(array))
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
+        """See VariableSource."""
         plan = self._plan
-        stop = min(stop, start + _TEXT_ROWS)
-        part = self._array[start:stop]
-        try:
-            units = native(part if part.dtype.kind == "U" else _decoded(part))
-        except Misfit as misfit:
-            raise _shifted(misfit, start) from None
-        rows = units.view(np.uint32).reshape(len(units), -1)
-        data = np.empty(max(max_bytes, 4 * rows.shape[1], 1), np.uint8)
-        offsets = np.zeros(len(rows) + 1, np.int32)
-        n, reason = text_kernel.utf8_from_ucs4_into(rows, offsets, data, plan.refuse_nul)
-        if reason == text_kernel.SURROGATE:
-            wrong = ((rows[n] >= 0xD800) & (rows[n] < 0xE000)) | (rows[n] > 0x10FFFF)
-            at = int(np.argmax(wrong))
-            raise Misfit("text in Unicode", f"U+{int(rows[n, at]):04X}, no character, at position {at}", start + n)
-        if n < len(rows) and not (reason == text_kernel.NO_ROOM and n > 0):
-            refuse_text(plan, str(units[n]), start + n)
-        return _checked(plan, VariableBlock(offsets[: n + 1], data), start)
-
-
-class _ArrowText:
-    """An Arrow string column: its own memory, once lengths and UTF-8 are checked."""
-
-    def __init__(self, plan: ColumnPlan, offsets: NDArray[Any], data: Bytes, validity: Bytes | None) -> None:
-        self._plan = plan
-        self._offsets = offsets
-        self._data = data
-        self._validity = validity
-
-    def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
-        first = int(self._offsets[start])
-        ends = self._offsets[start + 1 : min(stop, start + _TEXT_ROWS) + 1]
-        n = max(1, int(np.searchsorted(ends, first + max_bytes, side="right")))
-        offsets = self._offsets[start : start + n + 1]
-        data = self._data
-        if offsets.dtype != np.int32 or offsets[-1] > _FAR:
-            data = data[first : max(first, int(offsets[-1]))]
-            offsets = (offsets - first).astype(np.int32)
-        validity = None if self._validity is None else self._validity[start : start + n]
-        return _checked(self._plan, VariableBlock(offsets, data, validity), start)
-
-
-def refuse_text(plan: ColumnPlan, value: str, row: int) -> NoReturn:
-    """Raise the Misfit for a text value that a kernel refused."""
-    try:
-        normalise(plan, value)
-    except Misfit as misfit:
-        raise Misfit(misfit.expected, misfit.got, row) from None
-    raise AssertionError(f"field {plan.name!r}, row {row}: a kernel refused text that Python takes")
-
-
-def _checked(plan: ColumnPlan, block: VariableBlock, first: int) -> VariableBlock:
-    row, reason = text_kernel.check_text(
-        block.offsets, block.data, plan.max_bytes, plan.refuse_nul, plan.refuse_crlf, plan.null_text, block.validity
-    )
-    if row < 0:
-        return block
-    raw = block.data[block.offsets[row] : block.offsets[row + 1]].tobytes()
-    if reason == text_kernel.NOT_UTF8:
-        raise Misfit(*NOT_UTF8, first + row)
-    refuse_text(plan, raw.decode(), first + row)
-
-
-def _decoded(array: NDArray[Any]) -> NDArray[Any]:
-    for row, raw in enumerate(array.tolist()):
-        try:
-            raw.decode()
-        except UnicodeDecodeError:
-            raise Misfit(*NOT_UTF8, row) from None
-    return np.char.decode(array, "utf-8")
+        block = self._text.cut(start, stop, max_bytes)
+        validity = None if block.validity is None else np.asarray(block.validity, np.uint8)
+        passed = row_check.json_passed(
+            block.offsets, block.data, validity, self._names, plan.kind is META, plan.json_digits, plan.max_bytes
+        )
+        if passed == block.n_rows and not (plan.kind is META and validity is not None):
+            return checked(plan, block, start)
+        if plan.kind is META:
+            return MetaText(plan, {DYNAMIC_FIELD: self._array}).take(start, stop, max_bytes)
+        return _PythonValues(plan, self._array).take(start, stop, max_bytes)
 
 
 def _fill_part(
@@ -350,7 +315,3 @@ def _validity_part(validity: Bytes | None, n: int) -> Bytes | None:
     if validity is None or validity[:n].all():
         return None
     return validity[:n]
-
-
-def _shifted(misfit: Misfit, by: int) -> Misfit:
-    return Misfit(misfit.expected, misfit.got, by if misfit.row is None else by + misfit.row)

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vecmill.encode.arrow import is_text, plain_storage
 from vecmill.encode.batch import Batch
 from vecmill.encode.blocks import FixedBlock, Span, SpanColumn, VariableBlock
-from vecmill.encode.columns import FixedSource, MetaText, Source, VariableSource, open_column
+from vecmill.encode.columns import FixedSource, JsonText, MetaText, Source, VariableSource, open_column
 from vecmill.encode.misfit import Misfit, unknown_field
 from vecmill.encode.plan import ColumnPlan
 from vecmill.errors import VecmillError
@@ -95,10 +96,19 @@ class BatchCutter:
         for plan in self.plans:
             with _naming(plan):
                 if plan.kind is META and extras:
-                    sources.append(MetaText(plan, extras))
+                    sources.append(self._dynamic(plan, extras))
                 else:
                     sources.append(open_column(plan, batch.columns.get(plan.name), batch.n_rows))
         return sources
+
+    def _dynamic(self, plan: ColumnPlan, extras: dict[str, Any]) -> Source:
+        """Return ``$meta``: as it is given, if it is text and all there is."""
+        given = extras.get(DYNAMIC_FIELD)
+        if len(extras) == 1 and given is not None and hasattr(given, "type"):
+            array = plain_storage(given)
+            if is_text(array.type):
+                return JsonText(plan, array, [*self._fields, DYNAMIC_FIELD])
+        return MetaText(plan, extras)
 
     def spans(self, batch: Batch, start: int, stop: int, step: int) -> Iterator[Span]:
         """Yield rows of a batch in spans of ``step`` rows, or fewer where their text is long. Raises as `sources`.

@@ -183,7 +183,7 @@ def _packed(item: ColumnPlan, child: Any) -> tuple[NDArray[Any], Bytes]:
     if offsets[-1] > 2**31 - 1:
         raise Misfit("lists whose texts make less than 2 GiB in 65,536 rows", f"{int(offsets[-1])} bytes", 0)
     short = offsets.astype(np.int32)
-    at, reason = text_kernel.check_text(short, data, item.max_bytes, False)
+    at, reason = text_kernel.check_text(short, data, item.max_bytes)
     if at >= 0:
         if reason == text_kernel.NOT_UTF8:
             raise Misfit(*NOT_UTF8, at)

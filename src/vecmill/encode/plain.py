@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vecmill.encode.arrow import is_list, iso_texts, list_layout, map_layout, plain_storage
+from vecmill.encode.arrow import is_json_text, is_list, iso_texts, list_layout, map_layout, plain_storage
 from vecmill.encode.misfit import NOT_UTF8, Misfit
 from vecmill.types.json import usual_fraction
 
@@ -50,7 +50,7 @@ def _check(one: PaArray, row: int) -> None:
 def _values(array: PaArray) -> list[Any]:
     import pyarrow.types as pt
 
-    if getattr(array.type, "extension_name", "") == "arrow.json":
+    if is_json_text(array.type):
         return [None if text is None else json.loads(text) for text in plain_storage(array).to_pylist()]
     array = plain_storage(array)
     kind = array.type

@@ -18,6 +18,24 @@ from vecmill.types.sparse import encode_sparse
 from vecmill.types.text import META
 from vecmill.types.timestamptz import encode_timestamptz
 
+# No number of so many digits is beyond float64, or none is changed by it.
+_MAX_DIGITS, _EXACT_DIGITS = 300, 15
+
+
+@dataclass(frozen=True, slots=True)
+class TextRules:
+    """Text that a column refuses, besides what is too long or no UTF-8. Kernels read the attributes.
+
+    Attributes
+    ----------
+    refuse_nul, refuse_crlf: refuse text with U+0000, with CR LF.
+    null_text: refuse this text, which would be read as a null or as the default. None: there is no such text.
+    """
+
+    refuse_nul: bool = False
+    refuse_crlf: bool = False
+    null_text: bytes | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
@@ -31,14 +49,14 @@ class ColumnPlan:
     dim: dimensions of a dense vector; 0 for other types.
     nullable: the file can have nulls in this column.
     max_bytes: largest value of variable width in bytes, -1 for no limit.
-    refuse_nul, refuse_crlf: refuse text with U+0000, with CR LF.
-    null_text: refuse this text, which would be read as a null or as the default. None: there is no such text.
+    text_rules: text that is refused.
     default: value of an absent item. None: there is none.
     encode: turns a value that is not text yet (for ``$meta``: a whole row) into its text. None: values are text.
     format_name: for messages.
     capacity: most elements of an array.
     refuse_empty: refuse a list without elements.
     items: plan of an element of an array; plans of the sub-fields of a struct array.
+    json_digits: most digits before the point of a number in JSON that surely arrives as it is.
 
     A value of variable width is in memory, by group of its kind:
 
@@ -55,15 +73,14 @@ class ColumnPlan:
     dim: int
     nullable: bool
     max_bytes: int
-    refuse_nul: bool
-    refuse_crlf: bool
-    null_text: bytes | None
+    text_rules: TextRules
     default: Any
     encode: Callable[[Any], str] | None
     format_name: str
     capacity: int = 0
     refuse_empty: bool = False
     items: tuple[ColumnPlan, ...] = ()
+    json_digits: int = _MAX_DIGITS
 
     @property
     def name(self) -> str:
@@ -150,9 +167,9 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
         dim=field.dim or 0,
         nullable=field.nullable and rules.carries_null,
         max_bytes=max_bytes,
-        refuse_nul=not rules.carries_nul,
-        refuse_crlf=not rules.carries_crlf and kind.is_plain_text,
-        null_text=_null_text(field, rules),
+        text_rules=TextRules(
+            not rules.carries_nul, not rules.carries_crlf and kind.is_plain_text, _null_text(field, rules)
+        ),
         # A row without dynamic values has the empty object, never a null.
         default={} if kind is META else field.default_value,
         encode=encode,
@@ -160,7 +177,12 @@ def _plan(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> C
         capacity=field.max_capacity or 0,
         refuse_empty=bool(items) and field.nullable and rules.empty_is_null,
         items=items,
+        json_digits=_json_digits(kind, rules),
     )
+
+
+def _json_digits(kind: Kind, rules: FormatRules) -> int:
+    return _EXACT_DIGITS if kind is META and rules.meta_as_float else _MAX_DIGITS
 
 
 def _items(schema: CollectionSchema, field: FieldSchema, rules: FormatRules) -> tuple[ColumnPlan, ...]:

@@ -198,12 +198,13 @@ def _text(plan: ColumnPlan, value: Any) -> str:
         raise Misfit("text in Unicode", f"a lone surrogate at position {error.start}") from None
     if n_bytes > plan.max_bytes >= 0:
         raise Misfit(plan.expected, f"{n_bytes} bytes ({len(text)} characters)")
-    if plan.refuse_nul and "\0" in text:
+    rules = plan.text_rules
+    if rules.refuse_nul and "\0" in text:
         raise Misfit(f"text without U+0000, which {plan.format_name} cannot carry (use PARQUET)", "a NUL character")
-    if plan.refuse_crlf and "\r\n" in text:
+    if rules.refuse_crlf and "\r\n" in text:
         where = f"a CR LF at position {text.index(chr(13) + chr(10))}"
         raise Misfit("text without CR LF, which the server reads from CSV as a bare LF (use PARQUET or JSON)", where)
-    if plan.null_text is not None and text.encode() == plan.null_text:
+    if rules.null_text is not None and text.encode() == rules.null_text:
         raise Misfit(
             "text that is not the null key: the server would take it for a null "
             "(config={'nullkey': ...} names another, which the import has to be told)",
@@ -253,9 +254,8 @@ def column_buffer(
     return kernel.ColumnBuffer(
         name=plan.name, kind=plan.kind.name, capacity=capacity, values=values, width=plan.width,
         dim=plan.dim or plan.capacity, offsets=offsets, validity=validity, max_bytes=plan.max_bytes,
-        refuse_nul=plan.refuse_nul, refuse_crlf=plan.refuse_crlf, null_text=plan.null_text, room=room,
-        refuse_empty=plan.refuse_empty, default=plan.default,
-        encode=plan.encode, items=[_item_buffer(item) for item in plan.items],
+        text_rules=plan.text_rules, room=room, refuse_empty=plan.refuse_empty, default=plan.default, encode=plan.encode,
+        items=[_item_buffer(item) for item in plan.items],
     )  # fmt: skip
 
 

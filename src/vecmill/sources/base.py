@@ -49,6 +49,7 @@ class Column:
     forms: where files differ, the types in which batches come, each with the first file that has it; else ().
     file: the first file that has the column; "" where all have.
     absent: the first file with rows that has no such column; "" where all have. Its batches are without the column.
+    is_optional: the first rows have no such value, and no row needs to: another source may bring the column.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Column:
     forms: tuple[tuple[Any, str], ...] = ()
     file: str = ""
     absent: str = ""
+    is_optional: bool = False
 
 
 class Source(Protocol):

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vecmill.errors import DataError
@@ -72,7 +72,7 @@ def open_source(
     takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
     asked = {*wanted, *wanted.values(), *also}
     groups, arrays = _found(_listed(paths), kind, text or TextOptions(), drop, asked, takes_all=takes_all)
-    available = _distinct([*(name for group in groups for name in group.names), *arrays])
+    available = _available(groups, arrays, [name for one, name in wanted.items() if one not in shards])
     chosen = _chosen(wanted, shards, available, None if takes_all else also)
     _check_columns(chosen, available, [*(group.place for group in groups), *(a[0].place for a in arrays.values())])
     parts = _opened(chosen, groups, batch_rows)
@@ -99,8 +99,7 @@ def _found(
     """
     objects = [open_object(one) for one in given if is_object(one)]
     files = _by_family([one for one in given if not is_object(one)], kind)
-    strict = takes_all and drop is None
-    groups = [*_table_groups(objects, files.tables, text), *_text_groups(files.texts, text, strict)]
+    groups = [*_table_groups(objects, files.tables, text), *_text_groups(files.texts, text, takes_all, drop)]
     arrays = arrays_of(files.arrays, asked)
     if drop is None:
         return groups, arrays
@@ -133,6 +132,15 @@ class Drop:
             raise DataError(expected=f"a column {name!r} to leave out", got=f"columns {names_text(list(self._seen))}")
 
 
+def _available(groups: Sequence[_Group], arrays: Iterable[str], wanted: Sequence[str]) -> dict[str, None]:
+    """Return the columns that there are, as keys of a dict; of those that must be looked for, the ``wanted`` ones."""
+    available = _distinct([*(name for group in groups for name in group.names), *arrays])
+    for group in groups:
+        named = dict.fromkeys(name for name in wanted if name not in available and name != EVERYTHING)
+        available |= {name: None for name in named if group.finds(name)}
+    return available | dict.fromkeys(name for group in groups for name in group.optional)
+
+
 @dataclass(frozen=True, slots=True)
 class _Families:
     """The files of a call: tables and text by kind, in the order in which the kinds first come; and array files."""
@@ -150,36 +158,54 @@ class _Group:
     ----------
     place: the first table, for errors.
     names: the columns of the tables.
+    find: whether there is a column of a name that is not among ``names``, such as a path into JSON.
+    found: those that there are.
+    optional: columns that no row has to have; taken where no other source brings them.
     open: (field name -> column, most rows of a batch) -> source of these columns.
     """
 
     place: str
     names: Collection[str]
     open: Callable[[Mapping[str, str], int | None], Source]
+    find: Callable[[str], bool] = lambda name: False
+    optional: Sequence[str] = ()
+    found: list[str] = field(default_factory=list)
+
+    def finds(self, name: str) -> bool:
+        """Whether there is a column of a name that is not among ``names``."""
+        is_here = self.find(name)
+        if is_here:
+            self.found.append(name)
+        return is_here
 
 
-def _with_keys(group: _Group, files: Iterable[str], types: Mapping[str, Any]) -> _Group:
-    """Return a group with the columns that the folders of its files tell, in ``types`` where these say one."""
+def _with_keys(group: _Group, files: Iterable[str], options: TextOptions) -> _Group:
+    """Return a group with the columns that the folders of its files tell, as their fields have them."""
     keys = {file: keys_of(file) for file in files}
     told = dict.fromkeys(name for one in keys.values() for name in one)
     if not told:
         return group
+    from vecmill.sources.text.fields import type_of_field
+
     names = {**dict.fromkeys(group.names), **told}
+    types = {name: type_of_field(one) for name, one in options.fields.items() if name in told}
 
     def opened(wanted: Mapping[str, str], batch_rows: int | None) -> Source:
-        own = {field: name for field, name in wanted.items() if name in group.names}
+        own = {one: name for one, name in wanted.items() if name in group.names or name not in told}
         counted = next(iter(group.names))
         return Partitioned(
             group.open(own or {counted: counted}, batch_rows), keys,
-            {field: name for field, name in wanted.items() if name in told}, types, counts=not own,
+            {one: name for one, name in wanted.items() if name in told}, types, counts=not own,
         )  # fmt: skip
 
-    return _Group(group.place, names.keys(), opened)
+    return _Group(group.place, names.keys(), opened, group.find, group.optional, group.found)
 
 
 def _opened(chosen: Mapping[str, str], groups: Sequence[_Group], batch_rows: int | None) -> list[Source]:
     """Return the columns ``chosen`` of each group that has some."""
-    parts = [(group, {field: name for field, name in chosen.items() if name in group.names}) for group in groups]
+    owners = {name: group for group in reversed(groups) for name in (*group.optional, *group.found)}
+    owners |= {name: group for group in reversed(groups) for name in group.names}
+    parts = [(group, {field: name for field, name in chosen.items() if owners.get(name) is group}) for group in groups]
     return [group.open(mine, batch_rows) for group, mine in parts if mine]
 
 
@@ -218,7 +244,7 @@ def _table_groups(
         load = kind_named(kind).tables
         assert load is not None
         tables = load()(places)
-        groups.append(_with_keys(_table_group(tables), [table.place for table in tables], options.hints))
+        groups.append(_with_keys(_table_group(tables), [table.place for table in tables], options))
     return groups
 
 
@@ -233,25 +259,30 @@ def _table_group(tables: Sequence[Table]) -> _Group:
 
 
 def _text_groups(
-    files: Mapping[str, Sequence[str | AnyPath]], options: TextOptions, takes_all: bool
+    files: Mapping[str, Sequence[str | AnyPath]], options: TextOptions, takes_all: bool, drop: Drop | None
 ) -> Iterable[_Group]:
     """Yield a group for the files of each kind of text. ``takes_all``: a key that is no column is an error."""
     for kind, paths in files.items():
         keys = {name for path in paths for name in keys_of(str(path))}
-        hints = {name: type_ for name, type_ in options.hints.items() if name not in keys}
-        group = _text_group(paths, replace(options, kind=kind or None, hints=hints), takes_all)
-        yield _with_keys(group, map(str, paths), options.hints)
+        fields = {name: one for name, one in options.fields.items() if name not in keys}
+        group = _text_group(paths, replace(options, kind=kind or None, fields=fields), takes_all, drop)
+        yield _with_keys(group, map(str, paths), options)
 
 
-def _text_group(paths: Sequence[str | AnyPath], options: TextOptions, takes_all: bool) -> _Group:
+def _text_group(paths: Sequence[str | AnyPath], options: TextOptions, takes_all: bool, drop: Drop | None) -> _Group:
     from vecmill.sources.text.files import TextFiles
     from vecmill.sources.text.source import TextSource
 
     files = TextFiles(paths, options)
+    dropped = set() if drop is None else set(files.seen) - drop.left_of(files.seen).keys()
     return _Group(
         files.inputs[0].name,
         dict.fromkeys(files.names),
-        lambda wanted, batch_rows: TextSource(files, wanted, strict=takes_all, batch_rows=batch_rows),
+        lambda wanted, batch_rows: TextSource(
+            files, wanted, takes_all=takes_all, dropped=dropped, batch_rows=batch_rows
+        ),
+        files.find,
+        files.optional,
     )
 
 
@@ -281,8 +312,8 @@ def _distinct(names: Iterable[str]) -> dict[str, None]:
 
 def _check_columns(chosen: Mapping[str, str], available: Collection[str], places: Sequence[str]) -> None:
     """Raise DataError for the first column that no source has; it names the first place."""
-    for field, name in chosen.items():
+    for wanted, name in chosen.items():
         if name not in available:
             where = places[0] if places else None
             got = f"columns {names_text(list(available))}"
-            raise DataError(file=where, field=field, expected=f"a column {name!r}", got=got)
+            raise DataError(file=where, field=wanted, expected=f"a column {name!r}", got=got)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
+
+from vecmill.encode.plan import TextRules
 
 OK, FULL, REFUSED, MISSING, UNKNOWN_KEY = range(5)
 _INTEGERS = {"int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q"}
@@ -24,9 +26,7 @@ class Column:
     width: int = 0
     dim: int = 0
     max_bytes: int = -1
-    refuse_nul: bool = False
-    refuse_crlf: bool = False
-    null_text: bytes | None = None
+    text_rules: TextRules = field(default_factory=TextRules)
     nullable: bool = False
     default: Any = None
     encode: Callable[[Any], str] | None = None
@@ -68,8 +68,9 @@ def _encoded(column: Column, value: Any) -> bytes | None:
             return None
         raw = value.encode("utf-8")
         too_long = 0 <= column.max_bytes < len(raw)
-        refused = (column.refuse_nul and "\0" in value) or (column.refuse_crlf and "\r\n" in value)
-        return None if too_long or refused or raw == column.null_text else raw
+        rules = column.text_rules
+        refused = (rules.refuse_nul and "\0" in value) or (rules.refuse_crlf and "\r\n" in value)
+        return None if too_long or refused or raw == rules.null_text else raw
     if column.dim == 0:
         return _scalar(column.kind, value)
     if isinstance(value, bytes):

@@ -28,6 +28,16 @@ def json_row(line: bytes, names: list[str], *, strict: bool) -> list[tuple[str, 
     return [(kind_of(row.get(name)), row.get(name)) for name in names]
 
 
+def json_rest(line: bytes, names: list[str]) -> dict[str, object]:
+    """``ObjectWalker.walk`` of one row: the members that are not wanted."""
+    return {name: value for name, value in json.loads(line).items() if name not in names}
+
+
+def element_at(value: object, index: int) -> object:
+    """``elements_at`` of one value: an array, or null."""
+    return value[index] if isinstance(value, list) and index < len(value) else None
+
+
 def kind_of(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

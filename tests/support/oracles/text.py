@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from vecmill.encode.plan import TextRules
+
 FINE, TOO_LONG, HAS_NUL, NOT_UTF8, SURROGATE, NO_ROOM, HAS_CRLF, IS_NULL_TEXT = range(8)
 
 
@@ -14,23 +16,22 @@ def values_of(offsets: Sequence[int], data: bytes) -> list[bytes]:
 
 
 def check_text(
-    offsets: Sequence[int], data: bytes, max_bytes: int, refuse_nul: bool, refuse_crlf: bool = False,
-    null_text: bytes | None = None, validity: Sequence[int] | None = None,
-) -> tuple[int, int]:  # fmt: skip
+    offsets: Sequence[int], data: bytes, max_bytes: int, rules: TextRules, validity: Sequence[int] | None = None
+) -> tuple[int, int]:
     """First value that is too long, holds U+0000 or is not UTF-8; else the first with CR LF or that is null text."""
     for row, raw in enumerate(values_of(offsets, data)):
         if 0 <= max_bytes < len(raw):
             return row, TOO_LONG
-        if refuse_nul and b"\0" in raw:
+        if rules.refuse_nul and b"\0" in raw:
             return row, HAS_NUL
         try:
             raw.decode("utf-8")
         except UnicodeDecodeError:
             return row, NOT_UTF8
     for row, raw in enumerate(values_of(offsets, data)):
-        if refuse_crlf and b"\r\n" in raw:
+        if rules.refuse_crlf and b"\r\n" in raw:
             return row, HAS_CRLF
-        if raw == null_text and (validity is None or validity[row]):
+        if raw == rules.null_text and (validity is None or validity[row]):
             return row, IS_NULL_TEXT
     return -1, FINE
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecmill._native import csv_read, json_read, number_read
+from vecmill.sources.text.lists import numbers_of
 from vecmill.sources.text.stream import Bytes
-from vecmill.sources.text.types import is_json, is_sparse, numbers_of
+from vecmill.sources.text.types import is_json, is_sparse
 
 _EXACT = float(1 << 53)
 
@@ -103,6 +104,7 @@ def decode(values: Values, type_: Any) -> Any:
         (t.is_floating, _floats),
         (t.is_boolean, _bools),
         (t.is_string, _strings),
+        (t.is_timestamp, _instants),
         (t.is_fixed_size_list, _vectors),
         (t.is_list, _lists),
     ):
@@ -168,6 +170,23 @@ def _bools(values: Values, type_: Any) -> Any:
             raise Unfit(row, "true or false", repr(text))
         out[row] = word in ("true", "t", "1")
     return _array(out, type_, values.nulls())
+
+
+def _instants(values: Values, type_: Any) -> Any:
+    """Return numbers since 1970, in the unit of the type."""
+    import pyarrow as pa
+
+    return _integers(values, pa.int64()).cast(type_)
+
+
+def strings_of(values: Values) -> list[str | None]:
+    """Return text without quotes and escapes. Raises Unfit for what is no text."""
+    return list(_strings(values, None).to_pylist())
+
+
+def texts_of(values: Values) -> list[str | None]:
+    """Return values of JSON as they stand there."""
+    return list(_json_texts_plain(values).to_pylist())
 
 
 def _strings(values: Values, type_: Any) -> Any:

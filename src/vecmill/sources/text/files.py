@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,22 @@ from vecmill.sources.remote import AnyPath
 from vecmill.sources.text.columns import Unfit, Values, decode
 from vecmill.sources.text.csv_rows import Delimited, first_record
 from vecmill.sources.text.dialect import Dialect
-from vecmill.sources.text.json_rows import JsonElements, JsonLines, RowProblem, Spans, Splitter
+from vecmill.sources.text.fields import Wanted, type_of_field
+from vecmill.sources.text.json_rows import MAX_ROWS, JsonElements, JsonLines, RowProblem, Spans, Splitter
+from vecmill.sources.text.located import Lines, check_row_size, located
 from vecmill.sources.text.options import TextOptions
+from vecmill.sources.text.paths import KeyPath, parse_path, value_at
 from vecmill.sources.text.pgcopy import SIGNATURE, CopyBinary, type_of_binary
-from vecmill.sources.text.stream import MAX_ROW_BYTES, Blocks, Bytes, TextInput
-from vecmill.sources.text.types import declared, hinted, is_uuid, is_vector, type_of_texts, type_of_values, vector_type
+from vecmill.sources.text.stream import Blocks, Bytes, TextInput
+from vecmill.sources.text.types import (
+    declared,
+    is_uuid,
+    is_vector,
+    json_type,
+    type_of_texts,
+    type_of_values,
+    vector_type,
+)
 
 SAMPLE_ROWS = 1000
 """Rows that columns and types are found in; fewer if the first 512 KiB hold fewer."""
@@ -62,6 +73,8 @@ class TextFiles:
         self.inputs = [TextInput(path, spool=self.options.spool) for path in paths]
         self.dialect = Dialect(self._kind(), self.options)
         self.types: dict[str, Any] = {}
+        self._sample: list[dict[str, Any]] = []  # the first rows of JSON
+        self._keys: Sequence[str] = ()  # that they have
         self.renamed: dict[str, str] = {}
         for source in self.inputs:
             self._discover(source)
@@ -72,16 +85,63 @@ class TextFiles:
                 self.types[name] = self._resolved(name, word)
         except DataError as err:
             raise DataError(file=self.inputs[0].name, field=err.field, expected=err.expected, got=err.got) from None
-        for name, type_ in self.options.hints.items():
-            if name not in self.options.types and (name in self.types or not self.dialect.is_delimited):
-                self.types[name] = hinted(self.types.get(name), type_, is_text=self.dialect.is_delimited)
+        self.seen = tuple(self._keys) or tuple(self.types)  # columns, or keys, of the first rows
+        self.optional: tuple[str, ...] = ()
+        self._give_fields()
         if not self.types:
             raise DataError(file=self.inputs[0].name, expected="rows that tell the columns", got="no rows")
 
+    def _give_fields(self) -> None:
+        """Let the fields of a schema decide what their columns are."""
+        optional = []
+        for name, field in self.options.fields.items():
+            if name in self.options.types or (type_ := type_of_field(field)) is None:
+                continue
+            is_optional = name in self.options.optional
+            is_here = self.find(name, anywhere=not is_optional)
+            if not is_here and is_optional and self.dialect.is_json:
+                optional.append(name)
+                is_here = True
+            if is_here and self.dialect.kind != "copy-binary":
+                self.types[name] = type_
+        self.optional = tuple(optional)
+
+    def find(self, name: str, *, anywhere: bool = True) -> bool:
+        """Whether the files have a column of this name, or of JSON something at this path.
+
+        The first rows tell; ``anywhere``: else all rows are looked at, up to the first that has it.
+        """
+        if name in self.types:
+            return True
+        if not self.dialect.is_json:
+            return False
+        path = parse_path(name, self.types)
+        type_ = _type_in_sample(self._sample, path) if path.key in self.types and path.steps else None
+        if type_ is None and anywhere and _is_in_rows(self.inputs, self.dialect.kind, path, self.options.block_bytes):
+            type_ = json_type()
+        if type_ is None:
+            return False
+        self.types[name] = type_
+        return True
+
+    def wanted(self, name: str) -> Wanted:
+        """Return what a column is read as."""
+        field = None if name in self.options.types else self.options.fields.get(name)
+        if field is not None and (field.is_dynamic or self.dialect.kind == "copy-binary"):
+            field = None
+        return Wanted(self.types[name], field, self.options.lenient, self.options.decimal)
+
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of all columns."""
-        return tuple(self.types)
+        """Return the names of all columns that were found."""
+        names = (name for name in self.types if name not in self.optional)
+        if not (self.options.rest and self.dialect.is_json):
+            return tuple(names)
+        return tuple(name for name in names if name in self.options.fields or name in self.options.types)
+
+    def keys_of(self, wanted: Mapping[str, str]) -> list[str]:
+        """Return the keys of JSON rows that are read for these columns, or have the name of one of these fields."""
+        return [*wanted, *(parse_path(name, self._keys).key for name in wanted.values())]
 
     def _kind(self) -> str:
         kinds: dict[str, str] = {}
@@ -98,15 +158,24 @@ class TextFiles:
             raise DataError(file=elsewhere, expected=f"text of the kind {first}, as in {name!r}", got=other)
         return next(iter(kinds))
 
-    def splitter(self, source: TextInput, names: Sequence[str], *, strict: bool, first: tuple[Bytes, bool]) -> Splitter:
+    def splitter(
+        self,
+        source: TextInput,
+        names: Sequence[str],
+        *,
+        known: Sequence[str] = (),
+        strict: bool = False,
+        rest: bool = False,
+        first: tuple[Bytes, bool],
+    ) -> Splitter:
         """Return the splitter of a file for the columns ``names``; ``first`` is its first block.
 
-        ``strict``: any other key of JSON is an error.
+        Of JSON, ``known`` are further keys that are passed over. ``strict``: any other key is an error; ``rest``: those
+        are kept, see `Spans`.
         """
-        if self.dialect.kind == "jsonl":
-            return JsonLines(names, strict=strict)
-        if self.dialect.kind == "json":
-            return JsonElements(names, strict=strict)
+        if self.dialect.is_json:
+            columns = [parse_path(name, self._keys) for name in names]
+            return _json_splitter(self.dialect.kind)(columns, known=known, strict=strict, rest=rest)
         header = self.header(source, first)
         for name in names:
             if name not in header and header:
@@ -169,8 +238,8 @@ class TextFiles:
                 data, final = first
                 if splitter is None:
                     names = () if self.dialect.is_json else self.header(source, first)
-                    splitter = self.splitter(source, names, strict=False, first=first)
-                spans, position, problem = self._first_rows(splitter, data, final)
+                    splitter = self.splitter(source, names, first=first)
+                spans, position, problem = _first_rows(splitter, data, final)
                 if spans.n_rows or problem or final:
                     break
                 tail = data[position:].copy()
@@ -184,26 +253,16 @@ class TextFiles:
                     file=source.name, field=err.field, row=err.row, expected=err.expected, got=err.got
                 ) from None
 
-    def _first_rows(self, splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, RowProblem | None]:
-        """Return rows to find types in, where to go on, and what is wrong with the first bad row.
-
-        Bad rows before the first good row are passed over: a conversion may leave them out.
-        """
-        spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
-        problem = spans.problem
-        while spans.problem and not spans.n_rows:
-            more = splitter.behind(data, position, final)
-            if more is None:
-                break
-            spans, position = more
-            if not spans.n_rows and not spans.problem:
-                spans, position, _ = splitter.take(data, position, final, SAMPLE_ROWS)
-        return spans, position, problem
-
     def _find_types(self, source: TextInput, spans: Spans, names: tuple[str, ...]) -> None:
         """Set the types from the first rows; a declared type takes only a dim from them."""
         if self.dialect.is_json:
-            found = _types_of_objects(spans, self._type_of)
+            self._sample = _objects(spans)
+            columns: dict[str, list[Any]] = {}
+            for row in self._sample:
+                for name, value in row.items():
+                    columns.setdefault(name, []).append(value)
+            found = {name: self._type_of(name, values) for name, values in columns.items()}
+            self._keys = tuple(found)
         else:
             found = {}
             for i, name in enumerate(names):
@@ -218,7 +277,7 @@ class TextFiles:
         self.types = {self.renamed.get(name, name): type_ for name, type_ in found.items()}
 
     def _type_of(self, name: str, values: Any) -> Any:
-        declared_ = name in self.options.types
+        declared_ = name in self.options.types or name in self.options.fields
         try:
             if self.dialect.kind == "copy-binary":
                 return type_of_binary(name, values, needed=not declared_)
@@ -245,6 +304,29 @@ class TextFiles:
         return vector_type(seen.list_size, "float16" if type_ == "halfvec" else "float32")
 
 
+def _first_rows(splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, RowProblem | None]:
+    """Return rows to find types in, where to go on, and what is wrong with the first bad row.
+
+    Bad rows before the first good row are passed over: a conversion may leave them out.
+    """
+    spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
+    problem = spans.problem
+    while spans.problem and not spans.n_rows:
+        more = splitter.behind(data, position, final)
+        if more is None:
+            break
+        spans, position = more
+        if not spans.n_rows and not spans.problem:
+            spans, position, _ = splitter.take(data, position, final, SAMPLE_ROWS)
+    return spans, position, problem
+
+
+def _type_in_sample(sample: Sequence[Mapping[str, Any]], path: KeyPath) -> Any:
+    """Return the type of what is at a path in the first rows. None: nothing is there."""
+    found = [value_at(row.get(path.key), path.steps) for row in sample]
+    return type_of_values(found) if any(value is not None for value in found) else None
+
+
 def _texts(values: Values) -> list[str | None]:
     """Return the values that are text; the others are refused, with their rows, when they are read.
 
@@ -263,16 +345,39 @@ def _texts(values: Values) -> list[str | None]:
                 raise
 
 
-def _types_of_objects(spans: Spans, type_of: Callable[[str, list[Any]], Any]) -> dict[str, Any]:
-    columns: dict[str, list[Any]] = {}
+def _json_splitter(kind: str) -> type[JsonLines] | type[JsonElements]:
+    return JsonLines if kind == "jsonl" else JsonElements
+
+
+def _is_in_rows(inputs: Sequence[TextInput], kind: str, path: KeyPath, block_bytes: int) -> bool:
+    """Whether a row of JSON has something at a path."""
+    for source in inputs:
+        with Blocks(source, look=True, block_bytes=block_bytes) as blocks:
+            tail, final, splitter = NOTHING, False, None
+            while not final:
+                data, final = blocks.next(tail)
+                splitter = splitter or _json_splitter(kind)([path])
+                position = 0
+                while True:
+                    began = position
+                    spans, position, _ = splitter.take(data, position, final, MAX_ROWS)
+                    if spans.kinds.any():
+                        return True
+                    if position == began or spans.problem is not None:
+                        break
+                tail = data[position:].copy()
+    return False
+
+
+def _objects(spans: Spans) -> list[dict[str, Any]]:
+    """Return rows decoded; without those that are refused, with their numbers, when they are read."""
+    rows = []
     for start, end in zip(spans.row_starts.tolist(), spans.row_ends.tolist(), strict=True):
         try:
-            row = json.loads(spans.data[start:end].tobytes().decode())
+            rows.append(json.loads(spans.data[start:end].tobytes().decode()))
         except (ValueError, RecursionError):
-            continue  # it is refused, with its number, when it is read
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    return {name: type_of(name, values) for name, values in columns.items()}
+            continue
+    return rows
 
 
 def as_column(type_: Any) -> Any:
@@ -280,42 +385,3 @@ def as_column(type_: Any) -> Any:
     import pyarrow as pa
 
     return pa.string() if is_uuid(type_) else type_
-
-
-def check_row_size(file: str, row: int, tail: Bytes) -> None:
-    """Raise DataError for a row that is longer than a row may be."""
-    if len(tail) > MAX_ROW_BYTES:
-        raise DataError(
-            file=file, row=row, expected=f"rows of at most {MAX_ROW_BYTES} bytes", got=f"more than {len(tail)}"
-        )
-
-
-def located(file: str, row: int, line: int | None, problem: RowProblem) -> DataError:
-    """Return the error for a row; ``line`` is that of the problem, None where there are no lines."""
-    where = "" if line is None else f" (line {line})"
-    return DataError(
-        file=file, field=problem.field, row=row, expected=problem.expected, got=f"{problem.got}{where}",
-        value=problem.value,
-    )  # fmt: skip
-
-
-class Lines:
-    """Line numbers of bytes, counted on from the last byte that was asked for: there may be many bad rows."""
-
-    def __init__(self, first: int | None) -> None:
-        self._line = first
-        self._at = 0
-
-    def at(self, data: Bytes, position: int) -> int | None:
-        """Return the number of the line at ``position``, None where there are no lines."""
-        if self._line is not None:
-            low, high = sorted((self._at, position))
-            n = json_read.count_lines(data[low:high])
-            self._line += n if position == high else -n
-            self._at = position
-        return self._line
-
-    def block_ends(self, data: Bytes, position: int) -> None:
-        """Go over to the block that begins at ``position`` of this one."""
-        self.at(data, position)
-        self._at = 0

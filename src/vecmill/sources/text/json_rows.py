@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vecmill._native import json_read
 from vecmill.sources.base import names_text, one_line
+from vecmill.sources.text.paths import KeyPath, follow
 from vecmill.sources.text.stream import Bytes
 
 MAX_ROWS = 1 << 14
@@ -42,7 +43,8 @@ class RowProblem:
 class Spans:
     """Some rows of a block: value i of column c is ``data[starts[c, i]:ends[c, i]]``, of a kind (see `json_read`).
 
-    ``problem`` is about the row behind them. Valid until the splitter is asked again.
+    ``problem`` is about the row behind them. ``rest``: offsets (n + 1,) int32 and UTF-8 of the members of each row that
+    are no column, as one object. Valid until the splitter is asked again.
     """
 
     data: Bytes
@@ -52,6 +54,7 @@ class Spans:
     ends: NDArray[np.int64]
     kinds: NDArray[np.uint8]
     problem: RowProblem | None = None
+    rest: tuple[NDArray[np.int32], Bytes] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -60,15 +63,17 @@ class Spans:
 
     def first(self, n: int) -> Spans:
         """Return the first ``n`` rows."""
+        rest = None if self.rest is None else (self.rest[0][: n + 1], self.rest[1])
         return Spans(
-            self.data, self.row_starts[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n]
-        )
+            self.data, self.row_starts[:n], self.row_ends[:n], self.starts[:, :n], self.ends[:, :n], self.kinds[:, :n],
+            rest=rest,
+        )  # fmt: skip
 
     def behind(self, n: int) -> Spans:
         """Return the rows from the one with the number ``n`` on."""
         return Spans(
             self.data, self.row_starts[n:], self.row_ends[n:], self.starts[:, n:], self.ends[:, n:], self.kinds[:, n:],
-            self.problem,
+            self.problem, None if self.rest is None else (self.rest[0][n:], self.rest[1]),
         )  # fmt: skip
 
 
@@ -108,12 +113,23 @@ class SpanBuffers:
 
 
 class _Objects:
-    """Rows that are JSON objects; their keys are the columns."""
+    """Rows that are JSON objects; their keys are the columns.
 
-    def __init__(self, names: Sequence[str], *, strict: bool) -> None:
-        self._walker = json_read.ObjectWalker([name.encode() for name in names], strict)
-        self._names = names
-        self._room = SpanBuffers(len(names))
+    ``columns``: the wanted ones. ``known``: further keys that a row may have. ``strict``: any other key is an error.
+    ``rest``: those other keys are kept, see `Spans`.
+    """
+
+    def __init__(
+        self, columns: Sequence[KeyPath], *, known: Sequence[str] = (), strict: bool = False, rest: bool = False
+    ) -> None:
+        self._columns = columns
+        keys = dict.fromkeys([*(column.key for column in columns), *known])
+        self._places = [list(keys).index(column.key) for column in columns]
+        self._is_flat = self._places == list(range(len(keys))) and not any(column.steps for column in columns)
+        self._walker = json_read.ObjectWalker([key.encode() for key in keys], strict)
+        self._keys = tuple(keys)
+        self._keeps_rest = rest
+        self._room = SpanBuffers(len(keys))
         # Rows of the block that are known but not walked yet, and what was wrong with the one behind them.
         self._left = range(0)
         self._problem_behind: RowProblem | None = None
@@ -137,15 +153,33 @@ class _Objects:
         """Walk the rows that are left, up to one that is refused."""
         room, left = self._room, self._left
         starts, ends = room.rows[left.start : left.stop], room.row_ends[left.start : left.stop]
-        done, why, position = self._walker.walk(data, starts, ends, room.starts, room.ends, room.kinds)
+        offsets = out = None
+        if self._keeps_rest:
+            offsets = np.zeros(len(starts) + 1, np.int32)
+            out = np.empty(max(1, int((ends - starts).sum())), np.uint8)
+        done, why, position = self._walker.walk(data, starts, ends, room.starts, room.ends, room.kinds, offsets, out)
         problem = self._problem_behind
         if why != json_read.OK:
             problem = self._problem(data, int(starts[done]), int(ends[done]), why, position)
         self._left = left[done + 1 :]
         self._passable = why != json_read.OK
-        return Spans(
-            data, starts[:done], ends[:done], room.starts[:, :done], room.ends[:, :done], room.kinds[:, :done], problem
-        )
+        rest = None
+        if offsets is not None and out is not None:
+            rest = offsets[: done + 1], out[: max(1, int(offsets[done]))].copy()
+        spans = Spans(
+            data, starts[:done], ends[:done], room.starts[:, :done], room.ends[:, :done], room.kinds[:, :done], problem,
+            rest,
+        )  # fmt: skip
+        return spans if self._is_flat else self._followed(spans)
+
+    def _followed(self, spans: Spans) -> Spans:
+        """Return the columns that are wanted: their keys' values, or what a path leads to in them."""
+        shape = len(self._columns), spans.n_rows
+        starts, ends, kinds = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.uint8)
+        for i, (column, place) in enumerate(zip(self._columns, self._places, strict=True)):
+            starts[i], ends[i], kinds[i] = spans.starts[place], spans.ends[place], spans.kinds[place]
+            follow(spans.data, column.steps, starts[i], ends[i], kinds[i])
+        return Spans(spans.data, spans.row_starts, spans.row_ends, starts, ends, kinds, spans.problem, spans.rest)
 
     def _problem(self, data: Bytes, start: int, end: int, why: int, position: int) -> RowProblem:
         if why in (json_read.TWICE, json_read.UNKNOWN):
@@ -153,8 +187,8 @@ class _Objects:
             key = json.loads(data[position:key_end].tobytes())
             if why == json_read.TWICE:
                 return RowProblem(position, "a key once", "it twice", key)
-            got = "one that the rows at the beginning do not have; name the columns, or give their types"
-            return RowProblem(position, f"one of the keys {names_text(self._names)}", got, key)
+            got = f"the key {key!r}, which the rows at the beginning do not have; name the columns, or give their types"
+            return RowProblem(position, f"one of the keys {names_text(self._keys)}", got, key)
         if why == json_read.DEEP:
             return RowProblem(position, *_WORDS[why])
         raw = data[start:end].tobytes()
@@ -192,8 +226,10 @@ class JsonLines(_Objects):
 class JsonElements(_Objects):
     """Objects in an array, in the array ``rows`` of one object, or one after another without any."""
 
-    def __init__(self, names: Sequence[str], *, strict: bool) -> None:
-        super().__init__(names, strict=strict)
+    def __init__(
+        self, columns: Sequence[KeyPath], *, known: Sequence[str] = (), strict: bool = False, rest: bool = False
+    ) -> None:
+        super().__init__(columns, known=known, strict=strict, rest=rest)
         self._state: int | None = None
         self._wrapped = False
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vecmill.errors import DataError
+from vecmill.schema.fields import FieldSchema
 
 DELIMITED = ("csv", "tsv", "copy")
 """Kinds whose rows are fields with separators between them."""
@@ -27,8 +28,11 @@ class TextOptions:
         only vector among them is ``vector``.
     types: column -> a pyarrow type or a word such as ``bigint``, ``text`` or ``vector(768)``, for columns whose first
         rows do not tell (and for all columns of binary COPY that are no vectors).
-    hints: column -> the pyarrow type that its field would have it in. Taken where the first rows do not speak against
-        it: they may have no value at all, or digits that are text, or whole numbers among fractions.
+    fields: column -> the field of a schema that it feeds, which decides what its values are.
+    optional: those of these columns that no row of JSON has to have.
+    rest: whether the keys of JSON that are no column make the dynamic field, each row's own.
+    lenient: whether text, numbers and bools are taken for one another (``--cast unsafe``).
+    decimal: the character before the fraction of a number in CSV, TSV and COPY.
     spool: keep standard input in a temporary file, so that it can be read again, as inferring a schema needs it.
     block_bytes: unpacked bytes that are read at a time, and parsed while the next are read.
     """
@@ -39,7 +43,11 @@ class TextOptions:
     header: bool | None = None
     names: Sequence[str] = ()
     types: Mapping[str, Any] = field(default_factory=dict)
-    hints: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, FieldSchema] = field(default_factory=dict)
+    optional: Collection[str] = ()
+    rest: bool = False
+    lenient: bool = False
+    decimal: str = "."
     spool: bool = True
     block_bytes: int = field(default=16 << 20, repr=False)
 
@@ -49,6 +57,7 @@ class TextOptions:
             "separator (--separator)": self.separator is not None,
             "null (--null)": self.null is not None,
             "header (--header)": self.header is not None,
+            "decimal (--decimal)": self.decimal != ".",
             "names (--names)": bool(self.names),
             "types (--type)": bool(self.types),
         }

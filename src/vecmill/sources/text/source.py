@@ -3,44 +3,82 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vecmill.errors import DataError
+from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.sources.base import MAX_BATCH_ROWS, Column, names_text
-from vecmill.sources.text.columns import Unfit, Values, decode
-from vecmill.sources.text.files import NOTHING, Lines, TextFiles, as_column, check_row_size, located
+from vecmill.sources.text.columns import Unfit, Values, texts_of
+from vecmill.sources.text.fields import read_column
+from vecmill.sources.text.files import NOTHING, TextFiles, as_column
 from vecmill.sources.text.json_rows import RowProblem, Spans, Splitter
+from vecmill.sources.text.located import Lines, check_row_size, located
 from vecmill.sources.text.pgcopy import decode_binary
 from vecmill.sources.text.stream import Blocks, TextInput
+from vecmill.sources.text.types import json_type
 
 
 class TextSource:
     """Columns of text files that follow one another; see `Source`. A batch never spans two files.
 
-    ``wanted`` maps field names to columns of the files. ``strict``: a key of JSON that is no column is an error, as its
-    values would be lost.
+    ``wanted`` maps field names to columns of the files. ``takes_all``: a key of JSON that is no column is an error, as
+    its values would be lost; or part of the dynamic field, where the options say so (``rest``). ``dropped``: keys that
+    are passed over all the same.
     """
 
     n_rows = None
 
     def __init__(
-        self, files: TextFiles, wanted: Mapping[str, str], *, strict: bool = False, batch_rows: int | None = None
+        self,
+        files: TextFiles,
+        wanted: Mapping[str, str],
+        *,
+        takes_all: bool = False,
+        dropped: Collection[str] = (),
+        batch_rows: int | None = None,
     ) -> None:
         self._files = files
-        self._strict = strict
+        self._wanted = dict(wanted)
+        self._rest = takes_all and files.options.rest and files.dialect.is_json
+        self._strict = takes_all and not self._rest
+        self._dropped = dropped
         self._batch_rows = batch_rows
-        for name in wanted.values():
+        if self._rest:
+            self._wanted.pop(DYNAMIC_FIELD, None)
+        for name in self._wanted.values():
             if name not in files.types:
                 got = f"columns {names_text(files.names)}"
                 raise DataError(file=files.inputs[0].name, expected=f"a column {name!r}", got=got)
-        self.columns = tuple(
-            Column(name, column, as_column(files.types[column]), None) for name, column in wanted.items()
-        )
+        columns = [
+            Column(name, column, as_column(files.types[column]), None, is_optional=column in files.optional)
+            for name, column in self._wanted.items()
+        ]
+        if self._rest:
+            columns.append(Column(DYNAMIC_FIELD, DYNAMIC_FIELD, json_type(), 0))
+        self.columns = tuple(columns)
         self.n_bytes = sum(source.n_bytes for source in files.inputs)
         self._ends: list[int] = []
         self._suspended: _Suspended | None = None
+
+    def without(self, names: Collection[str]) -> TextSource:
+        """Return the source without these columns: another source has them."""
+        wanted = {name: column for name, column in self._wanted.items() if name not in names}
+        return self._with(wanted)
+
+    def finds(self, name: str) -> bool:
+        """Whether the files have such a column, which may be a path into JSON."""
+        return self._files.find(name)
+
+    def with_column(self, name: str) -> TextSource:
+        """Return the source with one more column, which the files have."""
+        return self._with({**self._wanted, name: name})
+
+    def _with(self, wanted: Mapping[str, str]) -> TextSource:
+        takes_all = self._strict or self._rest
+        return TextSource(self._files, wanted, takes_all=takes_all, dropped=self._dropped, batch_rows=self._batch_rows)
 
     def locate(self, row: int, name: str | None = None) -> tuple[str, int]:
         """Return the file that holds ``row``, among the files read so far, and the row in that file."""
@@ -81,22 +119,25 @@ class TextSource:
     ) -> Generator[Mapping[str, Any] | DataError, None, None]:
         """Yield batches, and an error for every row that is refused; raise it if nothing behind it can be read."""
         columns = [c for c in self.columns if names is None or c.name in names]
-        strict = self._strict and names is None
         before = 0
         for i, source in enumerate(self._files.inputs):
             if i < len(self._ends) and self._ends[i] <= start_row:
                 before = self._ends[i]
                 continue
-            n = yield from self._read(source, columns, batch_rows, max(0, start_row - before), strict)
+            n = yield from self._read(source, columns, batch_rows, max(0, start_row - before))
             before += n
             if i == len(self._ends):
                 self._ends.append(before)
 
     def _read(
-        self, source: TextInput, columns: Sequence[Column], batch_rows: int, skip: int, strict: bool
+        self, source: TextInput, columns: Sequence[Column], batch_rows: int, skip: int
     ) -> Generator[Mapping[str, Any] | DataError, None, int]:
         """Yield the batches and errors of one file; return its rows."""
-        wanted = list(dict.fromkeys(column.source for column in columns))
+        makes_rest = self._rest and any(column.name == DYNAMIC_FIELD for column in columns)
+        wanted = list(dict.fromkeys(column.source for column in columns if column.source in self._files.types))
+        if makes_rest:
+            wanted.append(DYNAMIC_FIELD)
+        known = [*self._files.keys_of(self._wanted), *self._dropped] if self._strict or self._rest else ()
         row = 0
         lines = Lines(self._files.dialect.first_line)
         with Blocks(source, block_bytes=self._files.options.block_bytes) as blocks:
@@ -106,7 +147,9 @@ class TextSource:
             while not final:
                 data, final = blocks.next(tail)
                 if splitter is None:
-                    splitter = self._files.splitter(source, wanted, strict=strict, first=(data, final))
+                    splitter = self._files.splitter(
+                        source, wanted, known=known, strict=self._strict, rest=makes_rest, first=(data, final)
+                    )
                 position = 0
                 while True:
                     began, first = position, row
@@ -141,12 +184,14 @@ class TextSource:
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
     ) -> tuple[dict[str, Any], RowProblem | None, int]:
         """Return (columns of the rows before the first bad row, what is wrong with it or None, number of rows)."""
-        function = decode_binary if self._files.dialect.kind == "copy-binary" else decode
+        is_binary = self._files.dialect.kind == "copy-binary"
         problem = spans.problem
         while True:
             made: dict[str, Any] = {}
             worst: tuple[int, RowProblem] | None = None
             for column in columns:
+                if spans.rest is not None and column.name == DYNAMIC_FIELD:
+                    continue
                 c = wanted.index(column.source)
                 twin = next((name for name in made if self._source(name) == column.source), None)
                 if twin is not None:
@@ -157,18 +202,49 @@ class TextSource:
                     spans.data, spans.starts[c, :n], spans.ends[c, :n], spans.kinds[c, :n], self._files.dialect.style
                 )
                 try:
-                    made[column.name] = function(values, self._files.types[column.source])
+                    if is_binary:
+                        made[column.name] = decode_binary(values, self._files.types[column.source])
+                    else:
+                        made[column.name] = read_column(values, self._files.wanted(column.source))
                 except Unfit as unfit:
                     at = int(values.starts[unfit.row])
                     at = at if at >= 0 else int(spans.row_starts[unfit.row])
-                    shown = None if function is decode_binary else values.text(unfit.row)
+                    shown = None if is_binary else values.text(unfit.row)
                     worst = unfit.row, RowProblem(at, unfit.expected, unfit.got, column.name, shown)
             if worst is None:
+                if spans.rest is not None:
+                    made[DYNAMIC_FIELD] = self._dynamic(spans, wanted)
                 return made, problem, spans.n_rows
             spans, problem = spans.first(worst[0]), worst[1]
 
+    def _dynamic(self, spans: Spans, wanted: Sequence[str]) -> Any:
+        """Return the dynamic field: the members of each row that are no column, and those of its own ``$meta``."""
+        import pyarrow as pa
+
+        assert spans.rest is not None
+        offsets, data = spans.rest
+        texts = pa.StringArray.from_buffers(spans.n_rows, pa.py_buffer(offsets), pa.py_buffer(data))
+        c = wanted.index(DYNAMIC_FIELD)
+        own = Values(spans.data, spans.starts[c], spans.ends[c], spans.kinds[c], self._files.dialect.style)
+        if own.kinds.any():
+            texts = pa.array(map(_merged, texts.to_pylist(), texts_of(own)), pa.string())
+        return pa.ExtensionArray.from_storage(json_type(), texts)
+
     def _source(self, name: str) -> str:
         return next(column.source for column in self.columns if column.name == name)
+
+
+def _merged(rest: str, own: str | None) -> str:
+    """Return the members of two JSON objects as one; the second may be text of one."""
+    if own is None or own == "null":
+        return rest
+    if own[:1] == '"':
+        own = str(json.loads(own))
+    own = own.strip()
+    inside, more = rest[1:-1].strip(), own[1:-1].strip()
+    if own[:1] + own[-1:] != "{}" or not inside:
+        return own  # what is no object is refused when it is written
+    return f"{{{inside},{more}}}" if more else rest
 
 
 @dataclass(frozen=True, slots=True)

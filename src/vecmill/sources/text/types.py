@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vecmill.errors import DataError
+from vecmill.sources.text.lists import NUMBER, numbers_of
 from vecmill.types.sparse import SPARSE_TEXT
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 # PostgreSQL prints true and false as t and f.
 _BOOL_PAIRS = ({"true", "false"}, {"t", "f"})
 
@@ -30,6 +30,7 @@ _NAMES = {
     "json_": ("json", "jsonb"),
     "uuid": ("uuid",),
 }
+_UNITS = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us", "epoch_ns": "ns"}
 _VECTOR = re.compile(r"(vector|halfvec|sparsevec)(\(([0-9]+)\))?")
 
 
@@ -95,37 +96,14 @@ def declared(name: str, word: Any, *, postgres: bool = False) -> Any:
         if kind == "sparsevec":
             return sparse_type()
         return vector_type(int(dim), "float16" if kind == "halfvec" else "float32") if dim else kind
+    if text in _UNITS:  # numbers since 1970
+        return pa.timestamp(_UNITS[text], "UTC")
     plain = re.sub(r"\([0-9, ]+\)$", "", text)
     for type_name, words in _NAMES.items():
         if plain in words:
             return json_type() if type_name == "json_" else getattr(pa, type_name)()
-    known = ", ".join(sorted(word for words in _NAMES.values() for word in words))
+    known = ", ".join(sorted([*_UNITS, *(word for words in _NAMES.values() for word in words)]))
     raise DataError(field=name, expected=f"a type among vector, halfvec, sparsevec, {known}", got=repr(word))
-
-
-def hinted(found: Any, wanted: Any, *, is_text: bool) -> Any:
-    """Return the type of a column whose first rows look like ``found`` (None: they have no such column).
-
-    The field's own type, ``wanted``, is taken where reading as that cannot say less than reading as ``found``.
-    ``is_text``: CSV and the like, where every value is text, and digits may well be meant as such.
-    """
-    import pyarrow.types as t
-
-    if found is None or t.is_null(found):
-        return wanted
-    if is_json(wanted) or (is_text and t.is_string(wanted)):
-        return wanted
-    if is_json(found) and not t.is_string(wanted):  # of no one type: then the rows of another are to blame, each alone
-        return wanted
-    if t.is_floating(wanted) and t.is_integer(found):
-        return wanted
-    if t.is_boolean(wanted) and is_text and t.is_integer(found):
-        return wanted
-    if t.is_list(wanted) and (t.is_fixed_size_list(found) or t.is_list(found)):
-        return wanted
-    if is_vector(wanted) and (t.is_fixed_size_list(found) or t.is_list(found)) and not t.is_string(found.value_type):
-        return wanted
-    return found
 
 
 def type_of_values(values: Iterable[Any]) -> Any:
@@ -181,7 +159,7 @@ def type_of_texts(texts: Iterable[str | None]) -> Any:
         return pa.null()
     if all(_INTEGER.fullmatch(text) for text in present):
         return pa.int64()
-    if all(_NUMBER.fullmatch(text) for text in present) and not any(_is_code(text) for text in present):
+    if all(NUMBER.fullmatch(text) for text in present) and not any(_is_code(text) for text in present):
         return pa.float64()
     if any({text.lower() for text in present} <= pair for pair in _BOOL_PAIRS):
         return pa.bool_()
@@ -207,15 +185,3 @@ def _type_of_brackets(texts: Sequence[str]) -> Any:
     except (ValueError, RecursionError):
         return pa.string()
     return type_of_values(values)
-
-
-def numbers_of(text: str) -> list[int | float] | None:
-    """Return the numbers of ``[1, 2]``, ``{1,2}`` or NumPy's ``[1. 2.]``; None if it is something else."""
-    text = text.strip()
-    if text[:1] + text[-1:] not in ("[]", "{}"):
-        return None
-    inside = text[1:-1].strip()
-    parts = re.split(r"\s*,\s*|\s+", inside) if inside else []
-    if not all(_NUMBER.fullmatch(part) for part in parts):
-        return None
-    return [int(part) if _INTEGER.fullmatch(part) else float(part) for part in parts]

@@ -96,7 +96,7 @@ def check_texts(checks: TextChecks, offsets: Array, data: Array, rows: Array) ->
 def _not_utf8(offsets: Array, data: Array) -> Iterator[int]:
     start = 0
     while True:
-        row, reason = text_kernel.check_text(offsets[start:], data, -1, False)
+        row, reason = text_kernel.check_text(offsets[start:], data, -1)
         if reason == text_kernel.FINE:
             return
         yield start + row

@@ -19,7 +19,6 @@ Later = Iterator[tuple[int, ColumnPlan, bytes]]
 """Values of passed rows that are left to check: (row, plan of the column, text)."""
 
 _MAX_LATER = 4096
-_MAX_DIGITS, _EXACT_DIGITS = 300, 15
 # Compact JSON that Python writes of an object may be so much longer than its text (1e15 becomes 1000000000000000.0).
 _GROWTH = 5
 
@@ -81,9 +80,7 @@ def _field(plan: ColumnPlan | None, context: Context, form: str) -> tuple[Any, .
         own, count = plan.items[0], plan.capacity
         item = own.kind.name
     low, high = own.kind.limits or (0, 0)
-    digits = own.kind.floats.safe_digits if own.kind.floats is not None else _MAX_DIGITS
-    if form == "csv" and plan.kind is META:
-        digits = _EXACT_DIGITS
+    digits = own.kind.floats.safe_digits if own.kind.floats is not None else plan.json_digits
     max_bytes = own.max_bytes
     if plan.kind.is_json:
         max_bytes = JSON_MAX_BYTES if form == "csv" else JSON_MAX_BYTES // _GROWTH
