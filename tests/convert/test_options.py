@@ -72,7 +72,8 @@ def test_the_question_has_what_decides_the_rows_and_nothing_else() -> None:
     usual = json.loads(json.dumps(ConvertOptions().question()))
     changes: dict[str, Any] = {
         "id_from": "row", "skip": 1, "limit": 2, "cast": "unsafe", "normalize": ("v",), "scale": {"v": 2.0},
-        "check_duplicates": True, "keep": "last", "text": "text", "file_type": "npy", "target": "2.5",
+        "check_duplicates": True, "keep": "last", "text": "text", "rows_from": "keys",
+        "file_type": "npy", "target": "2.5",
     }  # fmt: skip
     assert usual.keys() == changes.keys()
     for name, value in changes.items():

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 500
 
-
 Engine = Literal["local", "ray"]
+RowsFrom = Literal["keys"]
 Level = Literal["headers", "sample", "full"]
 Codec = Literal["none", "snappy", "zstd"]
 _HELP = {key: f"--to {one.word}: {text}" for one in FORMATS.values() for key, text in one.options.items()}
@@ -111,6 +111,12 @@ class RowFlags:
             metavar="HOW",
             help="Primary key: 'row' numbers the rows, 'hash' or 'hash:A,B' hashes columns, 'column:A' takes one.",
             show_default=False,
+        ),
+    ] = None
+    rows_from: Annotated[
+        RowsFrom | None,
+        typer.Option(
+            help="keys: every array of SRC is a row, its name as id, its values as vector.", show_default=False
         ),
     ] = None
     skip: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out the first N rows.", show_default=False)] = 0
@@ -287,6 +293,7 @@ def convert_command(
             config=config,
             columns=columns,
             drop=drop,
+            rows_from=rows.rows_from,
             join=join,
             kind=source.kind,
             text=text,

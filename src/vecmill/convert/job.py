@@ -105,7 +105,7 @@ def _opened(
     text = text_options(options.text, known, options.columns, again=again, makes_key=makes_key, lenient=lenient)
     source = open_inputs(
         src, columns=options.columns, join=options.join, also=field_names(known), kind=options.kind, text=text,
-        drop=options.drop,
+        drop=options.drop, rows_from=options.rows_from,
     )  # fmt: skip
     primary = options.primary
     if options.id_from is not None:

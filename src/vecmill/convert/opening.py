@@ -19,7 +19,7 @@ from vecmill.sources.base import field_columns, names_text
 from vecmill.sources.joined import Joined
 from vecmill.sources.kinds import by_ending
 from vecmill.sources.memory import is_object
-from vecmill.sources.opening import Drop
+from vecmill.sources.opening import Drop, RowsFrom
 from vecmill.sources.places import expand, looks_like_arrays
 from vecmill.sources.remote import has_pattern
 from vecmill.sources.text.source import TextSource
@@ -88,16 +88,17 @@ def open_inputs(
     kind: str | None = None,
     text: TextOptions | None = None,
     drop: Sequence[str] = (),
+    rows_from: RowsFrom | None = None,
 ) -> Source:
     """Return ``src``, with the columns of every input in ``join`` beside its own.
 
     ``columns`` and ``also`` select and name columns of all inputs together, see `open_source`. ``kind`` is the kind of
-    ``src``, ``text`` has the options of text files, ``drop`` names columns to leave out. A folder that vecmill wrote is
-    read segment by segment. Raises DataError if inputs differ in their number of rows, or do not have a column to leave
-    out, SchemaError if they have columns of the same name.
+    ``src``, ``rows_from`` says what its rows are made of, ``text`` has the options of text files, ``drop`` names
+    columns to leave out. A folder that vecmill wrote is read segment by segment. Raises DataError if inputs differ in
+    their number of rows, or do not have a column to leave out, SchemaError if they have columns of the same name.
     """
     gone = Drop(drop) if drop else None
-    source = _joined(src, columns, join, also, kind, text, gone)
+    source = _joined(src, columns, join, also, kind, text, gone, rows_from)
     if gone is not None:
         gone.check()
     return source
@@ -111,6 +112,7 @@ def _joined(
     kind: str | None,
     text: TextOptions | None,
     drop: Drop | None,
+    rows_from: RowsFrom | None,
 ) -> Source:
     src = _only(src)
     check_text_options(text, (src, *join), kind)
@@ -120,9 +122,13 @@ def _joined(
                 f"convert takes files and tables, no {type(one).__name__}: give it to a writer's append_batch"
             )
     if not join and not _is_source(src) and output_of(src) is None:
-        return open_source(src, columns=columns, also=also, kind=kind, text=text, drop=drop)
+        return open_source(src, columns=columns, also=also, kind=kind, text=text, drop=drop, rows_from=rows_from)
     wanted = field_columns(columns)
-    parts = [_opened(one, kind if one is src else None, text, drop) for one in (src, *join) if one is not None]
+    parts = [
+        _opened(one, *((kind, rows_from) if one is src else (None, None)), text, drop)
+        for one in (src, *join)
+        if one is not None
+    ]
     parts = _settled(parts, [name for name in wanted.values() if name != EVERYTHING_ELSE])
     named = {column.name for part in parts for column in part.columns}
     files = {field: name for field, name in wanted.items() if name not in named and looks_like_arrays(name)}
@@ -253,10 +259,12 @@ def _is_source(one: object) -> bool:
     return hasattr(one, "batches") and hasattr(one, "locate")
 
 
-def _opened(one: Any, kind: str | None, text: TextOptions | None, drop: Drop | None) -> Source:
+def _opened(
+    one: Any, kind: str | None, rows_from: RowsFrom | None, text: TextOptions | None, drop: Drop | None
+) -> Source:
     output = output_of(_only(one))
     if output is None and not _is_source(one):
-        return open_source(one, kind=kind, text=text, drop=drop)
+        return open_source(one, kind=kind, text=text, drop=drop, rows_from=rows_from)
     source: Source = one if output is None else open_output(*output, text, whole=True)
     if drop is None:
         return source

@@ -17,6 +17,7 @@ from vecmill.writer.options import WriterKeywords, WriterOptions
 if TYPE_CHECKING:
     from vecmill.convert.opening import Input
     from vecmill.sources import TextOptions
+    from vecmill.sources.opening import RowsFrom
     from vecmill.validate.context import Level
 
 Policy = Literal["safe", "unsafe"]
@@ -41,6 +42,8 @@ class ConvertOptions:
     columns: field -> source column or array file; naming columns selects them, see `open_source`. With a schema, its
         fields are also found under their own names.
     drop: columns of the source to leave out, which are not looked at; ``*`` stands for any text.
+    rows_from: "keys" makes a row of every array of ``src`` (HDF5, torch, safetensors, NPZ, a folder of NPY files): its
+        key is the column ``id``, its values are ``vector``. None: every array is a column.
     join: further inputs whose columns stand beside those of ``src``, row by row; all must have as many rows.
     kind: what ``src`` is, where neither its first bytes nor its name tell; see `vecmill.sources.kinds`.
     text: what files of text do not say about themselves; see `vecmill.sources.TextOptions`.
@@ -68,6 +71,7 @@ class ConvertOptions:
     schema: object = None
     columns: Mapping[str, str] | Iterable[str] | None = None
     drop: Sequence[str] = ()
+    rows_from: RowsFrom | None = field(default=None, metadata=_ASKED)
     join: Sequence[Input] = ()
     kind: str | None = None
     text: TextOptions | None = field(default=None, metadata=_ASKED_AS_TEXT)
@@ -136,6 +140,7 @@ class ConvertKeywords(WriterKeywords, total=False):
     schema: object
     columns: Mapping[str, str] | Iterable[str] | None
     drop: Sequence[str]
+    rows_from: RowsFrom | None
     join: Sequence[Input]
     kind: str | None
     text: TextOptions | None

@@ -214,11 +214,12 @@ class ArrayColumn:
                         current, read = k, stack.enter_context(self.arrays[k].opened())
                     base = self.files.start(k)
                     pieces.append(read(max(start, base) - base, min(stop, self.files.ends[k]) - base))
-                return self._finished(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), start)
+                return self.finished(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), start)
 
             yield rows
 
-    def _finished(self, values: np.ndarray[Any, Any], start: int) -> Any:
+    def finished(self, values: np.ndarray[Any, Any], start: int) -> Any:
+        """Return the rows from ``start`` on, as the file has them, in the form in which a source gives them."""
         if values.dtype.kind in "USOM":
             return self._as_arrow(values, start)
         if values.dtype.kind == "V":

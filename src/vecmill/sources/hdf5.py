@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,42 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
             got = f"{names_text(_paths(file))} in the file" if _paths(file) else "an HDF5 file without a dataset"
             raise DataError(file=str(path), expected="datasets; name one (file.h5:path)", got=got)
     return found
+
+
+def keyed(path: Path, member: str = "") -> dict[str, Array]:
+    """Return all datasets of a file, or of the group ``member``, by their paths in it.
+
+    Where each lies in a group of its own under one and the same name, by the paths of the groups.
+    """
+    found: dict[str, Array] = {}
+    with _file(path) as file, reading(path, "HDF5"):
+        import h5py
+
+        node = _node(file, path, member)
+        if not isinstance(node, h5py.Group):
+            raise DataError(file=str(path), expected="a group of datasets, whose names are keys", got="a dataset")
+
+        def visit(name: str, one: Any) -> None:
+            if isinstance(one, h5py.Dataset):
+                try:
+                    found[name] = _dataset(path, one)
+                except DataError as err:
+                    found[name] = unreadable(err)
+
+        node.visititems(visit)
+        split = [name.rpartition("/") for name in found]
+    groups = {group for group, _, _ in split}
+    if len(groups) == len(split) and len({name for _, _, name in split}) == 1 and "" not in groups:
+        return {name.rpartition("/")[0]: array for name, array in found.items()}
+    return found
+
+
+def values(path: Path, names: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the values of datasets, by the places that `keyed` tells of them."""
+    with _file(path) as file:
+        for name in names:
+            with reading(path, "HDF5"):
+                yield np.asarray(file[name][()])
 
 
 def _node(file: Any, path: Path, member: str) -> Any:

@@ -9,9 +9,11 @@ reads them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from vecmill.errors import DataError, StoreError
 from vecmill.sources.arrays import Array
@@ -31,6 +33,10 @@ Arrays = Callable[[Any, str], dict[str, Array]]
 """(path, member) -> arrays by name; member "": all of them. Raises DataError and StoreError."""
 
 
+Values = Callable[[Any, Sequence[str]], Iterator[np.ndarray[Any, Any]]]
+"""(path, names of arrays) -> the values of each. Raises DataError and StoreError."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileKind:
     """One kind of file.
@@ -43,6 +49,8 @@ class FileKind:
     is_folder: given what is in a folder, by name, return True if it is of this kind as a whole. None: only files are.
     tables: loads the function that reads a table kind.
     arrays: loads the function that reads an array kind. Text kinds have neither.
+    keyed: loads the function that returns the arrays of a file by their keys, where these are not the names of arrays.
+    values: loads the function (path, names of arrays) -> their values in turn, where opening a file takes time.
     single: True if a file holds exactly one array, named after the file.
     is_text: True for text, which may be packed (``.gz``, ``.zst``).
     in_bucket: True if objects of this kind are read where they lie. Text always is.
@@ -54,6 +62,8 @@ class FileKind:
     is_folder: Callable[[Mapping[str, AnyPath]], bool] | None = None
     tables: Callable[[], Tables] | None = None
     arrays: Callable[[], Arrays] | None = None
+    keyed: Callable[[], Arrays] | None = None
+    values: Callable[[], Values] | None = None
     single: bool = False
     is_text: bool = False
     in_bucket: bool = False
@@ -179,6 +189,30 @@ def _hdf5() -> Arrays:
     return hdf5.arrays
 
 
+def _hdf5_keyed() -> Arrays:
+    from vecmill.sources import hdf5
+
+    return hdf5.keyed
+
+
+def _hdf5_values() -> Values:
+    from vecmill.sources import hdf5
+
+    return hdf5.values
+
+
+def _npz_values() -> Values:
+    from vecmill.sources import npz
+
+    return npz.values
+
+
+def _safetensors_values() -> Values:
+    from vecmill.sources import safetensors
+
+    return safetensors.values
+
+
 def _safetensors() -> Arrays:
     from vecmill.sources import safetensors
 
@@ -245,10 +279,17 @@ FILE_KINDS: tuple[FileKind, ...] = (
     FileKind("iceberg", (), is_folder=_is_iceberg, tables=_iceberg),
     FileKind("hudi", (), is_folder=_holds(".hoodie"), tables=lambda: _no_hudi),
     FileKind("npy", (".npy",), _starts(b"\x93NUMPY"), arrays=_npy, single=True, in_bucket=True),
-    FileKind("npz", (".npz",), _is_npz, arrays=_npz),
+    FileKind("npz", (".npz",), _is_npz, arrays=_npz, values=_npz_values),
     FileKind("torch", (".pt", ".pth"), _is_torch, arrays=_torch),
-    FileKind("hdf5", (".hdf5", ".h5", ".hdf"), _starts(b"\x89HDF\r\n\x1a\n"), arrays=_hdf5),
-    FileKind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors),
+    FileKind(
+        "hdf5",
+        (".hdf5", ".h5", ".hdf"),
+        _starts(b"\x89HDF\r\n\x1a\n"),
+        arrays=_hdf5,
+        keyed=_hdf5_keyed,
+        values=_hdf5_values,
+    ),
+    FileKind("safetensors", (".safetensors",), _is_safetensors, arrays=_safetensors, values=_safetensors_values),
     FileKind("faiss", (".faiss", ".index"), _starts(*FAISS_MAGICS), arrays=_faiss),
     *(
         FileKind(name, (f".{name}",), arrays=functools.partial(_vecs, name), single=True, in_bucket=True)

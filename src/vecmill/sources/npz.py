@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,13 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
     if not found:
         raise DataError(file=str(path), expected="an NPZ archive of arrays", got="an archive of nothing")
     return found
+
+
+def values(path: Path, names: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the values of arrays by their names."""
+    with _damage(path), np.load(path, allow_pickle=False) as archive:
+        for name in names:
+            yield archive[name]
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Array:

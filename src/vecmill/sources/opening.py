@@ -7,12 +7,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from vecmill.errors import DataError
 from vecmill.sources.arrays import Array, ArraySource
 from vecmill.sources.base import Source, SourceFile, field_columns, names_text
 from vecmill.sources.joined import Joined
+from vecmill.sources.keyed import KEY, VECTOR, KeyRows
 from vecmill.sources.kinds import kind_named
 from vecmill.sources.memory import is_object, open_object
 from vecmill.sources.partitions import Partitioned, keys_of
@@ -25,6 +26,8 @@ from vecmill.sources.text.stream import STDIN
 
 PathOrTable = str | os.PathLike[str] | Any
 """A path, a pattern or a URL; or an object that holds columns."""
+
+RowsFrom = Literal["keys"]
 
 EVERYTHING = "*"
 """Among ``columns``: take all other columns too."""
@@ -39,6 +42,7 @@ def open_source(
     kind: str | None = None,
     text: TextOptions | None = None,
     drop: Drop | None = None,
+    rows_from: RowsFrom | None = None,
 ) -> Source:
     """Open files of any kind, and tables in memory, as one source of columns.
 
@@ -61,6 +65,8 @@ def open_source(
     kind: the kind of the files, where first bytes and ending do not tell; see `vecmill.sources.kinds`.
     text: what files of text do not say about themselves.
     drop: columns that are left out: they are not looked at.
+    rows_from: "keys" makes a row of every array of the files: its name (or that of its file, where each has one array)
+        is the column ``id``, its values ``vector``. None: every array is a column.
 
     Raises
     ------
@@ -70,8 +76,14 @@ def open_source(
     wanted = field_columns(columns)
     shards = {field: shards_of(field, name) for field, name in wanted.items() if looks_like_arrays(name)}
     takes_all = EVERYTHING in wanted or wanted.keys() == shards.keys()
-    asked = {*wanted, *wanted.values(), *also}
-    groups, arrays = _found(_listed(paths), kind, text or TextOptions(), drop, asked, takes_all=takes_all)
+    given = _listed(paths)
+    if rows_from is None:
+        asked = {*wanted, *wanted.values(), *also}
+        groups, arrays = _found(given, kind, text or TextOptions(), drop, asked, takes_all=takes_all)
+    else:
+        groups, arrays = [_keyed([file for path in given for file in expand(path, kind)])], {}
+    if drop is not None:
+        groups, arrays = _left(groups, arrays, drop)
     available = _available(groups, arrays, [name for one, name in wanted.items() if one not in shards])
     chosen = _chosen(wanted, shards, available, None if takes_all else also)
     _check_columns(chosen, available, [*(group.place for group in groups), *(a[0].place for a in arrays.values())])
@@ -95,16 +107,26 @@ def _found(
 ) -> tuple[list[_Group], dict[str, list[Array]]]:
     """Return the tables and texts that paths and objects stand for, and the arrays by name.
 
-    ``asked`` names fields and columns that are asked for.
+    ``asked`` names fields and columns that are asked for. ``takes_all``: a key of JSON that is no column is an error.
     """
     objects = [open_object(one) for one in given if is_object(one)]
     files = _by_family([one for one in given if not is_object(one)], kind)
     groups = [*_table_groups(objects, files.tables, text), *_text_groups(files.texts, text, takes_all, drop)]
-    arrays = arrays_of(files.arrays, asked)
-    if drop is None:
-        return groups, arrays
-    groups = [replace(group, names=drop.left_of(group.names)) for group in groups]
-    return groups, {name: arrays[name] for name in drop.left_of(arrays)}
+    return groups, arrays_of(files.arrays, asked)
+
+
+def _keyed(files: Sequence[SourceFile]) -> _Group:
+    """Return the rows that the arrays of files are."""
+    names = dict.fromkeys((KEY, VECTOR))
+    return _Group(str(files[0].path), names, lambda wanted, batch_rows: KeyRows(files, wanted, batch_rows))
+
+
+def _left(
+    groups: Sequence[_Group], arrays: Mapping[str, list[Array]], drop: Drop
+) -> tuple[list[_Group], dict[str, list[Array]]]:
+    """Return groups and arrays without the columns to leave out."""
+    left = [replace(group, names=drop.left_of(group.names)) for group in groups]
+    return left, {name: arrays[name] for name in drop.left_of(arrays)}
 
 
 class Drop:

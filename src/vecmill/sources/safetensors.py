@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,15 @@ def arrays(path: Path, member: str = "") -> dict[str, Array]:
     if not found:
         raise DataError(file=str(path), expected="a file of tensors", got="none in it")
     return found
+
+
+def values(path: Path, names: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the values of tensors by their names."""
+    with _file(path) as file:
+        for name in names:
+            with _damage(path):
+                tensor = np.asarray(file.get_slice(name)[:])
+            yield tensor.view("V2") if tensor.dtype.name == "bfloat16" else tensor
 
 
 @contextmanager
