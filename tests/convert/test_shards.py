@@ -11,6 +11,7 @@ import pytest
 
 from converted import DIM, rows, schema, vectors
 from vecmill import DataType, convert
+from vecmill.convert.opening import open_inputs
 from vecmill.errors import DataError
 
 
@@ -23,7 +24,14 @@ def feather(table, path):
         writer.write_table(table)
 
 
-WRITERS = pytest.mark.parametrize("write", [parquet, feather])
+def csv(table, path):
+    lines = [",".join(table.column_names)]
+    for row in table.to_pylist():
+        lines.append(",".join("" if value is None else f'"{value}"' for value in row.values()))
+    path.with_suffix(".csv").write_text("\n".join(lines) + "\n")
+
+
+WRITERS = pytest.mark.parametrize("write", [parquet, feather, csv])
 
 
 # -- further columns --------------------------------------------------------------------------------------------------
@@ -70,6 +78,15 @@ def test_a_strict_schema_refuses_a_column_whichever_file_has_it(tmp_path, write)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_a_column_that_one_csv_file_lacks_may_be_read_alone(tmp_path):
+    csv(pa.table({"id": [1, 2], "v": vectors(2)}), tmp_path / "a")
+    csv(pa.table({"id": [3], "v": vectors(1), "lang": ["de"]}), tmp_path / "b")
+    (column,) = open_inputs(tmp_path, columns=["lang"]).columns
+    assert (column.file, column.absent) == (str(tmp_path / "b.csv"), str(tmp_path / "a.csv"))
+    got = [value for batch in open_inputs(tmp_path, columns=["lang"]).batches() for value in batch["lang"].to_pylist()]
+    assert got == [None, None, "de"]
+
+
 def test_a_file_without_rows_lacks_nothing(tmp_path):
     pq.write_table(pa.table({"id": pa.array([], pa.int64())}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"id": [2], "v": vectors(1)}), tmp_path / "b.parquet")
@@ -110,7 +127,7 @@ def shards(folder, tables, write=parquet):
     return folder
 
 
-@WRITERS
+@pytest.mark.parametrize("write", [parquet, feather])
 @pytest.mark.parametrize("known", [True, False])
 def test_layouts_of_text_and_vectors_may_differ(tmp_path, write, known):
     tables = [

@@ -107,7 +107,7 @@ def folder_kind(path: AnyPath) -> FileKind | None:
 
 
 def _kind_of_text(path: AnyPath) -> str | None:
-    from vecmill.sources.text.files import kind_of_bytes
+    from vecmill.sources.text.headers import kind_of_bytes
     from vecmill.sources.text.stream import TextInput
 
     return kind_of_bytes(TextInput(path))

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from vecmill._native import json_read
 from vecmill.errors import DataError
 from vecmill.sources.base import names_text
@@ -16,11 +14,12 @@ from vecmill.sources.text.columns import Unfit, Values, decode
 from vecmill.sources.text.csv_rows import Delimited, first_record
 from vecmill.sources.text.dialect import Dialect
 from vecmill.sources.text.fields import Wanted, type_of_field
+from vecmill.sources.text.headers import NOTHING, columns_of_some, kind_of_bytes
 from vecmill.sources.text.json_rows import MAX_ROWS, JsonElements, JsonLines, RowProblem, Spans, Splitter
 from vecmill.sources.text.located import Lines, check_row_size, located
 from vecmill.sources.text.options import TextOptions
 from vecmill.sources.text.paths import KeyPath, parse_path, value_at
-from vecmill.sources.text.pgcopy import SIGNATURE, CopyBinary, type_of_binary
+from vecmill.sources.text.pgcopy import CopyBinary, type_of_binary
 from vecmill.sources.text.stream import Blocks, Bytes, TextInput
 from vecmill.sources.text.types import (
     declared,
@@ -36,34 +35,15 @@ SAMPLE_ROWS = 1000
 """Rows that columns and types are found in; fewer if the first 512 KiB hold fewer."""
 
 _SAMPLE_BYTES = 1 << 19
-_LOOK_BYTES = 1 << 16
 _SEPARATORS = ";\t|,"
-NOTHING = np.empty(0, np.uint8)
-
-
-def kind_of_bytes(source: TextInput) -> str | None:
-    """Return the kind of a file by its first bytes. None: they do not tell."""
-    with Blocks(source, look=True, block_bytes=_LOOK_BYTES) as blocks:
-        head = blocks.next(NOTHING)[0].tobytes()
-    if head.startswith(SIGNATURE):
-        return "copy-binary"
-    text = head.lstrip(b" \t\r\n")
-    if text[:1] == b"[":
-        return "json"
-    if text[:1] == b"{":
-        try:
-            return (
-                "jsonl" if isinstance(json.loads(text.split(b"\n", 1)[0]), dict) and b'"rows"' not in text else "json"
-            )
-        except ValueError:
-            return "json"
-    return None
 
 
 class TextFiles:
     """Text files of one kind: which columns they have, and of what type.
 
-    Both are found in the first rows (`SAMPLE_ROWS`) of the first file that has any. All later rows are held to them.
+    Both are found in the first rows (`SAMPLE_ROWS`) of the first file that has any, those of columns that only later
+    files have in theirs. All later rows are held to them. ``headers`` has the columns of each file by its name, where
+    there are several files with a header; ``found``: see `columns_of_some`.
 
     Raises DataError that names the file, row and line; StoreError when a file cannot be read.
     """
@@ -80,6 +60,10 @@ class TextFiles:
             self._discover(source)
             if self.types and not all(str(type_) == "null" for type_ in self.types.values()):
                 break
+        self.headers: dict[str, tuple[str, ...]] = {}
+        self.found: dict[str, tuple[str, str]] = {}
+        if self.dialect.has_header and len(self.inputs) > 1:
+            self._join_headers()
         try:
             for name, word in self.options.types.items():
                 self.types[name] = self._resolved(name, word)
@@ -252,6 +236,20 @@ class TextFiles:
                 raise DataError(
                     file=source.name, field=err.field, row=err.row, expected=err.expected, got=err.got
                 ) from None
+
+    def _join_headers(self) -> None:
+        """Find the columns of all files: those of a later file are not lost."""
+        for source in self.inputs:
+            with Blocks(source, look=True, block_bytes=_SAMPLE_BYTES) as blocks:
+                header = self.header(source, blocks.next(NOTHING))
+            if not header:
+                continue
+            self.headers[source.name] = header
+            if not self.types.keys() >= set(header):
+                before, self.types = self.types, {}
+                self._discover(source)
+                self.types = before | {name: type_ for name, type_ in self.types.items() if name not in before}
+        self.found = columns_of_some(self.headers)
 
     def _find_types(self, source: TextInput, spans: Spans, names: tuple[str, ...]) -> None:
         """Set the types from the first rows; a declared type takes only a dim from them."""

@@ -13,7 +13,8 @@ from vecmill.schema.fields import DYNAMIC_FIELD
 from vecmill.sources.base import MAX_BATCH_ROWS, Column, names_text
 from vecmill.sources.text.columns import Unfit, Values, texts_of
 from vecmill.sources.text.fields import read_column
-from vecmill.sources.text.files import NOTHING, TextFiles, as_column
+from vecmill.sources.text.files import TextFiles, as_column
+from vecmill.sources.text.headers import NOTHING
 from vecmill.sources.text.json_rows import RowProblem, Spans, Splitter
 from vecmill.sources.text.located import Lines, check_row_size, located
 from vecmill.sources.text.pgcopy import decode_binary
@@ -52,10 +53,7 @@ class TextSource:
             if name not in files.types:
                 got = f"columns {names_text(files.names)}"
                 raise DataError(file=files.inputs[0].name, expected=f"a column {name!r}", got=got)
-        columns = [
-            Column(name, column, as_column(files.types[column]), None, is_optional=column in files.optional)
-            for name, column in self._wanted.items()
-        ]
+        columns = [_column(name, column, files) for name, column in self._wanted.items()]
         if self._rest:
             columns.append(Column(DYNAMIC_FIELD, DYNAMIC_FIELD, json_type(), 0))
         self.columns = tuple(columns)
@@ -132,7 +130,10 @@ class TextSource:
     def _read(
         self, source: TextInput, columns: Sequence[Column], batch_rows: int, skip: int
     ) -> Generator[Mapping[str, Any] | DataError, None, int]:
-        """Yield the batches and errors of one file; return its rows."""
+        """Yield the batches and errors of one file; return its rows. A column that it does not have is left out."""
+        import pyarrow as pa
+
+        asked, columns = columns, self._in_file(source, columns)
         makes_rest = self._rest and any(column.name == DYNAMIC_FIELD for column in columns)
         wanted = list(dict.fromkeys(column.source for column in columns if column.source in self._files.types))
         if makes_rest:
@@ -159,7 +160,7 @@ class TextSource:
                     while True:
                         batch, problem, n = self._decoded(spans, columns, wanted)
                         if n:
-                            yield batch
+                            yield batch if "" not in batch else {column.name: pa.nulls(n) for column in asked}
                             row += n
                         if problem is None:
                             break
@@ -179,6 +180,14 @@ class TextSource:
                 tail = data[position:]
                 check_row_size(source.name, row, tail)
         return row
+
+    def _in_file(self, source: TextInput, columns: Sequence[Column]) -> Sequence[Column]:
+        """Return the columns that a file has; if it has none of them, one without a name that counts its rows."""
+        there = self._files.headers.get(source.name)
+        if there is None:
+            return columns
+        found = [column for column in columns if column.source in there]
+        return found or [Column("", there[0], self._files.types[there[0]], None)]
 
     def _decoded(
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
@@ -245,6 +254,12 @@ def _merged(rest: str, own: str | None) -> str:
     if own[:1] + own[-1:] != "{}" or not inside:
         return own  # what is no object is refused when it is written
     return f"{{{inside},{more}}}" if more else rest
+
+
+def _column(name: str, column: str, files: TextFiles) -> Column:
+    file, absent = files.found.get(column, ("", ""))
+    type_ = as_column(files.types[column])
+    return Column(name, column, type_, None, file=file, absent=absent, is_optional=column in files.optional)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""How text files begin: of which kind they are, and which columns their headers name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vecmill.sources.text.pgcopy import SIGNATURE
+from vecmill.sources.text.stream import Blocks, TextInput
+
+_LOOK_BYTES = 1 << 16
+NOTHING = np.empty(0, np.uint8)
+
+
+def kind_of_bytes(source: TextInput) -> str | None:
+    """Return the kind of a file by its first bytes. None: they do not tell."""
+    with Blocks(source, look=True, block_bytes=_LOOK_BYTES) as blocks:
+        head = blocks.next(NOTHING)[0].tobytes()
+    if head.startswith(SIGNATURE):
+        return "copy-binary"
+    text = head.lstrip(b" \t\r\n")
+    if text[:1] == b"[":
+        return "json"
+    if text[:1] == b"{":
+        try:
+            return (
+                "jsonl" if isinstance(json.loads(text.split(b"\n", 1)[0]), dict) and b'"rows"' not in text else "json"
+            )
+        except ValueError:
+            return "json"
+    return None
+
+
+def columns_of_some(headers: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, str]]:
+    """Return the columns that not all files have: the first file that has it, and the first that does not."""
+    files = list(headers)
+    first: dict[str, str] = {}
+    runs: dict[str, int] = {}  # so many files have it before the first that does not
+    for i, (file, header) in enumerate(headers.items()):
+        for name in header:
+            first.setdefault(name, file)
+            if runs.setdefault(name, 0) == i:
+                runs[name] = i + 1
+    return {name: (file, files[runs[name]]) for name, file in first.items() if runs[name] < len(files)}
