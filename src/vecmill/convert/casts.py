@@ -110,14 +110,14 @@ def _steps(
     if unsafe is not None:
         steps.append(("unsafe cast", unsafe))
     if field is not None and field.kind.group in ("text", "timestamptz") and _is_date(column.type):
-        steps.append(("as ISO 8601 text", _as_iso_text))
+        steps.append(("as ISO 8601 text", _as_iso_text if field.kind.group == "text" else _as_they_are))
     elif (field is None or field.kind.is_json) and (_is_date(column.type) or t.is_nested(column.type)):
         steps.append(("as JSON", _as_they_are))
     return steps
 
 
 def _as_they_are(values: Any) -> Any:
-    """Return values of which the writer makes JSON."""
+    """Return values of which the writer makes text."""
     return values
 
 

@@ -7,7 +7,7 @@ encoded in pieces that the caller bounds. Errors are Misfits with the row in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -43,6 +43,14 @@ from vecmill.types.text import META
 BLOCK_BYTES = 2 * 1024 * 1024
 # Rows that are made into Python values at once: few enough for long arrays, many enough to make the calls cheap.
 _PYTHON_ROWS = 1024
+
+
+# By group: what text of dates, times and UUIDs becomes. Text for a JSON field is JSON, but this text is a value; instants
+# end as those of a datetime in UTC do.
+_FORMS: Mapping[str, Callable[[str], str]] = {
+    "json": compact_json,
+    "timestamptz": lambda text: text.removesuffix("Z") + "+00:00" if text.endswith("Z") else text,
+}
 
 
 class FixedSource(Protocol):
@@ -107,21 +115,21 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
     if plan.kind.group in ("sparse", "array", "struct") and is_json_text(array.type):
         return _PythonValues(plan, array)
-    is_json_value = plan.kind.is_json and has_text_form(array.type)
+    form = _FORMS.get(plan.kind.group) if has_text_form(array.type) else None
     array = for_field(plan, plain_storage(array))
     if plan.items and is_list(array.type):
         _refuse_null_row(plan, array)
         return ArrowArrays(plan, array) if plan.kind.group == "array" else ArrowStructs(plan, array)
     if (
         plan.kind.is_json
-        and not is_json_value
+        and form is None
         and is_text(array.type)
         and (plan.default is None or plan.kind is META or not array.null_count)
     ):
         _refuse_null_row(plan, array)
         return JsonText(plan, array)
     if plan.is_variable and plan.kind.group != "text":
-        return _PythonValues(plan, array, quoted=is_json_value)
+        return _PythonValues(plan, array, form=form)
     if plan.default is not None and array.null_count:
         return open_column(plan, array.to_pylist(), len(array))
     _refuse_null_row(plan, array)
@@ -202,13 +210,13 @@ class _ListFixed:
 class _PythonValues:
     """Python values of variable width, from a list or slice by slice from an array. None: every row is absent.
 
-    ``quoted``: they are text of which JSON strings are made; else text for a JSON field is JSON.
+    ``form`` makes what the field takes of the values of an array. None: it takes them as they are.
     """
 
-    def __init__(self, plan: ColumnPlan, column: Any, *, quoted: bool = False) -> None:
+    def __init__(self, plan: ColumnPlan, column: Any, *, form: Callable[[str], str] | None = None) -> None:
         self._plan = plan
         self._column = column
-        self._quoted = quoted
+        self._form = form
         self._data = np.empty(0, np.uint8)  # reused: a block is valid until the next one is taken
 
     def take(self, start: int, stop: int, max_bytes: int) -> VariableBlock:
@@ -234,8 +242,8 @@ class _PythonValues:
             return _fill_part(buffer, self._plan, self._column, start, stop, row)
         try:
             values = _python_values(self._column, start, stop)
-            if self._quoted:
-                values = [value if value is None else compact_json(value) for value in values]
+            if self._form is not None:
+                values = [value if value is None else self._form(value) for value in values]
             return fill_list(buffer, self._plan, values, 0, len(values), row)
         except Misfit as misfit:
             raise shifted(misfit, start) from misfit.__cause__
