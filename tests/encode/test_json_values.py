@@ -96,6 +96,8 @@ TIMES = [
     (Decimal("12345678901234567890"), pa.decimal256(40, 0), 12345678901234567890),
     (uuid.UUID(int=7), pa.uuid(), "00000000-0000-0000-0000-000000000007"),
     (True, BOOL8, True),
+    (dt.timedelta(days=-1, seconds=1), pa.duration("ms"), "PT-23H-59M-59S"),
+    (dt.timedelta(days=400, microseconds=5), pa.duration("us"), "P400DT0.000005S"),
 ]  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import copy
-import datetime as dt
 import json
 import types
 from typing import Any
@@ -197,7 +196,7 @@ def test_unknown_keys_go_to_meta(tmp_path, file_type):
         ({"$meta": {"b": [float("inf")]}}, "inf, which is not JSON compliant at 'b[0]'"),
         ({"a": {1: 0, "1": 1}}, "the keys 1 and '1' in one object, which are one key in JSON at 'a'"),
         ({1: 0, "1": 1}, "not a str"),
-        ({"a": dt.timedelta(1)}, "timedelta has no JSON form at 'a'"),
+        ({"a": {1}}, "set has no JSON form at 'a'"),
         ({"a": np.datetime64("NaT", "ns")}, "NaT has no JSON form"),
         ({"a": "\ud800"}, "lone surrogate"),
         ({"a": "é" * 33_000}, "66008 bytes"),

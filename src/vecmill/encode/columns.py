@@ -45,7 +45,7 @@ BLOCK_BYTES = 2 * 1024 * 1024
 _PYTHON_ROWS = 1024
 
 
-# By group: what text of dates, times and UUIDs becomes. Text for a JSON field is JSON, but this text is a value; instants
+# By group: what text of dates, times and UUIDs becomes. Other text for a JSON field is JSON, this is a value; instants
 # end as those of a datetime in UTC do.
 _FORMS: Mapping[str, Callable[[str], str]] = {
     "json": compact_json,

@@ -10,6 +10,7 @@ import numbers
 import operator
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -176,22 +177,7 @@ def _element(item: ColumnPlan, value: Any, where: str) -> Any:
 
 
 def _text(plan: ColumnPlan, value: Any) -> str:
-    if isinstance(value, bytes | bytearray):
-        try:
-            value = value.decode()
-        except UnicodeDecodeError:
-            raise Misfit(*NOT_UTF8) from None
-    if plan.encode is not None:
-        try:
-            text = plan.encode(value)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise Misfit(plan.expected, str(error) or type(error).__name__) from error
-    elif isinstance(value, str | UUID):
-        text = str(value) if isinstance(value, UUID) else value
-    else:
-        raise Misfit(plan.expected, describe(value))
+    text = _own_text(plan, value)
     try:
         n_bytes = len(text.encode("utf-8"))
     except UnicodeEncodeError as error:
@@ -213,6 +199,29 @@ def _text(plan: ColumnPlan, value: Any) -> str:
     return text
 
 
+def _own_text(plan: ColumnPlan, value: Any) -> str:
+    """Return the text of a value, of which only the type is checked."""
+    if isinstance(value, bytes | bytearray):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise Misfit(*NOT_UTF8) from None
+    if plan.encode is not None:
+        try:
+            return plan.encode(value)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise Misfit(plan.expected, str(error) or type(error).__name__) from error
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value:f}"
+    if not isinstance(value, str):
+        raise Misfit(plan.expected, describe(value))
+    return value
+
+
 def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
     if plan.kind.group == "bool" and isinstance(value, bool):  # the kernel takes it, but not beside what is wrong
         return value
@@ -232,6 +241,8 @@ def _scalar(plan: ColumnPlan, value: Any) -> bool | int | float:
 
 
 def _array_of_number(plan: ColumnPlan, value: Any) -> NDArray[Any]:
+    if isinstance(value, Decimal):
+        value = _number_of(plan, value)
     if isinstance(value, bool) or not (isinstance(value, float) or hasattr(value, "__index__")):
         raise Misfit(plan.expected, describe(value))
     number = value if isinstance(value, float) else operator.index(value)
@@ -240,6 +251,14 @@ def _array_of_number(plan: ColumnPlan, value: Any) -> NDArray[Any]:
         return np.asarray(number, dtype=np.float64 if is_float else np.int64)
     except OverflowError:
         raise Misfit(plan.expected, describe(value)) from None
+
+
+def _number_of(plan: ColumnPlan, value: Decimal) -> Any:
+    """Return the int or float of a Decimal that has its value; the Decimal itself if there is none."""
+    if plan.kind.group == "int" and value.is_finite() and value == value.to_integral_value():
+        return int(value) if value.adjusted() < 20 else value
+    is_exact = plan.kind.group == "float" and value.is_finite() and Decimal(repr(float(value))) == value
+    return float(value) if is_exact else value
 
 
 def column_buffer(

@@ -6,13 +6,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
 import numpy as np
 
+from vecmill.types.durations import days_of, duration_text
 from vecmill.types.timestamptz import is_nat
 
 _LEAVES = {str, int, float, bool, type(None)}
@@ -23,10 +24,10 @@ _LONGEST_PATH = 500
 
 
 def iso_text(value: object) -> str:
-    """Return a date, a time or a datetime as ISO 8601 text, the same whatever holds it; instants in UTC, with ``Z``.
+    """Return a date, a time, a datetime or a duration as ISO 8601 text, the same whatever holds it; instants in UTC.
 
-    A fraction has six digits, nine if it is finer than a microsecond, and is left out if it is zero. Raises TypeError
-    for other values, ValueError for NaT.
+    A fraction of a time has six digits, nine if it is finer than a microsecond, and is left out if it is zero. Raises
+    TypeError for other values, ValueError for NaT.
     """
     if is_nat(value):
         raise ValueError("NaT has no JSON form (None is a null)")
@@ -40,6 +41,11 @@ def iso_text(value: object) -> str:
         return usual_fraction(value.astimezone(UTC).isoformat().replace("+00:00", "Z"))
     if isinstance(value, date | time):
         return usual_fraction(value.isoformat())
+    if isinstance(value, np.timedelta64) and np.datetime_data(value)[0] in ("D", *_TIME_UNITS):
+        return duration_text(0, *days_of(int(value.astype("m8[ns]").astype(np.int64))))
+    if isinstance(value, timedelta):
+        nanoseconds = (value // timedelta(microseconds=1)) * 1000 + getattr(value, "nanoseconds", 0) % 1000
+        return duration_text(0, *days_of(nanoseconds))
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
@@ -59,11 +65,11 @@ def _plain(value: object) -> object:
     NumPy scalars and arrays become Python values, dates and times ISO 8601 text, a UUID its text, a Decimal a number.
     """
     plain: object
-    if isinstance(value, np.datetime64):
+    if isinstance(value, np.generic) and value.dtype.kind in "mM":
         return iso_text(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "M":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "mM":
         return [_plain(one) for one in value] if value.ndim else iso_text(value[()])
-    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind != "m":
+    if isinstance(value, np.generic | np.ndarray):
         plain = value.tolist()
         if isinstance(plain, np.generic):  # a longdouble has no Python value
             raise TypeError(f"{type(value).__name__} has no JSON form")

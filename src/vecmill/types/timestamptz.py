@@ -41,7 +41,7 @@ def is_finer_than_stored(text: str) -> bool:
 
 def is_nat(value: Any) -> bool:
     """Return True for "not a time" of NumPy or pandas; that of pandas passes for a datetime."""
-    is_numpy = hasattr(value, "dtype") and value.dtype.kind == "M"
+    is_numpy = hasattr(value, "dtype") and value.dtype.kind in "mM"
     return str(value) == "NaT" if is_numpy else type(value).__name__ == "NaTType"
 
 
