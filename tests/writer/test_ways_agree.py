@@ -17,7 +17,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from physical_forms import HALF_TYPES, INTEGERS, JSON, JSON_TYPES, Field, arrow_forms, fields
@@ -29,6 +29,7 @@ Row = dict[str, Any]
 Outcome = bytes | tuple[str | None, int | None]
 EXAMPLES = settings(
     max_examples=int(os.environ.get("VECMILL_EXAMPLES", "12")), deadline=None,
+    phases=[Phase.generate, Phase.shrink],  # not explain, which traces every line
     derandomize="VECMILL_EXAMPLES" not in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )  # fmt: skip
