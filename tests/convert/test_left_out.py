@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from converted import rows, schema, vectors
 from vecmill import DataType, convert
 from vecmill.cli import app
-from vecmill.errors import DataError
+from vecmill.errors import DataError, SchemaError
 from vecmill.sources import open_source
 
 
@@ -138,3 +138,14 @@ def test_arrays_that_are_not_wanted_may_be_anything(tmp_path):
         convert(tmp_path / "a.npz", tmp_path / "out")
     with pytest.raises(DataError, match=r"scalar.*shape"):
         convert(tmp_path / "a.h5", tmp_path / "out", columns=["emb", "scalar"])
+
+
+def test_columns_of_one_name_do_not_meet_where_neither_is_selected(tmp_path):
+    pq.write_table(table(1, m=[7]).drop_columns("v"), tmp_path / "a.parquet")
+    pq.write_table(table(1), tmp_path / "b.parquet")
+    report = convert(
+        tmp_path / "a.parquet", tmp_path / "out", join=[tmp_path / "b.parquet"], columns=["m", "v"], id_from="row"
+    )
+    assert [(row["m"], list(row["v"])) for row in rows(report)] == [(7, [0.0] * 4)]
+    with pytest.raises(SchemaError, match=r"both have 'id'; select columns without it \(--map"):
+        convert(tmp_path / "a.parquet", tmp_path / "out", join=[tmp_path / "b.parquet"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -137,15 +138,24 @@ def _joined(
         if len(files) == len(wanted):  # entries that name files select no columns
             wanted["*"] = "*"
         wanted |= {field: field for field in files}
-    return mapped(_side_by_side(parts), wanted, also=also)
+    return mapped(_side_by_side(parts, wanted, also), wanted, also=also)
 
 
-def _side_by_side(parts: Sequence[Source]) -> Source:
-    """Return the columns of all inputs as one source. Raises SchemaError for columns of the same name."""
-    names = [column.name for part in parts for column in part.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
+def _side_by_side(parts: Sequence[Source], wanted: Mapping[str, str], also: Iterable[str]) -> Source:
+    """Return the columns of all inputs as one source. Raises SchemaError for columns of the same name.
+
+    Columns that ``wanted`` and ``also`` do not select may have the same name; see `mapped`.
+    """
+    selected = None if not wanted or EVERYTHING_ELSE in wanted else {*wanted.values(), *also}
+    counts = Counter(column.name for part in parts for column in part.columns)
+    twice = sorted(name for name, n in counts.items() if n > 1)
+    taken = [name for name in twice if selected is None or name in selected]
+    if taken:
+        way_out = "select columns without it (--map, columns=), or rename it in one of them"
+        raise SchemaError(f"the inputs that are joined both have {names_text(taken)}; {way_out}")
     if twice:
-        raise SchemaError(f"the inputs that are joined both have {names_text(twice)}; rename it in one of them")
+        left = [{c.name: c.name for c in part.columns if c.name not in twice} for part in parts]
+        parts = [Mapped(part, names) for part, names in zip(parts, left, strict=True)]
     return parts[0] if len(parts) == 1 else Joined(parts)
 
 
