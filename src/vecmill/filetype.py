@@ -1,8 +1,6 @@
 """The output formats: one row a format, which all other code asks.
 
-`vecmill.formats` writes them and `vecmill.validate` checks them. A new format is a row of `FORMATS`, a module in
-`formats` with a line in its ``_OPENERS``, a check with a line in ``validate.check._CHECKS``, and a reader in
-tests/formats/test_format_contract.py; docs/formats.md and docs/rules.md are printed anew.
+`vecmill.formats` writes them and `vecmill.validate` checks them. docs/extending.md tells what a new one takes.
 """
 
 from __future__ import annotations

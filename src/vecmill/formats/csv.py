@@ -26,6 +26,8 @@ class CsvFormat(TextFormat):
     text.
     """
 
+    row = FORMATS[BulkFileType.CSV]
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         sep, nullkey = (config.get(key) for key in ("sep", "nullkey"))
         try:
@@ -43,7 +45,7 @@ class CsvFormat(TextFormat):
                 f"config 'nullkey' is {nullkey!r}, expected text without quotes and without the separator {sep!r}, "
                 "which may be part of numbers"
             )
-        self.rules = replace(FORMATS[BulkFileType.CSV].rules, null_text=self._nullkey)
+        self.rules = replace(self.row.rules, null_text=self._nullkey)
         self.import_options = {"sep": self._sep, "nullkey": self._nullkey}
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
@@ -56,7 +58,7 @@ class CsvFormat(TextFormat):
         header = self._sep.join(self._cell(plan.name) for plan in plans)
         leads = [quotes[0], *(f"{before}{self._sep}{own}" for before, own in pairwise(quotes))]
         return Layout(
-            suffix=".csv", head=f"{header}\n".encode(), row_head=b"", leads=[lead.encode() for lead in leads],
+            head=f"{header}\n".encode(), row_head=b"", leads=[lead.encode() for lead in leads],
             row_tail=f"{quotes[-1]}\n".encode(), tail=b"", null=null.encode(), separator=self._sep.encode(),
         )  # fmt: skip
 

@@ -15,27 +15,26 @@ from vecmill.formats.text import Layout, TextFormat, member_leads
 class JsonFormat(TextFormat):
     """One object with the list of rows. Sealing the segment writes its end."""
 
-    rules = FORMATS[BulkFileType.JSON].rules
+    row = FORMATS[BulkFileType.JSON]
+    rules = row.rules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout: each row on a line of its own, the comma before it."""
         leads = _leads(plans)
         return Layout(
-            suffix=".json", head=b'{"rows":[', row_head=b",\n", skip=1, leads=leads, row_tail=b"}", tail=b"\n]}",
-            null=b"null",
-        )  # fmt: skip
+            head=b'{"rows":[', row_head=b",\n", skip=1, leads=leads, row_tail=b"}", tail=b"\n]}", null=b"null"
+        )
 
 
 class JsonLinesFormat(TextFormat):
     """One object on each line."""
 
-    rules = FORMATS[BulkFileType.JSONL].rules
+    row = FORMATS[BulkFileType.JSONL]
+    rules = row.rules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
         """Return the layout."""
-        return Layout(
-            suffix=".jsonl", head=b"", row_head=b"", leads=_leads(plans), row_tail=b"}\n", tail=b"", null=b"null"
-        )
+        return Layout(head=b"", row_head=b"", leads=_leads(plans), row_tail=b"}\n", tail=b"", null=b"null")
 
 
 def _leads(plans: Sequence[ColumnPlan]) -> list[bytes]:

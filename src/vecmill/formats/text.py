@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from vecmill._native.row_write import RowText
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, Span, VariableBlock
 from vecmill.encode.plan import ColumnPlan
-from vecmill.filetype import FormatRules
+from vecmill.filetype import FileFormat, FormatRules
 from vecmill.formats.base import SingleFileSegment
 from vecmill.store.sink import Mark, SinkFolder
 
@@ -48,7 +48,6 @@ class Layout:
     that of CSV, None for JSON: text with its first byte is quoted.
     """
 
-    suffix: str
     head: bytes
     row_head: bytes
     leads: Sequence[bytes]
@@ -60,11 +59,12 @@ class Layout:
 
 
 class TextFormat:
-    """A format of rows as text. Subclasses define ``layout_of``."""
+    """A format of rows as text. Subclasses define ``layout_of``, and ``row``, their row of `FORMATS`."""
 
     stage_bytes = 8 * 1024 * 1024
     span_bytes = 8 * 1024 * 1024
     import_options: Mapping[str, str] = {}
+    row: FileFormat
     rules: FormatRules
 
     def layout_of(self, plans: Sequence[ColumnPlan]) -> Layout:
@@ -79,14 +79,14 @@ class TextFormat:
 
     def open(self, plans: Sequence[ColumnPlan], folder: SinkFolder, helper: Executor | None) -> TextSegment:
         """Open a file."""
-        return TextSegment(plans, self.layout_of(plans), folder, helper)
+        return TextSegment(plans, self.layout_of(plans), folder, self.row.endings[0], helper)
 
 
 class TextSegment(SingleFileSegment):
     """One file of rows while it is written."""
 
     def __init__(
-        self, plans: Sequence[ColumnPlan], layout: Layout, folder: SinkFolder, helper: Executor | None
+        self, plans: Sequence[ColumnPlan], layout: Layout, folder: SinkFolder, suffix: str, helper: Executor | None
     ) -> None:
         self._plans = plans
         self._layout = layout
@@ -94,7 +94,7 @@ class TextSegment(SingleFileSegment):
         self._renderer = _Renderer(plans, layout)
         self._most = len(layout.row_head) + sum(map(len, layout.leads)) + len(layout.row_tail)
         self._most += sum(max(_most_nbytes(plan), len(layout.null)) for plan in plans)
-        super().__init__(folder, layout.suffix, layout.head)
+        super().__init__(folder, suffix, layout.head)
 
     @property
     def n_bytes(self) -> int:

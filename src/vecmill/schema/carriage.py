@@ -21,15 +21,10 @@ F = BulkFileType
 
 def _row(carried: Carried) -> Mapping[BulkFileType, Carriage]:
     """Return the cells of a row by format. Dialects carry what their format does, from their own first release on."""
-    cells = {
-        F.PARQUET: carried.parquet,
-        F.NUMPY: carried.npy,
-        F.JSON: carried.json,
-        F.CSV: carried.json if carried.csv is None else carried.csv,
-    }
     row = {}
     for form, known in FORMATS.items():
-        cell = cells[known.dialect_of or form]
+        own = FORMATS[known.dialect_of or form].rules.name.lower()
+        cell: Carriage | str = getattr(carried, own, None) or carried.json
         one = Carriage(cell, carried.since) if isinstance(cell, str) else cell
         row[form] = one if one.since is None else Carriage(one.how, max(one.since, known.since))
     return row

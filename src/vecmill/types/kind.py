@@ -131,7 +131,7 @@ def not_carried(why: str) -> Carriage:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """How each format carries something. ``json`` is JSON Lines too, and CSV if ``csv`` is None.
+    """How each format carries something, by their names in `FormatRules`. ``json``: all formats without a cell too.
 
     Cells that are plain text are read from release ``since`` on, or the first that reads the format.
     """

@@ -29,9 +29,10 @@ def as_markdown() -> str:
         "manifest": "",
         "column": "Columns",
         "value": "Values",
-        "npy": "NPY",
     }
-    titles |= {"parquet": "Parquet", "json": "JSON and JSON Lines", "csv": "CSV"}
+    for form, one in FORMATS.items():
+        names = [other.rules.name for other in FORMATS.values() if other.dialect_of is form]
+        titles[one.rules.name.lower()] = " and ".join([one.rules.name, *names])
     for rule in RULES.values():
         title = titles.pop(rule.id.partition("-")[0], "")
         if title:
