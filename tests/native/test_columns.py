@@ -15,10 +15,12 @@ from oracles import columns as oracles
 from oracles.columns import Column
 from vecmill._native import columns as kernel
 from vecmill.encode.plan import TextRules
+from vecmill.types.table import TYPES
 
 CAPACITY = 4
 EXAMPLES = settings(max_examples=150, deadline=None)
 
+INTEGER_VECTORS = [kind for kind in TYPES.values() if kind.group == "dense" and kind.encoding == "integers"]
 COLUMNS = [
     Column("bool", "bool", width=1, nullable=True),
     Column("int8", "int8", width=1, default=7),
@@ -34,7 +36,7 @@ COLUMNS = [
     Column("fv", "float_vector", width=8, dim=2),
     Column("hv", "float16_vector", width=4, dim=2, nullable=True),
     Column("bv", "bfloat16_vector", width=4, dim=2),
-    Column("iv", "int8_vector", width=2, dim=2),
+    *(Column(kind.name, kind.name, width=kind.vector_nbytes(2), dim=2) for kind in INTEGER_VECTORS),
     Column("bits", "binary_vector", width=2, dim=16),
 ]
 
@@ -70,9 +72,8 @@ def likely(column: Column) -> st.SearchStrategy:
         return st.text("aé𝄞", max_size=2)
     if column.kind == "binary_vector":
         return bit_rows | st.binary(min_size=2, max_size=2)
-    low = st.integers(-128, 127)
-    if column.kind != "int8_vector":
-        low = low | st.floats(-1000, 1000)
+    kind = next(one for one in TYPES.values() if one.name == column.kind)
+    low = st.integers(*kind.limits) if kind.limits else st.integers(-128, 127) | st.floats(-1000, 1000)
     return st.lists(low, min_size=2, max_size=2) | st.tuples(low, low) | st.binary(min_size=4, max_size=4)
 
 

@@ -10,9 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 from vecmill.encode.plan import TextRules
+from vecmill.types.table import TYPES
 
 OK, FULL, REFUSED, MISSING, UNKNOWN_KEY = range(5)
-_INTEGERS = {"int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q"}
+# Types of one element, of vectors too.
+_INTEGERS = {kind.name: kind for kind in TYPES.values() if kind.encoding == "integers"}
 # Bits of the mantissa with the hidden one, exponent of the smallest normal number (as math.frexp counts).
 _HALVES = {"float16_vector": (11, -13, 65536.0), "bfloat16_vector": (8, -125, 2.0**128)}
 
@@ -100,8 +102,8 @@ def _raw_vector(column: Column, value: bytes) -> bytes | None:
 def _element(kind: str, item: Any) -> bytes | None:
     if kind == "float_vector":
         return _scalar("float", item)
-    if kind == "int8_vector":
-        return _scalar("int8", item)
+    if kind in _INTEGERS:
+        return _scalar(kind, item)
     return None if isinstance(item, bool) else half_bytes(kind, float(item))
 
 
@@ -111,7 +113,9 @@ def _scalar(kind: str, value: Any) -> bytes | None:
     if isinstance(value, bool):
         return None
     if kind in _INTEGERS:
-        return struct.pack(_INTEGERS[kind], value) if isinstance(value, int) else None
+        own = _INTEGERS[kind]
+        is_signed = own.limits is not None and own.limits[0] < 0
+        return value.to_bytes(own.itemsize, "little", signed=is_signed) if isinstance(value, int) else None
     if not isinstance(value, int | float) or not math.isfinite(float(value)):
         return None
     return struct.pack("<f" if kind == "float" else "<d", float(value))

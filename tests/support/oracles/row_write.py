@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-_INTEGERS = {"int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q", "binary_vector": "<B", "int8_vector": "<b"}
+from vecmill.types.table import TYPES
+
+# Types of one element, of vectors too; of bits, a byte.
+_INTEGERS = {kind.name: kind.descr for kind in TYPES.values() if kind.encoding in ("integers", "bits")}
 _FLOATS = {"float": "<f", "float_vector": "<f", "double": "<d", "float16_vector": "<e", "bfloat16_vector": "<H"}
 _TEXTS = ("text", "geometry", "timestamptz")
 _TYPES = {"<f": np.float32, "<d": np.float64, "<e": np.float16}
@@ -21,7 +24,7 @@ def number_text(kind: str, raw: bytes) -> str:
     if kind == "bool":
         return "true" if raw[0] else "false"
     if kind in _INTEGERS:
-        return str(struct.unpack(_INTEGERS[kind], raw)[0])
+        return str(np.frombuffer(raw, _INTEGERS[kind])[0])
     if kind == "bfloat16_vector":
         return laid_out(np.frombuffer(b"\0\0" + raw, np.float32)[0])
     return laid_out(np.frombuffer(raw, _TYPES[_FLOATS[kind]])[0])
@@ -46,7 +49,7 @@ def size_of(kind: str, dim: int = 0) -> int:
     """Return the bytes of a fixed width value."""
     if kind == "bool":
         return 1
-    one = struct.calcsize(_INTEGERS.get(kind) or _FLOATS[kind])
+    one = np.dtype(_INTEGERS[kind]).itemsize if kind in _INTEGERS else struct.calcsize(_FLOATS[kind])
     return one * (dim // 8 if kind == "binary_vector" else dim) if kind.endswith("_vector") else one
 
 
