@@ -29,9 +29,9 @@ def validate(
         writer or its ``manifest.json``; a list of these; or a list of lists, as ``bulk_import(files=...)`` takes it. A
         list of lists is one request, and its limits are checked too. NPY files in one list are one column set.
     schema: a schema of any kind that vecmill reads. None: the schema in the manifest of each output.
-    target: "2.3", "2.4", "2.5", "2.6", "3.0" (the latest patch release of each) or "cloud". None: files must suit
-        all release lines that read the schema from the format; default values that a file leaves to the server, and
-        supplied auto-id keys, need one such line only.
+    target: release line of the server ("2.5", its latest patch release) or "cloud", see docs/formats.md. None: files
+        must suit all release lines that read the schema from the format; default values that a file leaves to the
+        server, and supplied auto-id keys, need one such line only.
     level: "headers" reads headers, footers and first rows; "sample" checks ``sample_rows`` rows of each file (the first
         ones of JSON and CSV); "full" checks every value.
     sample_rows: rows of each file on the level "sample".

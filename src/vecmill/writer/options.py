@@ -34,7 +34,7 @@ class WriterOptions:
     segment_size: encoded bytes (not those in memory) at which a segment is closed and the next one begins. pymilvus'
         name for it is ``chunk_size``.
     config: options of the file format, see docs/formats.md, Options.
-    target: release line of the server ("2.3" to "3.0", "cloud") whose rules the files must meet, see docs/formats.md.
+    target: release line of the server ("2.5", "cloud") whose rules the files must meet, see docs/formats.md.
         None: those of every line that knows the types in the schema.
     validate: "headers", "sample" or "full": on close, check the published files as `vecmill.validate` does. None: do
         not.
