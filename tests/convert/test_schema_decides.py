@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from vecmill import DataType, FieldSchema, convert, create_schema
 from vecmill.errors import DataError
 from vecmill.schema.collection import CollectionSchema
+from vecmill.sources import TextOptions
 
 D = DataType
 Field = tuple[DataType, dict[str, Any]]
@@ -287,6 +289,26 @@ class TestCells:
             got = read(path, schema_of(**fields, t=text))
             assert [got[name] for name in "ibdt"] == [[None, 7], [None, True], [None, 0.5], ["", "x"]]
 
+    def test_quotes_tell_nothing_where_all_cells_have_them(self, tmp_path: Path) -> None:
+        text: Field = (D.VARCHAR, {"max_length": 9, "nullable": True})
+        rows = [["1", "[1,2]", ""], ["2", "[1,2]", "x"]]
+        assert read(cells(tmp_path, ["id", "v", "t"], *rows, quoting=csv.QUOTE_ALL), schema_of(t=text))["t"] == [
+            None,
+            "x",
+        ]
+        path = tmp_path / "in.csv"
+        path.write_text('id,v,t\n1,"[1,2]",""\n2,"[1,2]",\n')  # as PostgreSQL writes it
+        assert read(path, schema_of(t=text))["t"] == ["", None]
+
+    @pytest.mark.parametrize("cell", ["a\\nb", "C:\\\\x", "\\N"])
+    def test_a_backslash_in_a_tsv_may_be_an_escape(self, tmp_path: Path, cell: str) -> None:
+        path = tmp_path / "in.tsv"
+        path.write_text(f"id\tv\tt\n1\t[1,2]\tC:\\docs\n2\t[1,2]\t{cell}\n")
+        text: Field = (D.VARCHAR, {"max_length": 9, "nullable": True})
+        with pytest.raises(DataError, match="row 1: expected text in which no backslash may be an escape"):
+            read(path, schema_of(t=text))
+        assert read(path, schema_of(t=text), kind="csv", text=TextOptions(separator="\t"))["t"][1] == cell
+
     @pytest.mark.parametrize("cell", ['["x", "a b"]', '{x,"a b"}', "['x', 'a b']", "{x,'a b'}"])
     def test_lists_of_text(self, tmp_path: Path, cell: str) -> None:
         tags: Field = (D.ARRAY, {"element_type": D.VARCHAR, "max_length": 9, "max_capacity": 4})
@@ -296,8 +318,6 @@ class TestCells:
 
     def test_decimal_commas(self, tmp_path: Path) -> None:
         path = cells(tmp_path, ["id", "v", "x"], ["1", "[1,2]", "1,5"], ["2", "[1,2]", "-3"], delimiter=";")
-        from vecmill.sources import TextOptions
-
         got = read(path, schema_of(x=(D.DOUBLE, {})), text=TextOptions(separator=";", decimal=","))
         assert got["x"] == [1.5, -3.0]
 
@@ -306,8 +326,6 @@ class TestTimes:
     TIME: Field = (D.TIMESTAMPTZ, {})
 
     def test_a_number_has_no_unit(self, tmp_path: Path) -> None:
-        from vecmill.sources import TextOptions
-
         refused(tmp_path, self.TIME, 1700000000, "--type x=UNIT")
         for unit, number in (("epoch_s", 1700000000), ("epoch_ms", 1700000000000), ("epoch_us", 1700000000000000)):
             got = one(tmp_path, self.TIME, number, text=TextOptions(types={"x": unit}))
@@ -348,3 +366,56 @@ class TestSparseAndStructs:
         rows[1100]["clips"] = [{"text": "a", "e": [1, 2]}, {"text": "b", "e": [3, 4]}]
         got = read(jsonl(tmp_path, rows), schema)["clips"]
         assert got[0] == [] and [one["text"] for one in got[1100]] == ["a", "b"]
+
+
+class TestColumnsOfDimensions:
+    SCHEMA = staticmethod(lambda: schema_of(v=(D.FLOAT_VECTOR, {"dim": 12})))
+    ROWS = np.arange(36, dtype=np.float64).reshape(3, 12) / 8
+
+    def table(self, folder: Path, stem: str, first: int, kind: str) -> Path:
+        names = [f"{stem}{first + i}" for i in range(12)]
+        order = [names[i] for i in (3, 1, 2, 0, *range(4, 12))]
+        columns = {"id": [1, 2, 3], **{name: self.ROWS[:, names.index(name)].tolist() for name in order}}
+        if kind == "parquet":
+            pq.write_table(pa.table(columns), folder / "in.parquet")
+            return folder / "in.parquet"
+        return cells(folder, list(columns), *[[str(x) for x in row] for row in zip(*columns.values(), strict=True)])
+
+    @pytest.mark.parametrize("kind", ["parquet", "csv"])
+    @pytest.mark.parametrize(("stem", "first", "given"), [("emb_", 0, "emb_*"), ("", 1, "1..12"), ("d", 0, "d0..11")])
+    def test_they_are_one_vector(self, tmp_path: Path, kind: str, stem: str, first: int, given: str) -> None:
+        path = self.table(tmp_path, stem, first, kind)
+        for options in ({}, {"columns": {"v": given, "*": "*"}}, {"columns": {"v": given}}):
+            got = read(path, self.SCHEMA(), **options)
+            assert (got["id"], got["v"]) == ([1, 2, 3], self.ROWS.tolist())
+        got = read(path, None, columns={"v": given, "*": "*"})
+        assert got["v"] == self.ROWS.tolist()
+
+    def test_a_null_and_what_is_no_number(self, tmp_path: Path) -> None:
+        pq.write_table(
+            pa.table({"id": [1, 2], "e0": [0.5, None], "e1": [1.0, 2.0], "x0": ["a", "b"]}), tmp_path / "in.parquet"
+        )
+        with pytest.raises(DataError, match="field 'v', row 1: expected a number in 'e0', got null"):
+            read(tmp_path / "in.parquet", schema_of(), columns={"id": "id", "v": "e*"})
+        with pytest.raises(DataError, match="expected a column of numbers, got one of string"):
+            read(tmp_path / "in.parquet", schema_of(), columns={"id": "id", "v": "x*"})
+        with pytest.raises(DataError, match=r"expected columns 'e0\.\.7', got columns"):
+            read(tmp_path / "in.parquet", schema_of(), columns={"id": "id", "v": "e0..7"})
+
+
+class TestTextInTables:
+    def test_text_of_vectors_times_and_lists(self, tmp_path: Path) -> None:
+        tags: Field = (D.ARRAY, {"element_type": D.VARCHAR, "max_length": 9, "max_capacity": 4})
+        schema = schema_of(t=(D.TIMESTAMPTZ, {}), tags=tags)
+        table = pa.table({
+            "id": [1, 2], "v": ["[0.5,1]", "0.5 1"], "t": ["2024-01-02 03:04:05+00", "2024-01-02T03:04:05Z"],
+            "tags": ['["a"]', "{a}"],
+        })  # fmt: skip
+        for form in (
+            table,
+            table.cast(pa.schema([(n, pa.large_string() if n != "id" else pa.int64()) for n in table.column_names])),
+        ):
+            pq.write_table(form, tmp_path / "in.parquet")
+            got = read(tmp_path / "in.parquet", schema)
+            assert got["v"] == [[0.5, 1], [0.5, 1]] and got["tags"] == [["a"], ["a"]]
+            assert got["t"] == ["2024-01-02T03:04:05+00:00", "2024-01-02T03:04:05Z"]

@@ -22,6 +22,8 @@ from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources.base import Column, Source, names_text
+from vecmill.sources.text.columns import Unfit
+from vecmill.sources.text.fields import Wanted, cells_of, read_column, type_of_field
 from vecmill.types.json import compact_json
 
 # Types of Arrow of which pyarrow has no arrays.
@@ -109,11 +111,40 @@ def _steps(
     unsafe = _unsafe(column, field) if policy == "unsafe" else None
     if unsafe is not None:
         steps.append(("unsafe cast", unsafe))
+    if field is not None and field.kind.group in _READ_FROM_TEXT and _class_of(_plain(column.type)) == "text":
+        steps.append(("", _FromText(field, lenient=policy == "unsafe")))
     if field is not None and field.kind.group in ("text", "timestamptz") and _is_date(column.type):
         steps.append(("as ISO 8601 text", _as_iso_text if field.kind.group == "text" else _as_they_are))
     elif (field is None or field.kind.is_json) and (_is_date(column.type) or t.is_nested(column.type)):
         steps.append(("as JSON", _as_they_are))
     return steps
+
+
+def _plain(kind: Any) -> Any:
+    """Return the Arrow type in which the values of a type are stored."""
+    import pyarrow.types as t
+
+    while t.is_dictionary(kind) or hasattr(kind, "storage_type"):
+        kind = kind.value_type if t.is_dictionary(kind) else kind.storage_type
+    return kind
+
+
+# Text in their place can only be one of their values.
+_READ_FROM_TEXT = ("dense", "array", "struct", "sparse", "timestamptz")
+
+
+class _FromText:
+    """Text of vectors, lists and times as the field has them: the same forms as in a cell of CSV."""
+
+    def __init__(self, field: FieldSchema, *, lenient: bool) -> None:
+        self._field = field
+        self._wanted = Wanted(type_of_field(field), field, lenient)
+
+    def __call__(self, values: Any) -> Any:
+        try:
+            return read_column(cells_of(values), self._wanted)
+        except Unfit as unfit:
+            raise DataError(field=self._field.name, row=unfit.row, expected=unfit.expected, got=unfit.got) from None
 
 
 def _as_they_are(values: Any) -> Any:

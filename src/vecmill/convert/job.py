@@ -27,6 +27,7 @@ from vecmill.convert.opening import (
 )
 from vecmill.convert.options import ConvertOptions
 from vecmill.convert.outputs import output_of
+from vecmill.convert.packed import with_vectors
 from vecmill.convert.pump import Progress, Pump, check_counts
 from vecmill.convert.record import Record, describe_inputs, find_begun
 from vecmill.convert.rejects import opened_rejects
@@ -107,6 +108,8 @@ def _opened(
         src, columns=options.columns, join=options.join, also=field_names(known), kind=options.kind, text=text,
         drop=options.drop, rows_from=options.rows_from,
     )  # fmt: skip
+    if known is not None and options.columns is None:
+        source = with_vectors(source, {}, known)
     primary = options.primary
     if options.id_from is not None:
         source, primary = with_key(source, options.id_from, known, primary)

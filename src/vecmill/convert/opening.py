@@ -11,6 +11,7 @@ from typing import Any
 
 from vecmill.convert.infer import NEW_KEY_NAMES
 from vecmill.convert.outputs import open_output, output_of
+from vecmill.convert.packed import is_pack, with_vectors
 from vecmill.convert.reshape import EVERYTHING_ELSE, Keyed, Mapped, Sliced, mapped
 from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import CollectionSchema
@@ -63,6 +64,7 @@ def text_options(
     shared = set()  # columns of several fields: what they are is left to the first rows
     for field in schema.written_fields():
         name = wanted.get(field.name, field.name)
+        name = field.name if is_pack(name) else name
         if (makes_key and field.is_primary) or looks_like_arrays(name):
             continue
         if name in fields and fields[name].kind is not field.kind:
@@ -99,7 +101,14 @@ def open_inputs(
     their number of rows, or do not have a column to leave out, SchemaError if they have columns of the same name.
     """
     gone = Drop(drop) if drop else None
-    source = _joined(src, columns, join, also, kind, text, gone, rows_from)
+    wanted = field_columns(columns)
+    packs = {field: name for field, name in wanted.items() if is_pack(name)}
+    if packs:
+        files = {field: name for field, name in wanted.items() if looks_like_arrays(name)}
+        source = with_vectors(_joined(src, files or None, join, also, kind, text, gone, rows_from), packs, None)
+        source = mapped(source, {field: field if field in packs else name for field, name in wanted.items()}, also=also)
+    else:
+        source = _joined(src, columns, join, also, kind, text, gone, rows_from)
     if gone is not None:
         gone.check()
     return source

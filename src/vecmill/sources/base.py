@@ -146,6 +146,16 @@ def natural_key(path: AnyPath) -> list[Any]:
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", str(path))]
 
 
+def numbered_columns(names: Iterable[str], dim: int) -> list[str] | None:
+    """Return the ``dim`` columns of one stem that are numbered from 0 or 1 on, in order. None: no stem, or two, has."""
+    stems: dict[str, dict[int, str]] = {}
+    for name in names:
+        if found := re.fullmatch(r"(.*?)(0|[1-9][0-9]*)", name):
+            stems.setdefault(found[1], {})[int(found[2])] = name
+    runs = [one for one in stems.values() if len(one) == dim > 1 and min(one) in (0, 1) and max(one) - min(one) < dim]
+    return [runs[0][i] for i in sorted(runs[0])] if len(runs) == 1 else None
+
+
 def names_text(names: Sequence[str], *, most: int = 8) -> str:
     """Return names for an error message: the first few, and how many more there are."""
     shown = ", ".join(repr(name) for name in names[:most])

@@ -179,6 +179,11 @@ def _instants(values: Values, type_: Any) -> Any:
     return _integers(values, pa.int64()).cast(type_)
 
 
+def decode_text(values: Values) -> Any:
+    """Return text as a pyarrow Array. Raises Unfit for what is no text."""
+    return _strings(values, None)
+
+
 def strings_of(values: Values) -> list[str | None]:
     """Return text without quotes and escapes. Raises Unfit for what is no text."""
     return list(_strings(values, None).to_pylist())

@@ -93,6 +93,12 @@ def first_record(
     return [text if kind else None for text, kind in zip(texts, kinds, strict=True)], position
 
 
+def is_all_quoted(data: Bytes, separator: str, quote: str) -> bool:
+    """Whether every field of the first record, which is whole, is in quotes."""
+    found = _fields(data, 0, True, separator, quote)
+    return found is not None and all(start > 0 and data[start - 1] == ord(quote) for start in found[0].tolist())
+
+
 def _fields(
     data: Bytes, start: int, final: bool, separator: str, quote: str, null: str | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], int] | None:

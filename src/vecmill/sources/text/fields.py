@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vecmill._native import csv_read, json_read
 from vecmill.schema.fields import FieldSchema
-from vecmill.sources.text.columns import Unfit, Values, decode, strings_of, texts_of
-from vecmill.sources.text.types import is_json, is_vector, json_type, vector_type
+from vecmill.sources.text.columns import Unfit, Values, decode, decode_text, strings_of, texts_of
+from vecmill.sources.text.types import is_json, is_text, is_vector, json_type, vector_type
 from vecmill.sources.text.values import value_of
 from vecmill.sources.text.vectors import Unread
 
@@ -33,12 +33,16 @@ class Wanted:
     field: the field that it feeds. None: the type alone decides.
     lenient: take text, numbers and bools for one another; see `values.value_of`.
     decimal: the character before the fraction of a number.
+    all_quoted: every cell is in quotes, so that they do not tell an empty text from a null.
+    refuse_escapes: text with a backslash that may be an escape is refused: nothing tells.
     """
 
     type: Any
     field: FieldSchema | None = None
     lenient: bool = False
     decimal: str = "."
+    all_quoted: bool = False
+    refuse_escapes: bool = False
 
     @property
     def takes_empty_text(self) -> bool:
@@ -65,8 +69,24 @@ def type_of_field(field: FieldSchema) -> Any:
     return getattr(pa, _ELEMENTS.get(group, "string"))()
 
 
+def cells_of(array: Any) -> Values:
+    """Return the values of an Arrow array of text, as the cells of a column."""
+    import pyarrow as pa
+
+    array = getattr(array, "storage", array).cast(pa.large_string())
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    data = array.buffers()[2]
+    kinds = np.full(len(array), json_read.STRING, np.uint8)
+    if array.null_count:
+        kinds[~np.asarray(array.is_valid())] = json_read.NULL_VALUE
+    bytes_ = np.zeros(1, np.uint8) if data is None or not data.size else np.frombuffer(data, np.uint8)
+    return Values(bytes_, offsets[:-1], offsets[1:], kinds, csv_read.BACKSLASH)
+
+
 def read_column(values: Values, wanted: Wanted) -> Any:
     """Return a column: an ndarray for vectors without nulls, else a pyarrow Array. Raises Unfit."""
+    if wanted.refuse_escapes and is_text(wanted.type):
+        _check_escapes(values)
     if wanted.field is None:
         return decode(values, wanted.type)
     if not values.is_json:
@@ -91,8 +111,29 @@ def _is_odd(values: Values, wanted: Wanted) -> bool:
     if group == "json":  # text is the value that it says
         return values.is_json and bool(np.isin(values.kinds, (json_read.STRING, json_read.ESCAPED)).any())
     if group == "timestamptz":
-        return True
+        return not _are_usual_times(values)
     return wanted.decimal != "." and not values.is_json and group in ("float", "array")
+
+
+def _check_escapes(values: Values) -> None:
+    r"""Raise Unfit for text with ``\n``, ``\t``, ``\r``, ``\\`` or ``\N`` in it."""
+    import pyarrow.compute as pc
+
+    found = pc.match_substring_regex(decode_text(values), r"\\[ntr\\]|^\\N$")
+    row = pc.index(found, True).as_py()
+    if row >= 0:
+        way = "--kind copy --header reads escapes, --kind csv --separator tab takes it as it is"
+        raise Unfit(row, f"text in which no backslash may be an escape ({way})", values.raw(row))
+
+
+_USUAL_TIME = r"^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?| \d\d:\d\d:\d\d(\.\d{1,6})?)$"
+
+
+def _are_usual_times(values: Values) -> bool:
+    """Whether all times are in the form that servers read. Raises Unfit for what is no text."""
+    import pyarrow.compute as pc
+
+    return pc.all(pc.match_substring_regex(decode_text(values), _USUAL_TIME)).as_py() is not False
 
 
 def _cells(values: Values, wanted: Wanted) -> Values:
@@ -101,7 +142,7 @@ def _cells(values: Values, wanted: Wanted) -> Values:
     if wanted.takes_empty_text:
         empty = (kinds == json_read.NULL_VALUE) & (values.starts >= 0) & (values.starts == values.ends)
         instead = json_read.STRING
-    elif wanted.field is not None and wanted.field.kind.group != "text":
+    elif wanted.all_quoted or (wanted.field is not None and wanted.field.kind.group != "text"):
         empty = (kinds != json_read.NULL_VALUE) & (values.starts == values.ends)
         instead = json_read.NULL_VALUE
     else:

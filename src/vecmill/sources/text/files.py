@@ -8,10 +8,10 @@ from typing import Any
 
 from vecmill._native import json_read
 from vecmill.errors import DataError
-from vecmill.sources.base import names_text
+from vecmill.sources.base import names_text, numbered_columns
 from vecmill.sources.remote import AnyPath
 from vecmill.sources.text.columns import Unfit, Values, decode
-from vecmill.sources.text.csv_rows import Delimited, first_record
+from vecmill.sources.text.csv_rows import Delimited, first_record, is_all_quoted
 from vecmill.sources.text.dialect import Dialect
 from vecmill.sources.text.fields import Wanted, type_of_field
 from vecmill.sources.text.headers import NOTHING, columns_of_some, kind_of_bytes
@@ -55,6 +55,7 @@ class TextFiles:
         self.types: dict[str, Any] = {}
         self._sample: list[dict[str, Any]] = []  # the first rows of JSON
         self._keys: Sequence[str] = ()  # that they have
+        self._all_quoted = False
         self.renamed: dict[str, str] = {}
         for source in self.inputs:
             self._discover(source)
@@ -89,6 +90,18 @@ class TextFiles:
             if is_here and self.dialect.kind != "copy-binary":
                 self.types[name] = type_
         self.optional = tuple(optional)
+        self._give_numbers()
+
+    def _give_numbers(self) -> None:
+        """Let numbered columns be numbers that are the dimensions of a vector which has no column of its own."""
+        import pyarrow as pa
+
+        fields = self.options.fields
+        missing = [one for name, one in fields.items() if one.kind.group == "dense" and name not in self.types]
+        if len(missing) == 1 and self.dialect.kind != "copy-binary":
+            names = numbered_columns((name for name in self.types if name not in fields), missing[0].dim or 0)
+            element = pa.float64() if missing[0].kind.floats else pa.int64()
+            self.types |= dict.fromkeys(names or (), element)
 
     def find(self, name: str, *, anywhere: bool = True) -> bool:
         """Whether the files have a column of this name, or of JSON something at this path.
@@ -113,7 +126,10 @@ class TextFiles:
         field = None if name in self.options.types else self.options.fields.get(name)
         if field is not None and (field.is_dynamic or self.dialect.kind == "copy-binary"):
             field = None
-        return Wanted(self.types[name], field, self.options.lenient, self.options.decimal)
+        return Wanted(
+            self.types[name], field, self.options.lenient, self.options.decimal, self._all_quoted,
+            refuse_escapes=self.dialect.kind == "tsv",
+        )  # fmt: skip
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -185,6 +201,7 @@ class TextFiles:
         if record is None or (self.dialect.kind == "copy" and record[0] == ["."]):
             return ()
         found = [text or "" for text in record[0]]
+        self._all_quoted = bool(dialect.quote) and is_all_quoted(data, dialect.separator, dialect.quote)
         if not self.dialect.has_header:
             return self._given(source, len(found))
         # pandas leaves the name of its index out.

@@ -195,15 +195,17 @@ class TextSource:
         """Return (columns of the rows before the first bad row, what is wrong with it or None, number of rows)."""
         is_binary = self._files.dialect.kind == "copy-binary"
         problem = spans.problem
+        places = {name: c for c, name in enumerate(wanted)}
         while True:
             made: dict[str, Any] = {}
             worst: tuple[int, RowProblem] | None = None
+            twins: dict[str, str] = {}
             for column in columns:
                 if spans.rest is not None and column.name == DYNAMIC_FIELD:
                     continue
-                c = wanted.index(column.source)
-                twin = next((name for name in made if self._source(name) == column.source), None)
-                if twin is not None:
+                c = places[column.source]
+                twin = twins.setdefault(column.source, column.name)
+                if twin in made:
                     made[column.name] = made[twin]
                     continue
                 n = spans.n_rows if worst is None else worst[0]
@@ -238,9 +240,6 @@ class TextSource:
         if own.kinds.any():
             texts = pa.array(map(_merged, texts.to_pylist(), texts_of(own)), pa.string())
         return pa.ExtensionArray.from_storage(json_type(), texts)
-
-    def _source(self, name: str) -> str:
-        return next(column.source for column in self.columns if column.name == name)
 
 
 def _merged(rest: str, own: str | None) -> str:

@@ -60,6 +60,13 @@ def is_json(type_: Any) -> bool:
     return getattr(type_, "extension_name", "") == "arrow.json"
 
 
+def is_text(type_: Any) -> bool:
+    """Return True for text that is no JSON."""
+    import pyarrow.types as t
+
+    return bool(t.is_string(type_))
+
+
 def is_uuid(type_: Any) -> bool:
     """Return True for UUIDs, which are 16 bytes in binary COPY and come out as text."""
     return getattr(type_, "extension_name", "") == "arrow.uuid"
