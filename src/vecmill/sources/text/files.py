@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vecmill._native import json_read
 from vecmill.errors import DataError
-from vecmill.sources.base import names_text, numbered_columns
+from vecmill.sources.base import names_text
 from vecmill.sources.remote import AnyPath
-from vecmill.sources.text.columns import Unfit, Values, decode
+from vecmill.sources.text.columns import Unfit, Values
 from vecmill.sources.text.csv_rows import Delimited, first_record, is_all_quoted
 from vecmill.sources.text.dialect import Dialect
 from vecmill.sources.text.fields import Wanted, type_of_field
 from vecmill.sources.text.headers import NOTHING, columns_of_some, kind_of_bytes
-from vecmill.sources.text.json_rows import MAX_ROWS, JsonElements, JsonLines, RowProblem, Spans, Splitter
+from vecmill.sources.text.json_rows import Spans, Splitter
 from vecmill.sources.text.located import Lines, check_row_size, located
 from vecmill.sources.text.options import TextOptions
-from vecmill.sources.text.paths import KeyPath, parse_path, value_at
+from vecmill.sources.text.paths import parse_path
 from vecmill.sources.text.pgcopy import CopyBinary, type_of_binary
+from vecmill.sources.text.sample import (
+    check_separator,
+    first_rows,
+    is_in_rows,
+    json_splitter,
+    numbered_dimensions,
+    objects_of,
+    present_texts,
+    type_in_sample,
+)
 from vecmill.sources.text.stream import Blocks, Bytes, TextInput
 from vecmill.sources.text.types import (
     declared,
@@ -31,11 +39,7 @@ from vecmill.sources.text.types import (
     vector_type,
 )
 
-SAMPLE_ROWS = 1000
-"""Rows that columns and types are found in; fewer if the first 512 KiB hold fewer."""
-
 _SAMPLE_BYTES = 1 << 19
-_SEPARATORS = ";\t|,"
 
 
 class TextFiles:
@@ -90,18 +94,8 @@ class TextFiles:
             if is_here and self.dialect.kind != "copy-binary":
                 self.types[name] = type_
         self.optional = tuple(optional)
-        self._give_numbers()
-
-    def _give_numbers(self) -> None:
-        """Let numbered columns be numbers that are the dimensions of a vector which has no column of its own."""
-        import pyarrow as pa
-
-        fields = self.options.fields
-        missing = [one for name, one in fields.items() if one.kind.group == "dense" and name not in self.types]
-        if len(missing) == 1 and self.dialect.kind != "copy-binary":
-            names = numbered_columns((name for name in self.types if name not in fields), missing[0].dim or 0)
-            element = pa.float64() if missing[0].kind.floats else pa.int64()
-            self.types |= dict.fromkeys(names or (), element)
+        if self.dialect.kind != "copy-binary":
+            self.types |= numbered_dimensions(self.types, self.options.fields)
 
     def find(self, name: str, *, anywhere: bool = True) -> bool:
         """Whether the files have a column of this name, or of JSON something at this path.
@@ -113,8 +107,8 @@ class TextFiles:
         if not self.dialect.is_json:
             return False
         path = parse_path(name, self.types)
-        type_ = _type_in_sample(self._sample, path) if path.key in self.types and path.steps else None
-        if type_ is None and anywhere and _is_in_rows(self.inputs, self.dialect.kind, path, self.options.block_bytes):
+        type_ = type_in_sample(self._sample, path) if path.key in self.types and path.steps else None
+        if type_ is None and anywhere and is_in_rows(self.inputs, self.dialect.kind, path, self.options.block_bytes):
             type_ = json_type()
         if type_ is None:
             return False
@@ -175,7 +169,7 @@ class TextFiles:
         """
         if self.dialect.is_json:
             columns = [parse_path(name, self._keys) for name in names]
-            return _json_splitter(self.dialect.kind)(columns, known=known, strict=strict, rest=rest)
+            return json_splitter(self.dialect.kind)(columns, known=known, strict=strict, rest=rest)
         header = self.header(source, first)
         for name in names:
             if name not in header and header:
@@ -207,19 +201,11 @@ class TextFiles:
         # pandas leaves the name of its index out.
         names = tuple(name or f"unnamed_{i}" for i, name in enumerate(found))
         twice = sorted({name for name in names if names.count(name) > 1})
-        self._check_separator(source, names, dialect.separator)
+        if self.options.separator is None:
+            check_separator(source.name, names, dialect.separator)
         if twice:
             raise DataError(file=source.name, expected="columns of different names", got=f"more than one {twice[0]!r}")
         return names
-
-    def _check_separator(self, source: TextInput, names: Sequence[str], separator: str) -> None:
-        """Raise DataError for a header of one name that another separator would cut, unless this one was asked for."""
-        other = next((char for char in _SEPARATORS if char != separator and char in names[0]), None)
-        if other is None or len(names) > 1 or self.options.separator is not None:
-            return
-        word = "tab" if other == "\t" else f"'{other}'"
-        got = f"one column {names[0][:60]!r}; --separator {word} (separator=) cuts it"
-        raise DataError(file=source.name, expected=f"columns with {separator!r} between them", got=got)
 
     def _given(self, source: TextInput, width: int) -> tuple[str, ...]:
         names = tuple(self.options.names) or tuple(f"column{i + 1}" for i in range(width))
@@ -240,7 +226,7 @@ class TextFiles:
                 if splitter is None:
                     names = () if self.dialect.is_json else self.header(source, first)
                     splitter = self.splitter(source, names, first=first)
-                spans, position, problem = _first_rows(splitter, data, final)
+                spans, position, problem = first_rows(splitter, data, final)
                 if spans.n_rows or problem or final:
                     break
                 tail = data[position:].copy()
@@ -271,7 +257,7 @@ class TextFiles:
     def _find_types(self, source: TextInput, spans: Spans, names: tuple[str, ...]) -> None:
         """Set the types from the first rows; a declared type takes only a dim from them."""
         if self.dialect.is_json:
-            self._sample = _objects(spans)
+            self._sample = objects_of(spans)
             columns: dict[str, list[Any]] = {}
             for row in self._sample:
                 for name, value in row.items():
@@ -297,7 +283,7 @@ class TextFiles:
             if self.dialect.kind == "copy-binary":
                 return type_of_binary(name, values, needed=not declared_)
             if isinstance(values, Values):
-                return type_of_texts(_texts(values))
+                return type_of_texts(present_texts(values))
             return type_of_values(values)
         except DataError:
             if declared_:
@@ -317,82 +303,6 @@ class TextFiles:
         if seen is None or not is_vector(seen):
             raise DataError(field=name, expected=f"a dim, as in {type_}(768)", got=repr(type_))
         return vector_type(seen.list_size, "float16" if type_ == "halfvec" else "float32")
-
-
-def _first_rows(splitter: Splitter, data: Bytes, final: bool) -> tuple[Spans, int, RowProblem | None]:
-    """Return rows to find types in, where to go on, and what is wrong with the first bad row.
-
-    Bad rows before the first good row are passed over: a conversion may leave them out.
-    """
-    spans, position, _ = splitter.take(data, 0, final, SAMPLE_ROWS)
-    problem = spans.problem
-    while spans.problem and not spans.n_rows:
-        more = splitter.behind(data, position, final)
-        if more is None:
-            break
-        spans, position = more
-        if not spans.n_rows and not spans.problem:
-            spans, position, _ = splitter.take(data, position, final, SAMPLE_ROWS)
-    return spans, position, problem
-
-
-def _type_in_sample(sample: Sequence[Mapping[str, Any]], path: KeyPath) -> Any:
-    """Return the type of what is at a path in the first rows. None: nothing is there."""
-    found = [value_at(row.get(path.key), path.steps) for row in sample]
-    return type_of_values(found) if any(value is not None for value in found) else None
-
-
-def _texts(values: Values) -> list[str | None]:
-    """Return the values that are text; the others are refused, with their rows, when they are read.
-
-    Raises Unfit if all are others.
-    """
-    import pyarrow as pa
-
-    kinds = values.kinds.copy()
-    while True:
-        try:
-            whole = Values(values.data, values.starts, values.ends, kinds, values.style)
-            return list(decode(whole, pa.string()).to_pylist())
-        except Unfit as unfit:
-            kinds[unfit.row] = json_read.NULL_VALUE
-            if not kinds.any():
-                raise
-
-
-def _json_splitter(kind: str) -> type[JsonLines] | type[JsonElements]:
-    return JsonLines if kind == "jsonl" else JsonElements
-
-
-def _is_in_rows(inputs: Sequence[TextInput], kind: str, path: KeyPath, block_bytes: int) -> bool:
-    """Whether a row of JSON has something at a path."""
-    for source in inputs:
-        with Blocks(source, look=True, block_bytes=block_bytes) as blocks:
-            tail, final, splitter = NOTHING, False, None
-            while not final:
-                data, final = blocks.next(tail)
-                splitter = splitter or _json_splitter(kind)([path])
-                position = 0
-                while True:
-                    began = position
-                    spans, position, _ = splitter.take(data, position, final, MAX_ROWS)
-                    if spans.kinds.any():
-                        return True
-                    if position == began or spans.problem is not None:
-                        break
-                tail = data[position:].copy()
-    return False
-
-
-def _objects(spans: Spans) -> list[dict[str, Any]]:
-    """Return rows decoded; without those that are refused, with their numbers, when they are read."""
-    rows = []
-    for start, end in zip(spans.row_starts.tolist(), spans.row_ends.tolist(), strict=True):
-        try:
-            rows.append(json.loads(spans.data[start:end].tobytes().decode()))
-        except (ValueError, RecursionError):
-            continue
-    return rows
 
 
 def as_column(type_: Any) -> Any:
