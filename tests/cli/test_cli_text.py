@@ -113,3 +113,15 @@ def test_what_makes_no_sense(tmp_path, options):
     (tmp_path / "a.csv").write_text("id,vector\n1,[1]\n")
     done = run("convert", str(tmp_path / "a.csv"), str(tmp_path / "out"), *options, code=2)
     assert options[0] in done.output
+
+
+def test_where_the_rows_of_a_document_are(tmp_path):
+    rows = [dict(zip(("id", "text", "vector"), row, strict=True)) for row in ROWS]
+    (tmp_path / "a.json").write_text(json.dumps({"hits": {"hits": rows}, "aggs": [{"key": 1}]}))
+    options = ("--records", "hits.hits")
+    assert read(run("convert", str(tmp_path / "a.json"), str(tmp_path / "out"), *options, "--json")) == ROWS
+    assert "--records" in run("convert", str(tmp_path / "a.json"), str(tmp_path / "out2"), code=1).output
+    (tmp_path / "a.csv").write_text("id,vector\n1,[0.5,1.0]\n")
+    assert (
+        "records (--records)" in run("convert", str(tmp_path / "a.csv"), str(tmp_path / "out"), *options, code=2).output
+    )

@@ -183,17 +183,27 @@ class KindFlags:
         ),
     ] = field(default_factory=list)
 
+    records: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Where in a JSON document the rows are, as hits.hits; else its one array of objects.",
+            show_default=False,
+        ),
+    ] = None
+
     def text(self) -> TextOptions | None:
         """Return what the options say of files of text. None: they say nothing. Raises BadParameter."""
         from vecmill.sources import TextOptions
 
         types = self._types()
-        if (self.separator, self.null, self.header, self.names) == (None, None, None, None) and not types:
+        given = (self.separator, self.null, self.header, self.names, self.records)
+        if all(one is None for one in given) and not types:
             return None
         try:
             return TextOptions(
                 separator=parse_character(self.separator), null=self.null, header=self.header,
-                names=self.names.split(",") if self.names else (), types=types,
+                names=self.names.split(",") if self.names else (), types=types, records=self.records,
             )  # fmt: skip
         except DataError as err:
             raise typer.BadParameter(str(err), param_hint="--separator") from err

@@ -11,24 +11,24 @@ from vecmill.sources.remote import AnyPath
 from vecmill.sources.text.columns import Unfit, Values
 from vecmill.sources.text.csv_rows import Delimited, first_record, is_all_quoted
 from vecmill.sources.text.dialect import Dialect
+from vecmill.sources.text.elements import JsonFiles
 from vecmill.sources.text.fields import Wanted, type_of_field
-from vecmill.sources.text.headers import NOTHING, columns_of_some, kind_of_bytes
+from vecmill.sources.text.headers import columns_of_some, kind_of_bytes
 from vecmill.sources.text.json_rows import Spans, Splitter
-from vecmill.sources.text.located import Lines, check_row_size, located
+from vecmill.sources.text.located import check_row_size, lines_of, located
 from vecmill.sources.text.options import TextOptions
 from vecmill.sources.text.paths import parse_path
 from vecmill.sources.text.pgcopy import CopyBinary, type_of_binary
 from vecmill.sources.text.sample import (
     check_separator,
     first_rows,
-    is_in_rows,
-    json_splitter,
     numbered_dimensions,
     objects_of,
     present_texts,
+    refuse_bulk_actions,
     type_in_sample,
 )
-from vecmill.sources.text.stream import Blocks, Bytes, TextInput
+from vecmill.sources.text.stream import NOTHING, Blocks, Bytes, TextInput
 from vecmill.sources.text.types import (
     declared,
     is_uuid,
@@ -56,6 +56,7 @@ class TextFiles:
         self.options = options or TextOptions()
         self.inputs = [TextInput(path, spool=self.options.spool) for path in paths]
         self.dialect = Dialect(self._kind(), self.options)
+        self._json = JsonFiles(self.inputs, self.dialect.kind, self.options) if self.dialect.is_json else None
         self.types: dict[str, Any] = {}
         self._sample: list[dict[str, Any]] = []  # the first rows of JSON
         self._keys: Sequence[str] = ()  # that they have
@@ -104,11 +105,11 @@ class TextFiles:
         """
         if name in self.types:
             return True
-        if not self.dialect.is_json:
+        if self._json is None:
             return False
         path = parse_path(name, self.types)
         type_ = type_in_sample(self._sample, path) if path.key in self.types and path.steps else None
-        if type_ is None and anywhere and is_in_rows(self.inputs, self.dialect.kind, path, self.options.block_bytes):
+        if type_ is None and anywhere and self._json.holds(path):
             type_ = json_type()
         if type_ is None:
             return False
@@ -141,8 +142,10 @@ class TextFiles:
         kinds: dict[str, str] = {}
         for source in self.inputs:
             kind = self.options.kind
-            if kind in (None, "copy"):
-                kind = kind_of_bytes(source) or kind
+            if kind in (None, "copy", "jsonl"):
+                kind = kind_of_bytes(source, kind)
+            if kind == "jsonl" and self.options.records is not None:
+                kind = "json"
             if kind is None:
                 expected = "a text file whose name or first bytes tell its kind (or kind=)"
                 raise DataError(file=source.name, expected=expected, got="one that might be anything")
@@ -167,9 +170,9 @@ class TextFiles:
         Of JSON, ``known`` are further keys that are passed over. ``strict``: any other key is an error; ``rest``: those
         are kept, see `Spans`.
         """
-        if self.dialect.is_json:
+        if self._json is not None:
             columns = [parse_path(name, self._keys) for name in names]
-            return json_splitter(self.dialect.kind)(columns, known=known, strict=strict, rest=rest)
+            return self._json.splitter(source, columns, known=known, strict=strict, rest=rest)
         header = self.header(source, first)
         for name in names:
             if name not in header and header:
@@ -232,7 +235,9 @@ class TextFiles:
                 tail = data[position:].copy()
                 check_row_size(source.name, 0, tail)
             if problem and not spans.n_rows:
-                raise located(source.name, 0, Lines(self.dialect.first_line).at(data, problem.position), problem)
+                raise located(
+                    source.name, 0, lines_of(source, self.dialect.first_line).at(data, problem.position), problem
+                )
             try:
                 self._find_types(source, spans, names)
             except DataError as err:
@@ -258,6 +263,7 @@ class TextFiles:
         """Set the types from the first rows; a declared type takes only a dim from them."""
         if self.dialect.is_json:
             self._sample = objects_of(spans)
+            refuse_bulk_actions(self._sample)
             columns: dict[str, list[Any]] = {}
             for row in self._sample:
                 for name, value in row.items():

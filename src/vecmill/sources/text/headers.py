@@ -5,32 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from vecmill.sources.text.pgcopy import SIGNATURE
-from vecmill.sources.text.stream import Blocks, TextInput
+from vecmill.sources.text.stream import NOTHING, Blocks, TextInput
 
 _LOOK_BYTES = 1 << 16
-NOTHING = np.empty(0, np.uint8)
 
 
-def kind_of_bytes(source: TextInput) -> str | None:
-    """Return the kind of a file by its first bytes. None: they do not tell."""
+def kind_of_bytes(source: TextInput, said: str | None = None) -> str | None:
+    """Return the kind of a file by its first bytes, where they may tell another one than was ``said``.
+
+    None: they do not tell.
+    """
     with Blocks(source, look=True, block_bytes=_LOOK_BYTES) as blocks:
         head = blocks.next(NOTHING)[0].tobytes()
     if head.startswith(SIGNATURE):
         return "copy-binary"
     text = head.lstrip(b" \t\r\n")
-    if text[:1] == b"[":
+    if text[:1] == b"[" and said != "copy":
         return "json"
-    if text[:1] == b"{":
-        try:
-            return (
-                "jsonl" if isinstance(json.loads(text.split(b"\n", 1)[0]), dict) and b'"rows"' not in text else "json"
-            )
-        except ValueError:
-            return "json"
-    return None
+    if said in ("jsonl", "copy") or text[:1] != b"{":
+        return said
+    line, _, behind = text.partition(b"\n")
+    try:
+        return "jsonl" if isinstance(json.loads(line), dict) and behind.strip() else "json"
+    except ValueError:
+        return "json"
 
 
 def columns_of_some(headers: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, str]]:

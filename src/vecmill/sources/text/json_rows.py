@@ -1,4 +1,4 @@
-"""JSON and JSON Lines into rows: where each value stands in a block of bytes. And the protocol of all splitters.
+"""JSON Lines into rows: where each value stands in a block of bytes. And the protocol of all splitters.
 
 A splitter is made for one file and the columns wanted of it, and is given one block after another. It decodes nothing:
 `columns` does.
@@ -22,7 +22,7 @@ from vecmill.sources.text.stream import Bytes
 MAX_ROWS = 1 << 14
 """Most rows of one call: the size of `SpanBuffers`."""
 
-_WORDS = {
+WORDS = {
     json_read.DEEP: ("values nested less than 512 deep", "deeper ones"),
     json_read.SHORT: ("a whole JSON value", "an end in the middle of one"),
 }
@@ -112,7 +112,7 @@ class SpanBuffers:
         )
 
 
-class _Objects:
+class JsonObjects:
     """Rows that are JSON objects; their keys are the columns.
 
     ``columns``: the wanted ones. ``known``: further keys that a row may have. ``strict``: any other key is an error.
@@ -190,7 +190,7 @@ class _Objects:
             got = f"the key {key!r}, which the rows at the beginning do not have; name the columns, or give their types"
             return RowProblem(position, f"one of the keys {names_text(self._keys)}", got, key)
         if why == json_read.DEEP:
-            return RowProblem(position, *_WORDS[why])
+            return RowProblem(position, *WORDS[why])
         raw = data[start:end].tobytes()
         return RowProblem(position, "a JSON object", _what_is_wrong(raw))
 
@@ -211,7 +211,7 @@ def _what_is_wrong(raw: bytes) -> str:
     return f"{type(value).__name__} {shown if len(shown) <= 40 else shown[:37] + '...'}"
 
 
-class JsonLines(_Objects):
+class JsonLines(JsonObjects):
     """One object a line; blank lines do not count."""
 
     def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
@@ -221,131 +221,3 @@ class JsonLines(_Objects):
         n, position = json_read.split_lines(data, start, final, room.rows[:n], room.row_ends[:n])
         spans, skipped = self._walk(data, n, None, skip)
         return spans, position, skipped
-
-
-class JsonElements(_Objects):
-    """Objects in an array, in the array ``rows`` of one object, or one after another without any."""
-
-    def __init__(
-        self, columns: Sequence[KeyPath], *, known: Sequence[str] = (), strict: bool = False, rest: bool = False
-    ) -> None:
-        super().__init__(columns, known=known, strict=strict, rest=rest)
-        self._state: int | None = None
-        self._wrapped = False
-
-    def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
-        """See `Splitter.take`."""
-        if self._state is None:
-            start = self._begin(data, final)
-            if self._state is None:
-                return self._room.spans(data, 0, None), 0, 0
-        room = self._room
-        n = min(max_rows, MAX_ROWS)
-        n, position, self._state, why = json_read.split_elements(
-            data, start, final, self._state, room.rows[:n], room.row_ends[:n]
-        )
-        problem = None
-        if why == json_read.SYNTAX:
-            expected = "',' or ']'" if self._state == json_read.SEPARATOR else "a JSON object"
-            problem = RowProblem(position, expected, _found(data, position))
-        elif why != json_read.OK:
-            problem = RowProblem(position, *_WORDS[why])
-        if n == 0 and problem is None and self._state == json_read.CLOSED:
-            position, problem = self._end(data, position, final)
-        spans, skipped = self._walk(data, n, problem, skip)
-        return spans, position, skipped
-
-    def _begin(self, data: Bytes, final: bool) -> int:
-        """Find the array of rows."""
-        start = _skip_blank(data, 0)
-        if start == len(data):
-            self._state = json_read.SEQUENCE if final else None
-        elif data[start] == ord("["):
-            self._state = json_read.FIRST
-            return start + 1
-        else:
-            rows = find_rows(data, start, final)
-            if rows is None:
-                self._state = json_read.SEQUENCE
-                return start
-            if rows >= 0:
-                self._state, self._wrapped = json_read.FIRST, True
-                return rows
-        return start
-
-    def _end(self, data: Bytes, position: int, final: bool) -> tuple[int, RowProblem | None]:
-        """Read what stands behind the array: other keys of the object around it, and nothing more."""
-        while True:
-            position = _skip_blank(data, position)
-            if not self._wrapped:
-                break
-            if position == len(data):
-                return position, RowProblem(position, "'}'", "the end of the file") if final else None
-            if data[position] == ord("}"):
-                self._wrapped = False
-                position += 1
-                continue
-            if data[position] != ord(","):
-                return position, RowProblem(position, "',' or '}'", _found(data, position))
-            after = _member_end(data, position + 1)
-            if after is None:
-                return position, RowProblem(position, "a key and its value", "none") if final else None
-            position = after[1]
-        if position < len(data):
-            return position, RowProblem(position, "nothing behind the rows", _found(data, position))
-        return position, None
-
-
-def _skip_blank(data: Bytes, start: int) -> int:
-    while start < len(data) and data[start] in b" \t\r\n":
-        start += 1
-    return start
-
-
-def _found(data: Bytes, position: int) -> str:
-    if position >= len(data):
-        return "the end of the file"
-    return repr(data[position : position + 20].tobytes().decode(errors="replace"))
-
-
-def _member_end(data: Bytes, start: int) -> tuple[int, int] | None:
-    """Return where the value of the key at ``start`` begins and ends, None if this is no key or not whole."""
-    start = _skip_blank(data, start)
-    key_end, kind, why = json_read.value_end(data, start)
-    colon = _skip_blank(data, key_end)
-    if why or kind not in (json_read.STRING, json_read.ESCAPED) or colon >= len(data) or data[colon] != ord(":"):
-        return None
-    value = _skip_blank(data, colon + 1)
-    end, _, why = json_read.value_end(data, value)
-    return None if why else (value, end)
-
-
-def find_rows(data: Bytes, start: int, final: bool) -> int | None:
-    """Return where the elements of ``{"rows": [...]}`` begin, None if the object at ``start`` is a row itself.
-
-    -1: not to be told without more of the file.
-    """
-    position = start + 1 if start < len(data) and data[start] == ord("{") else len(data)
-    while position < len(data):
-        position = _skip_blank(data, position)
-        key_end, kind, why = json_read.value_end(data, position)
-        colon = _skip_blank(data, key_end)
-        if why not in (json_read.OK, json_read.SHORT) or (
-            not why and kind not in (json_read.STRING, json_read.ESCAPED)
-        ):
-            return None
-        if why or colon >= len(data):
-            break
-        value = _skip_blank(data, colon + 1)
-        if data[position:key_end].tobytes() == b'"rows"' and value < len(data) and data[value] == ord("["):
-            return value + 1
-        end, _, why = json_read.value_end(data, value)
-        comma = _skip_blank(data, end)
-        if why == json_read.SHORT:
-            break
-        if why:
-            return None
-        if comma < len(data) and data[comma] != ord(","):
-            return None
-        position = comma + 1
-    return None if final or data[start] != ord("{") else -1

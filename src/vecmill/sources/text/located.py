@@ -5,7 +5,7 @@ from __future__ import annotations
 from vecmill._native import json_read
 from vecmill.errors import DataError
 from vecmill.sources.text.json_rows import RowProblem
-from vecmill.sources.text.stream import MAX_ROW_BYTES, Bytes
+from vecmill.sources.text.stream import MAX_ROW_BYTES, Bytes, TextInput
 
 
 def check_row_size(file: str, row: int, tail: Bytes) -> None:
@@ -45,3 +45,8 @@ class Lines:
         """Go over to the block that begins at ``position`` of this one."""
         self.at(data, position)
         self._at = 0
+
+
+def lines_of(source: TextInput, first: int | None) -> Lines:
+    """Return the line numbers of a file, from that of its first line on; none of rows that were written anew."""
+    return Lines(first if source.has_lines else None)

@@ -32,6 +32,7 @@ class TextOptions:
     optional: those of these columns that no row of JSON has to have.
     rest: whether the keys of JSON that are no column make the dynamic field, each row's own.
     lenient: whether text, numbers and bools are taken for one another (``--cast unsafe``).
+    records: the path to the rows in a document of JSON (``hits.hits``); by default its one array of objects.
     decimal: the character before the fraction of a number in CSV, TSV and COPY.
     spool: keep standard input in a temporary file, so that it can be read again, as inferring a schema needs it.
     block_bytes: unpacked bytes that are read at a time, and parsed while the next are read.
@@ -48,6 +49,7 @@ class TextOptions:
     rest: bool = False
     lenient: bool = False
     decimal: str = "."
+    records: str | None = None
     spool: bool = True
     block_bytes: int = field(default=16 << 20, repr=False)
 
@@ -57,11 +59,15 @@ class TextOptions:
             "separator (--separator)": self.separator is not None,
             "null (--null)": self.null is not None,
             "header (--header)": self.header is not None,
+            "records (--records)": self.records is not None,
             "decimal (--decimal)": self.decimal != ".",
             "names (--names)": bool(self.names),
             "types (--type)": bool(self.types),
         }
-        read_by = {"names (--names)": (*DELIMITED, "copy-binary"), "types (--type)": TEXT_KINDS}
+        read_by = {
+            "names (--names)": (*DELIMITED, "copy-binary"), "types (--type)": TEXT_KINDS,
+            "records (--records)": ("json", "jsonl"),
+        }  # fmt: skip
         return ", ".join(
             name for name, is_given in given.items() if is_given and set(kinds).isdisjoint(read_by.get(name, DELIMITED))
         )

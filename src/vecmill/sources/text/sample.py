@@ -11,41 +11,16 @@ from vecmill.errors import DataError
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources.base import numbered_columns
 from vecmill.sources.text.columns import Unfit, Values, decode
-from vecmill.sources.text.headers import NOTHING
-from vecmill.sources.text.json_rows import MAX_ROWS, JsonElements, JsonLines, RowProblem, Spans, Splitter
+from vecmill.sources.text.json_rows import RowProblem, Spans, Splitter
 from vecmill.sources.text.paths import KeyPath, value_at
-from vecmill.sources.text.stream import Blocks, Bytes, TextInput
+from vecmill.sources.text.stream import Bytes
 from vecmill.sources.text.types import type_of_values
 
 SAMPLE_ROWS = 1000
 """Rows that columns and types are found in; fewer if the first 512 KiB hold fewer."""
 
+_ACTIONS = ("index", "create", "update", "delete")
 _SEPARATORS = ";\t|,"
-
-
-def json_splitter(kind: str) -> type[JsonLines] | type[JsonElements]:
-    """Return the splitter of a kind of JSON."""
-    return JsonLines if kind == "jsonl" else JsonElements
-
-
-def is_in_rows(inputs: Sequence[TextInput], kind: str, path: KeyPath, block_bytes: int) -> bool:
-    """Whether a row of JSON has something at a path."""
-    for source in inputs:
-        with Blocks(source, look=True, block_bytes=block_bytes) as blocks:
-            tail, final, splitter = NOTHING, False, None
-            while not final:
-                data, final = blocks.next(tail)
-                splitter = splitter or json_splitter(kind)([path])
-                position = 0
-                while True:
-                    began = position
-                    spans, position, _ = splitter.take(data, position, final, MAX_ROWS)
-                    if spans.kinds.any():
-                        return True
-                    if position == began or spans.problem is not None:
-                        break
-                tail = data[position:].copy()
-    return False
 
 
 def objects_of(spans: Spans) -> list[dict[str, Any]]:
@@ -119,3 +94,12 @@ def numbered_dimensions(types: Mapping[str, Any], fields: Mapping[str, FieldSche
         return {}
     names = numbered_columns((name for name in types if name not in fields), missing[0].dim or 0)
     return dict.fromkeys(names or (), pa.float64() if missing[0].kind.floats else pa.int64())
+
+
+def refuse_bulk_actions(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise DataError for the input of Elasticsearch's ``_bulk``: lines of actions stand between the rows."""
+    first = next(iter(rows), {})
+    action = next((first[name] for name in _ACTIONS if list(first) == [name]), None)
+    if isinstance(action, Mapping) and all(key.startswith("_") or key == "routing" for key in action):
+        got = "the input of Elasticsearch's _bulk: a line with an action before each (sed -n 'n;p' leaves them out)"
+        raise DataError(row=0, expected="lines that are rows", got=got)

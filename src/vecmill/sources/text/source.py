@@ -14,11 +14,10 @@ from vecmill.sources.base import MAX_BATCH_ROWS, Column, names_text
 from vecmill.sources.text.columns import Unfit, Values, texts_of
 from vecmill.sources.text.fields import read_column
 from vecmill.sources.text.files import TextFiles, as_column
-from vecmill.sources.text.headers import NOTHING
 from vecmill.sources.text.json_rows import RowProblem, Spans, Splitter
-from vecmill.sources.text.located import Lines, check_row_size, located
+from vecmill.sources.text.located import check_row_size, lines_of, located
 from vecmill.sources.text.pgcopy import decode_binary
-from vecmill.sources.text.stream import Blocks, TextInput
+from vecmill.sources.text.stream import NOTHING, Blocks, TextInput
 from vecmill.sources.text.types import json_type
 
 
@@ -140,7 +139,7 @@ class TextSource:
             wanted.append(DYNAMIC_FIELD)
         known = [*self._files.keys_of(self._wanted), *self._dropped] if self._strict or self._rest else ()
         row = 0
-        lines = Lines(self._files.dialect.first_line)
+        lines = lines_of(source, self._files.dialect.first_line)
         with Blocks(source, block_bytes=self._files.options.block_bytes) as blocks:
             tail = NOTHING
             splitter: Splitter | None = None

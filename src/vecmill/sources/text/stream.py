@@ -8,7 +8,7 @@ import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ _SKIPPABLE = b"\x2a\x4d\x18"
 _BOM = b"\xef\xbb\xbf"
 
 Bytes = NDArray[np.uint8]
+NOTHING: Bytes = np.empty(0, np.uint8)
 
 
 class _Replay:
@@ -83,6 +84,7 @@ class TextInput:
         self._replay: _Replay | None = None
         self._spooled: Any = None
         self.n_bytes = 0
+        self.has_lines = True
         if self._object is not None:
             self.n_bytes = self._object.stat().st_size
         elif self.name != STDIN:
@@ -94,11 +96,25 @@ class TextInput:
             self._spooled = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the source)
             try:
                 shutil.copyfileobj(sys.stdin.buffer, self._spooled, 1 << 20)
+                self._spooled.flush()  # it is read through another descriptor
             except OSError as err:
                 raise self._store_error(err) from err
             self.n_bytes = self._spooled.tell()
         else:
             self._replay = _Replay()
+
+    def read_all(self, most: int) -> Bytes | None:
+        """Return the whole text, unpacked. None: it has more than ``most`` bytes. Raises DataError, StoreError."""
+        with Blocks(self, block_bytes=_HEADROOM) as blocks:
+            text, final = bytearray(), False
+            while not final and len(text) <= most:
+                data, final = blocks.next(NOTHING)
+                text += data.tobytes()
+        return None if len(text) > most else np.frombuffer(text, np.uint8)
+
+    def put_in_place(self, file: IO[bytes]) -> None:
+        """Read the rows from this file from now on, which was made of the input: it has no lines of its own."""
+        self._spooled, self._object, self._replay, self.has_lines = file, None, None, False
 
     def _store_error(self, err: OSError) -> StoreError:
         return StoreError((err.strerror or one_line(err)).lower(), path=self.name, errno=err.errno)
@@ -153,6 +169,7 @@ class Blocks:
         self._name = source.name
         self._stream = source.open(look=look)
         self._size = block_bytes
+        self._look = look
         self._headroom = min(_HEADROOM, block_bytes)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="vecmill-text")
         self._buffers = [np.empty(self._headroom + block_bytes, np.uint8) for _ in range(2)]
@@ -168,8 +185,9 @@ class Blocks:
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Not waited for: reading that was broken off may end here out of the garbage collector, at any place, also one
-        # that holds a lock of `threading` which joining takes: a deadlock. The thread ends after its block.
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        # that holds a lock of `threading` which joining takes: a deadlock. The thread ends after its block. (Who only
+        # looks does not end there, and reads the same input again.)
+        self._pool.shutdown(wait=self._look, cancel_futures=True)
         if self._coming.done() and self._name != STDIN:
             self._stream.close()  # else with the last reference, which the thread has
 
