@@ -30,7 +30,7 @@ from vecmill.importer.jobs import GrpcJobs, plan_jobs
 from vecmill.importer.journal import Journal
 from vecmill.importer.options import CollectionOptions, ImportOptions, OutputOptions, Server, Way
 from vecmill.importer.reply import JobProgress
-from vecmill.importer.run import run_jobs
+from vecmill.importer.resume import run_jobs
 from vecmill.output.opening import open_output
 
 Spent = list[dict[str, float]]

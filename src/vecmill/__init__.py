@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vecmill import errors
 from vecmill.convert import convert
 from vecmill.errors import DataError, ImportJobError, SchemaError, StoreError, VecmillError
-from vecmill.filetype import BulkFileType
+from vecmill.output_formats import BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema, create_schema
 from vecmill.types.kind import DataType
 from vecmill.validate import validate

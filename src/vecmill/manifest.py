@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vecmill.filetype import check_separator
+from vecmill.output_formats import check_separator
 
 FORMAT_VERSION = 1
 

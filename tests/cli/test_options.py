@@ -19,7 +19,7 @@ from paths import SAMPLE
 from vecmill.cli import app
 from vecmill.cli.convert import WriteFlags
 from vecmill.convert import job
-from vecmill.filetype import FORMATS
+from vecmill.output_formats import FORMATS
 
 
 def test_options_that_reshape(tmp_path):

@@ -18,10 +18,10 @@ from vecmill._native.crc64 import crc64nvme
 from vecmill.encode.blocks import Span
 from vecmill.encode.plan import plan_columns
 from vecmill.encode.stage import Stage
-from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats import open_format
 from vecmill.formats.base import SegmentFiles
 from vecmill.manifest import FileEntry
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.store.local import LocalSink
 
 SCHEMA = schema_of(("t", D.VARCHAR, {"max_length": 99}), ("v", D.FLOAT_VECTOR, {"dim": 4}))

@@ -15,7 +15,7 @@ from oracles import columns as oracles
 from oracles.columns import Column
 from vecmill._native import columns as kernel
 from vecmill.encode.plan import TextRules
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 CAPACITY = 4
 EXAMPLES = settings(max_examples=150, deadline=None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oracles import row_write as oracles
 from vecmill._native.row_write import RowText
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 EXAMPLES = settings(max_examples=200, deadline=None)
 F32_EDGES = [

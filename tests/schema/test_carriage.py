@@ -13,11 +13,11 @@ from other_readers import columns, schema_of
 from paths import DOCS
 from vecmill import BulkFileType, DataType, FieldSchema, LocalBulkWriter, create_schema
 from vecmill.errors import SchemaError
-from vecmill.filetype import FORMATS
+from vecmill.output_formats import FORMATS
 from vecmill.schema import carriage as targets
 from vecmill.schema.carriage import FEATURE_TABLE, TYPE_TABLE, check_target
 from vecmill.schema.servers import TARGETS
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 D = DataType
 HALF = {D.FLOAT16_VECTOR: np.float16, D.BFLOAT16_VECTOR: np.float32}

@@ -24,9 +24,9 @@ from paths import DATA
 from vecmill.errors import SchemaError, VecmillError
 from vecmill.schema.collection import CollectionSchema, FieldSchema, create_schema
 from vecmill.schema.reading import as_schema
-from vecmill.types.defaults import default_problem
+from vecmill.types.default_check import default_problem
 from vecmill.types.kind import DataType
-from vecmill.types.table import TYPES, parse_datatype
+from vecmill.types.lookup import TYPES, parse_datatype
 
 SCHEMAS = DATA / "schemas"
 D = DataType

@@ -20,12 +20,12 @@ from servers.s3 import S3Server
 from vecmill import DataError, RemoteBulkWriter, StoreError
 from vecmill._native.crc64 import crc64nvme
 from vecmill.store import spool
-from vecmill.store.bucket import Transfer
 from vecmill.store.connect import open_bucket
 from vecmill.store.object_files import StreamFile
 from vecmill.store.object_sink import ObjectFolder
 from vecmill.store.objects import Objects
 from vecmill.store.part_stream import PartPool
+from vecmill.store.transfer import Transfer
 
 PART = 64
 N_PARTS = 6

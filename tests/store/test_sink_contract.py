@@ -13,12 +13,12 @@ from obstore.store import MemoryStore
 
 from vecmill import StoreError
 from vecmill._native.crc64 import crc64nvme
-from vecmill.store.bucket import Transfer
 from vecmill.store.connect import open_bucket
 from vecmill.store.local import LocalSink
 from vecmill.store.object_sink import ObjectSink
 from vecmill.store.objects import Objects
 from vecmill.store.sink import Sink, SinkFile, SinkFolder
+from vecmill.store.transfer import Transfer
 
 EMPTY, FULL = '{"segments": []}', '{"segments": [1]}'
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vecmill import filetype
+from vecmill import output_formats
 
-FORMATS = tuple(one.word for one in filetype.FORMATS.values())
-NULL_FORMATS = tuple(one.word for one in filetype.FORMATS.values() if one.rules.carries_null)
+FORMATS = tuple(one.word for one in output_formats.FORMATS.values())
+NULL_FORMATS = tuple(one.word for one in output_formats.FORMATS.values() if one.rules.carries_null)
 # Suffix of the one file of a segment; a set has a folder.
-SUFFIXES = {one.word: one.endings[0] for one in filetype.FORMATS.values() if not one.is_set}
+SUFFIXES = {one.word: one.endings[0] for one in output_formats.FORMATS.values() if not one.is_set}

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from vecmill import DataType as D
 from vecmill import FieldSchema, LocalBulkWriter, SchemaError, create_schema, validate
-from vecmill.filetype import parse_file_type
+from vecmill.output_formats import parse_file_type
 from vecmill.schema.carriage import check_target
 from vecmill.schema.servers import TARGETS
 

@@ -10,7 +10,7 @@ from paths import ROOT
 from vecmill import DataType
 from vecmill._native.columns import ColumnBuffer
 from vecmill.types.kind import FLOAT32, FLOAT32_LIMIT, FLOAT32_MAX, Kind
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 from vecmill.types.text import META
 
 FIXED = [kind for kind in TYPES.values() if kind.descr is not None]

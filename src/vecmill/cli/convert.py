@@ -31,7 +31,7 @@ from vecmill.cli.options import (
 )
 from vecmill.cli.validate import as_text
 from vecmill.convert.options import Keep, OnError, Policy
-from vecmill.filetype import FORMATS, ZSTD_LEVELS, BulkFileType
+from vecmill.output_formats import FORMATS, ZSTD_LEVELS, BulkFileType
 
 if TYPE_CHECKING:
     from vecmill.convert.forecast import Forecast

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecmill.errors import DataError
-from vecmill.filetype import FORMATS, BulkFileType, check_separator, parse_file_type
+from vecmill.output_formats import FORMATS, BulkFileType, check_separator, parse_file_type
 
 if TYPE_CHECKING:
     from vecmill.sources import TextOptions

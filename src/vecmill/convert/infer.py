@@ -12,8 +12,8 @@ from vecmill.schema.collection import MAX_LENGTH_BYTES, CollectionSchema, create
 from vecmill.sources.base import Column, Source, names_text
 from vecmill.sources.common_type import common_type, is_bytes, is_list, is_text, plain_type
 from vecmill.types.kind import DataType
+from vecmill.types.lookup import TYPES
 from vecmill.types.sparse import SPARSE_TEXT
-from vecmill.types.table import TYPES
 
 MIN_MAX_LENGTH = 256
 """Least ``max_length`` (bytes) that is chosen, so that a collection made from a sample also takes what comes later."""

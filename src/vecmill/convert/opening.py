@@ -30,7 +30,7 @@ from vecmill.store.notes import as_folder, outputs_below, read_manifest
 from vecmill.store.opening import open_place
 from vecmill.store.url import disk_path, in_bucket
 from vecmill.types.kind import DataType
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Sequence[PathLike] | Source | Any | None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecmill.encode.meta import meta_encoder
-from vecmill.filetype import FormatRules
+from vecmill.output_formats import FormatRules
 from vecmill.schema.collection import CollectionSchema, FieldSchema
 from vecmill.types.geometry import encode_wkt
 from vecmill.types.json import encode_json, encode_json_once

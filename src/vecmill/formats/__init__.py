@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats.base import Format
 from vecmill.formats.csv import CsvFormat
 from vecmill.formats.json import JsonFormat, JsonLinesFormat
 from vecmill.formats.npy import NpyFormat
 from vecmill.formats.parquet.segment import ParquetFormat
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema
 
 _OPENERS: Mapping[BulkFileType, Callable[[CollectionSchema, Mapping[str, Any]], Format]] = {
@@ -28,8 +28,8 @@ _ANY_FORMAT = FORMATS[BulkFileType.CSV].options
 def open_format(file_type: BulkFileType, schema: CollectionSchema, config: Mapping[str, Any] | None) -> Format:
     """Return the format for a file type.
 
-    ``config``: the options of the format, as `vecmill.filetype.FORMATS` lists them. Raises SchemaError for an option
-    that the format does not know, and for a value that it does not take.
+    ``config``: the options of the format, as `vecmill.output_formats.FORMATS` lists them. Raises SchemaError for an
+    option that the format does not know, and for a value that it does not take.
     """
     for key in config or {}:
         if key not in FORMATS[file_type].options and key not in _ANY_FORMAT:

@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from vecmill.encode.blocks import Span
 from vecmill.encode.plan import ColumnPlan
-from vecmill.filetype import FormatRules
 from vecmill.manifest import FileEntry
+from vecmill.output_formats import FormatRules
 from vecmill.store.sink import SinkFolder, undoing
 
 

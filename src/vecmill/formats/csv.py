@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from vecmill.encode.plan import ColumnPlan
 from vecmill.errors import SchemaError
-from vecmill.filetype import FORMATS, BulkFileType, check_separator, is_in_numbers
 from vecmill.formats.text import Layout, TextFormat
+from vecmill.output_formats import FORMATS, BulkFileType, check_separator, is_in_numbers
 
 
 class CsvFormat(TextFormat):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vecmill.encode.plan import ColumnPlan
-from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats.text import Layout, TextFormat, member_leads
+from vecmill.output_formats import FORMATS, BulkFileType
 
 
 class JsonFormat(TextFormat):

@@ -17,10 +17,10 @@ import numpy as np
 from vecmill._native import text as kernel
 from vecmill.encode.blocks import TEXT_GUESS, FixedColumn, Span, VariableBlock
 from vecmill.encode.plan import ColumnPlan
-from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.formats.base import fitting_rows
 from vecmill.formats.npy_header import npy_header
 from vecmill.manifest import FileEntry
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.store.sink import Mark, SinkFile, SinkFolder, undoing
 
 _EXPAND_BYTES = 512 * 1024

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from vecmill._native.row_write import RowText
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, Span, VariableBlock
 from vecmill.encode.plan import ColumnPlan
-from vecmill.filetype import FileFormat, FormatRules
 from vecmill.formats.base import SingleFileSegment
+from vecmill.output_formats import FileFormat, FormatRules
 from vecmill.store.sink import Mark, SinkFolder
 
 # Memory of rendered text, and what is rendered at once: handing work to another thread and waiting for it takes about

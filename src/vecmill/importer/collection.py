@@ -10,7 +10,7 @@ from vecmill.importer.options import CollectionOptions, Server
 from vecmill.importer.request import Request
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FieldSchema
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 COLLECTIONS = "/v2/vectordb/collections/"
 

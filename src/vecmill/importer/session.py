@@ -18,7 +18,7 @@ from vecmill.importer.loading import GrpcLoads, RestLoads, load
 from vecmill.importer.options import ImportOptions, Way
 from vecmill.importer.reply import JobProgress, State
 from vecmill.importer.request import Request
-from vecmill.importer.run import JobResult, Progress, run_jobs
+from vecmill.importer.resume import JobResult, Progress, run_jobs
 from vecmill.manifest import Manifest
 from vecmill.output.opening import Output, open_output
 from vecmill.schema.collection import CollectionSchema

@@ -13,8 +13,8 @@ from vecmill.convert.job import Plan
 from vecmill.convert.ranges import RangeJob, RangeResult, run_range, run_ranges
 from vecmill.convert.report import Report
 from vecmill.errors import StoreError, VecmillError
-from vecmill.filetype import FORMATS
 from vecmill.manifest import FileEntry, Manifest
+from vecmill.output_formats import FORMATS
 from vecmill.schema.reading import as_schema
 from vecmill.store.notes import MANIFEST_NAME
 from vecmill.store.place import Place

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import FORMATS, parse_file_type
 from vecmill.manifest import Manifest
+from vecmill.output_formats import FORMATS, parse_file_type
 from vecmill.store.notes import MANIFEST_NAME, as_folder, outputs_below, read_manifest
 from vecmill.store.opening import open_place
 from vecmill.store.place import Place

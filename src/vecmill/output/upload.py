@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vecmill.errors import SchemaError, StoreError
-from vecmill.filetype import ENDINGS
 from vecmill.manifest import FileEntry, Manifest, Segment
-from vecmill.store.bucket import Transfer
+from vecmill.output_formats import ENDINGS
 from vecmill.store.bucket_manifest import BucketManifest
 from vecmill.store.bucket_place import BucketPlace, open_bucket_place
 from vecmill.store.connect import ConnectParam
@@ -22,6 +21,7 @@ from vecmill.store.local import store_errors
 from vecmill.store.local_place import LocalPlace
 from vecmill.store.notes import as_folder, is_notes, parse_manifest, read_manifest
 from vecmill.store.spool import checked_parts, checksum_of, mapped_file
+from vecmill.store.transfer import Transfer
 from vecmill.store.url import disk_path
 
 _FILES_AT_ONCE = 3

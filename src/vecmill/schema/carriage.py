@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import FORMATS, BulkFileType
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema, FieldSchema
 from vecmill.schema.servers import TARGETS, check_target_name
 from vecmill.types.kind import NO_STRUCT_IN_NPY, Carriage, Carried, DataType, Line, Version, not_carried
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 F = BulkFileType
 

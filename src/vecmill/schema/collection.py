@@ -15,7 +15,7 @@ from typing import Any
 from vecmill.errors import SchemaError
 from vecmill.schema.fields import DYNAMIC_FIELD, MAX_LENGTH_BYTES, FieldSchema, as_field, as_integer
 from vecmill.types.kind import DataType
-from vecmill.types.table import fold_name
+from vecmill.types.lookup import fold_name
 
 __all__ = ["DYNAMIC_FIELD", "MAX_LENGTH_BYTES", "CollectionSchema", "FieldSchema", "Function", "create_schema"]
 

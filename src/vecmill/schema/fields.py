@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from vecmill.errors import SchemaError
-from vecmill.types.defaults import default_problem
+from vecmill.types.default_check import default_problem
 from vecmill.types.kind import DataType, Kind
-from vecmill.types.table import TYPES, parse_datatype, plain_value
+from vecmill.types.lookup import TYPES, parse_datatype, plain_value
 
 DYNAMIC_FIELD = "$meta"
 MAX_NAME_CHARS = 255

@@ -16,7 +16,7 @@ from vecmill.errors import SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import FLAGS, FieldSchema, as_flag
 from vecmill.types.kind import DataType
-from vecmill.types.table import fold_name, parse_datatype
+from vecmill.types.lookup import fold_name, parse_datatype
 
 
 def as_schema(obj: object) -> CollectionSchema:

@@ -15,6 +15,7 @@ from vecmill.errors import DataError
 from vecmill.sources.base import SourceFile, extra, translated
 from vecmill.sources.parquet import ParquetTable
 from vecmill.sources.tables import Table
+from vecmill.store.url import is_url
 
 _MAPPED = "delta.columnMapping.physicalName"
 _FEATURES = {"deletionVectors", "columnMapping", "timestampNtz", "typeWidening", "v2Checkpoint", "vacuumProtocolCheck"}
@@ -78,7 +79,7 @@ def _kept_rows(table: Any, root: Path) -> dict[Path, np.ndarray[Any, Any]]:
 def _below(root: Path, path: str) -> Path:
     """Return a file of the log, which is one below the folder. Raises DataError for any other."""
     relative = PurePosixPath(unquote(path))
-    if "://" in path or relative.is_absolute() or ".." in relative.parts:
+    if is_url(path) or relative.is_absolute() or ".." in relative.parts:
         raise DataError(file=str(root), expected="a log that lists files in this folder", got=path[:200])
     return root / relative
 

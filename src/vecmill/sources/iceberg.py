@@ -11,6 +11,7 @@ from typing import Any
 from vecmill.errors import DataError
 from vecmill.sources.base import SourceFile, extra, natural_key, translated
 from vecmill.sources.tables import Table, skipping, slices
+from vecmill.store.url import disk_path
 
 _HINT = "version-hint.text"
 _NUMBERED = re.compile(r"v?([0-9]+)")
@@ -64,7 +65,7 @@ class _DataFile:
 
         self._scan = scan
         self._task = task
-        self.place = str(task.file.file_path).removeprefix("file://")
+        self.place = str(disk_path(task.file.file_path) or task.file.file_path)
         self.schema = schema_to_pyarrow(scan.projection(), include_field_ids=False)
         self.n_rows: int | None = None if task.delete_files else int(task.file.record_count)
         self.n_bytes = int(task.file.file_size_in_bytes)

@@ -13,10 +13,10 @@ from vecmill.errors import StoreError
 from vecmill.store.notes import MANIFEST_NAME, notes_name
 from vecmill.store.objects import Objects
 from vecmill.store.refusal import code_of, is_final, knows_no_conditions, status_of
+from vecmill.store.transfer import MANIFEST_ATTEMPTS
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 3
 _REACH_SECONDS = 9.5
 _NOT_MINE = "another writer has put it; to go on where one has ended, open it with resume=True"
 
@@ -93,7 +93,7 @@ class BucketManifest:
 
         before, key, data = self.text, self._notes.key(MANIFEST_NAME), text.encode()
         refused = StoreError("could not be put", path=self.name)
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(MANIFEST_ATTEMPTS):
             try:
                 put = partial(obstore.put, path=key, file=data, use_multipart=False, **options)
                 self._remember(text, reached(put))
@@ -114,7 +114,7 @@ class BucketManifest:
             if found != before:
                 self.is_unsure = True
                 raise StoreError(_NOT_MINE, path=self.name)
-            if attempt == _ATTEMPTS - 1:
+            if attempt == MANIFEST_ATTEMPTS - 1:
                 raise refused
             if options and options["mode"] != "create":
                 options = {"mode": self._version}  # of what was just read: some stores give an old one a new version

@@ -11,7 +11,6 @@ from typing import Any
 
 from vecmill.errors import StoreError
 from vecmill.store.blob import BucketBlob
-from vecmill.store.bucket import Transfer
 from vecmill.store.bucket_manifest import BucketManifest
 from vecmill.store.connect import ConnectParam, open_bucket
 from vecmill.store.notes import notes_name
@@ -19,6 +18,7 @@ from vecmill.store.object_sink import ObjectSink
 from vecmill.store.objects import Objects, join_key
 from vecmill.store.place import FileStat
 from vecmill.store.sink import Sink
+from vecmill.store.transfer import Transfer
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vecmill.errors import SchemaError
-from vecmill.store.bucket import MB, Bucket
+from vecmill.store.bucket import Bucket
 from vecmill.store.credentials import (
     asks_machine,
     azure_chain,
@@ -22,6 +22,7 @@ from vecmill.store.credentials import (
     s3_chain,
     s3_provider,
 )
+from vecmill.store.transfer import MB
 from vecmill.store.url import GOOGLE, S3, BucketUrl, bucket_url, disk_path, is_url
 
 if TYPE_CHECKING:

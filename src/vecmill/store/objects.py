@@ -12,16 +12,16 @@ from itertools import chain
 from typing import Any
 
 from vecmill.errors import StoreError
-from vecmill.store.bucket import Bucket, Transfer
+from vecmill.store.bucket import Bucket
 from vecmill.store.part_stream import Budget, PartPool, cut
 from vecmill.store.refusal import is_final, knows_no_checksum, refusal
 from vecmill.store.spool import Memory, Room, usual_room
+from vecmill.store.transfer import PUT_ATTEMPTS, Transfer
 
 log = logging.getLogger(__name__)
 
 _MAX_PARTS = 10_000  # S3's limit for one object
 _CHECKSUM = "crc64nvme"  # name of the attribute; Azure takes no hyphen in it
-_PUT_ATTEMPTS = 2  # of an object; each of its requests has attempts of its own
 
 
 def join_key(*parts: str) -> str:
@@ -181,7 +181,7 @@ class Objects:
                     self._client.forget_checksum(refused)
                     continue
                 attempt += 1
-                if is_final(error) or attempt == _PUT_ATTEMPTS:
+                if is_final(error) or attempt == PUT_ATTEMPTS:
                     raise refused from None
                 budget.check()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vecmill.store.bucket import Transfer
 from vecmill.store.bucket_place import open_bucket_place
 from vecmill.store.local_place import LocalPlace
 from vecmill.store.place import Place
+from vecmill.store.transfer import Transfer
 from vecmill.store.url import disk_path
 
 

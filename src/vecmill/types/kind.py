@@ -1,7 +1,7 @@
 """What vecmill has to know about a type: `DataType` names it, a `Kind` is its row.
 
-Rows stand in the files of this package, a file a family; `vecmill.types.table` gathers them. A row holds facts only and
-needs no NumPy: whoever wants a schema does not pay for encoding. The code that acts on these facts names no type.
+Rows stand in the files of this package, a file a family; `vecmill.types.lookup` gathers them. A row holds facts only
+and needs no NumPy: whoever wants a schema does not pay for encoding. The code that acts on these facts names no type.
 """
 
 from __future__ import annotations

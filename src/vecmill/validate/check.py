@@ -12,8 +12,8 @@ from threading import Event
 from typing import Any
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import ENDINGS_TEXT, FORMATS, BulkFileType, check_separator
 from vecmill.manifest import Manifest
+from vecmill.output_formats import ENDINGS_TEXT, FORMATS, BulkFileType, check_separator
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.reading import as_schema
 from vecmill.schema.servers import TARGETS, check_target_name, limits_of

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vecmill.encode.plan import ColumnPlan, plan_columns
-from vecmill.filetype import FORMATS, BulkFileType
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.fields import DYNAMIC_FIELD
-from vecmill.types.table import fold_name
+from vecmill.types.lookup import fold_name
 from vecmill.validate.findings import Findings
 
 Level = Literal["headers", "sample", "full"]

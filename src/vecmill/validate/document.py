@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vecmill.filetype import FORMATS
+from vecmill.output_formats import FORMATS
 from vecmill.validate.rule import Rule
 from vecmill.validate.rules import RULES
 

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from vecmill.filetype import ENDINGS, BulkFileType, check_separator
 from vecmill.manifest import FileEntry, Manifest
+from vecmill.output_formats import ENDINGS, BulkFileType, check_separator
 from vecmill.store.blob import Blob, BucketBlob, LocalBlob
 from vecmill.store.notes import MANIFEST_NAME
 from vecmill.store.place import FileStat, Place

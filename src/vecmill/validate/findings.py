@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from vecmill.filetype import BulkFileType
+from vecmill.output_formats import BulkFileType
 from vecmill.types.kind import Line
 from vecmill.validate.rule import Severity
 from vecmill.validate.rules import RULES

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vecmill.errors import SchemaError, StoreError
-from vecmill.filetype import ENDINGS
 from vecmill.manifest import Manifest
+from vecmill.output_formats import ENDINGS
 from vecmill.store.notes import MANIFEST_NAME, as_folder, noted_in, read_manifest
 from vecmill.store.opening import open_file, open_place
 from vecmill.store.place import FileStat, Place

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 
 from vecmill.errors import SchemaError
-from vecmill.filetype import BulkFileType
+from vecmill.output_formats import BulkFileType
 from vecmill.schema.carriage import check_target
 from vecmill.schema.collection import CollectionSchema
 from vecmill.schema.servers import DEFAULTS_FILLED, NULLABLE_NPY, TARGETS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from vecmill.filetype import FORMATS, BulkFileType
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.types.kind import Line
 
 RuleRow = tuple[str, str, str, str, str | Mapping[str, str]]

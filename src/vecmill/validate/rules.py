@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vecmill.filetype import ENDINGS_TEXT, parse_file_type
+from vecmill.output_formats import ENDINGS_TEXT, parse_file_type
 from vecmill.schema.servers import SERVICES, bytes_text
 from vecmill.validate.format_rules import FORMAT_RULES
 from vecmill.validate.rule import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vecmill.filetype import FORMATS
 from vecmill.manifest import Manifest
+from vecmill.output_formats import FORMATS
 from vecmill.schema.collection import CollectionSchema
 from vecmill.store.sink import Sink
 from vecmill.writer.options import WriterOptions

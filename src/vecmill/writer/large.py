@@ -9,7 +9,7 @@ from functools import partial
 from vecmill.encode.batch import Batch
 from vecmill.encode.cutter import BatchCutter, refusing_from
 from vecmill.formats.base import CountedFormat, SegmentFiles
-from vecmill.writer.cuts import Cuts, Rows
+from vecmill.writer.batch_ranges import Cuts, Rows
 from vecmill.writer.segments import Finish, Outgrown, SegmentOpener, Segments
 from vecmill.writer.transaction import Mark
 

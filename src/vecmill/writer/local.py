@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from vecmill.filetype import BulkFileType
+from vecmill.output_formats import BulkFileType
 from vecmill.store.local_place import LocalPlace
 from vecmill.writer.api import BulkWriter
 from vecmill.writer.options import LOCAL_SEGMENT_BYTES, KeywordOptions, WriterOptions

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
-from vecmill.filetype import BulkFileType, parse_file_type
+from vecmill.output_formats import BulkFileType, parse_file_type
 from vecmill.schema.servers import check_target_name
 
 if TYPE_CHECKING:
     from vecmill.formats.base import Format
     from vecmill.schema.collection import CollectionSchema
-    from vecmill.store.bucket import Transfer
+    from vecmill.store.transfer import Transfer
     from vecmill.validate.context import Level
 
 MB = 1024 * 1024

@@ -22,7 +22,7 @@ from vecmill.encode.stage import Stage
 from vecmill.formats.base import CountedFormat, Format
 from vecmill.schema.collection import CollectionSchema
 from vecmill.store.sink import Sink
-from vecmill.writer.cuts import Cuts, even_share
+from vecmill.writer.batch_ranges import Cuts, even_share
 from vecmill.writer.large import LargeBatches
 from vecmill.writer.options import WriterOptions
 from vecmill.writer.publisher import Callback, Publisher

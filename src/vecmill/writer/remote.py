@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Unpack
 
-from vecmill.filetype import BulkFileType
-from vecmill.store import bucket, connect
+from vecmill.output_formats import BulkFileType
+from vecmill.store import connect
+from vecmill.store import transfer as transfers
 from vecmill.store.bucket_place import open_bucket_place
 from vecmill.store.connect import AzureConnectParam, GCSConnectParam, S3ConnectParam
 from vecmill.writer.api import BulkWriter
@@ -47,7 +48,7 @@ class RemoteBulkWriter(BulkWriter):
     ConnectParam = S3ConnectParam
     AzureConnectParam = AzureConnectParam
     GCSConnectParam = GCSConnectParam
-    Transfer = bucket.Transfer
+    Transfer = transfers.Transfer
 
     def __init__(
         self,

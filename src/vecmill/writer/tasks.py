@@ -23,10 +23,9 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from vecmill.errors import DataError, StoreError
-from vecmill.filetype import FORMATS, BulkFileType
 from vecmill.manifest import FileEntry, Manifest, Segment
+from vecmill.output_formats import FORMATS, BulkFileType
 from vecmill.schema.reading import as_schema
-from vecmill.store.bucket import Transfer
 from vecmill.store.notes import (
     MANIFEST_NAME,
     TASK_NAME,
@@ -40,6 +39,7 @@ from vecmill.store.notes import (
 from vecmill.store.opening import open_place
 from vecmill.store.place import Place
 from vecmill.store.sink import undoing
+from vecmill.store.transfer import Transfer
 from vecmill.writer.api import BulkWriter
 from vecmill.writer.options import WriterKeywords, WriterOptions
 

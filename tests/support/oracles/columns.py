@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from vecmill.encode.plan import TextRules
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 OK, FULL, REFUSED, MISSING, UNKNOWN_KEY = range(5)
 # Types of one element, of vectors too.

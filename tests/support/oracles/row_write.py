@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vecmill.types.table import TYPES
+from vecmill.types.lookup import TYPES
 
 # Types of one element, of vectors too; of bits, a byte.
 _INTEGERS = {kind.name: kind.descr for kind in TYPES.values() if kind.encoding in ("integers", "bits")}

@@ -20,12 +20,12 @@ from vecmill._native.pages import vector_levels
 from vecmill.encode.blocks import TEXT_GUESS, Bytes, FixedBlock, FixedColumn, Span, SpanColumn, VariableBlock
 from vecmill.encode.plan import ColumnPlan
 from vecmill.errors import SchemaError
-from vecmill.filetype import FORMATS, ZSTD_LEVELS, BulkFileType
 from vecmill.formats.base import SingleFileSegment, fitting_rows
 from vecmill.formats.parquet import meta
 from vecmill.formats.parquet.nested import nested_nbytes, nested_page
 from vecmill.formats.parquet.thrift import varint
 from vecmill.formats.parquet.values import PageBody, as_indexes, count_nulls, plain_values, valid_rows
+from vecmill.output_formats import FORMATS, ZSTD_LEVELS, BulkFileType
 from vecmill.schema.collection import CollectionSchema
 from vecmill.store.sink import Mark, SinkFolder
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vecmill._native import row_check as kernel
 from vecmill.encode.plan import ColumnPlan
-from vecmill.filetype import is_in_numbers
+from vecmill.output_formats import is_in_numbers
 from vecmill.store.window import Window
 from vecmill.types.text import JSON_MAX_BYTES, META
 from vecmill.validate.context import Context

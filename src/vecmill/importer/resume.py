@@ -1,4 +1,4 @@
-"""Run planned jobs: start them, a few at a time, follow them all, and compare the rows that arrived."""
+"""Jobs of an import, begun or gone on with after a kill: followed to their end, and compared by their rows."""
 
 from __future__ import annotations
 

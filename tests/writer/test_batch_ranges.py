@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecmill.writer.cuts import Cuts, Rows, even_share
+from vecmill.writer.batch_ranges import Cuts, Rows, even_share
 
 MIB = 1 << 20
 
