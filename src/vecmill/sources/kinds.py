@@ -259,6 +259,17 @@ def _is_arrow(head: bytes) -> bool:
     return stream or head.startswith((b"ARROW1", b"FEA1"))
 
 
+def _is_word2vec(kind: str) -> Callable[[bytes], bool]:
+    def begins(head: bytes) -> bool:
+        if not b"1" <= head[:1] <= b"9":
+            return False
+        from vecmill.sources.text.words import form_of
+
+        return form_of(head) == kind
+
+    return begins
+
+
 def _holds(*names: str) -> Callable[[Mapping[str, AnyPath]], bool]:
     return lambda inside: not inside.keys().isdisjoint(names)
 
@@ -296,6 +307,9 @@ FILE_KINDS: tuple[FileKind, ...] = (
         for name in ("fvecs", "bvecs", "ivecs", "fbin", "f16bin", "u8bin", "i8bin", "ibin")
     ),
     FileKind("copy-binary", (), _starts(b"PGCOPY\n\xff\r\n\0"), is_text=True),
+    FileKind("word2vec-binary", (), _is_word2vec("word2vec-binary"), is_text=True),
+    FileKind("word2vec", _packed(".vec"), _is_word2vec("word2vec"), is_text=True),
+    FileKind("glove", (), is_text=True),
     FileKind("jsonl", _packed(".jsonl", ".ndjson", ".jsonlines"), is_text=True),
     FileKind("json", _packed(".json"), is_text=True),
     FileKind("csv", _packed(".csv"), is_text=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vecmill._native import csv_read
-from vecmill.sources.text.options import DELIMITED, TextOptions
+from vecmill.sources.text.options import DELIMITED, WORDS, TextOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,21 @@ class Dialect:
         return self.kind in DELIMITED
 
     @property
+    def is_words(self) -> bool:
+        """Return True if rows are a word and its vector."""
+        return self.kind in WORDS
+
+    @property
+    def is_binary(self) -> bool:
+        """Return True if values are bytes of a type that the file or the caller tells."""
+        return self.kind in ("copy-binary", "word2vec-binary")
+
+    @property
     def style(self) -> int:
         """Return how escaped text is written, as a constant of `csv_read` or the quote."""
         if self.kind == "copy":
             return csv_read.BACKSLASH
-        return ord('"') if self.is_delimited else csv_read.JSON
+        return ord('"') if self.is_delimited or self.is_words else csv_read.JSON
 
     @property
     def separator(self) -> str:
@@ -55,5 +65,5 @@ class Dialect:
 
     @property
     def first_line(self) -> int | None:
-        """Return the number of the first line; None for binary COPY, which has no lines."""
-        return None if self.kind == "copy-binary" else 1
+        """Return the number of the first line; None for what is binary, and has no lines."""
+        return None if self.is_binary else 1

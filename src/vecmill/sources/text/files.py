@@ -38,6 +38,7 @@ from vecmill.sources.text.types import (
     type_of_values,
     vector_type,
 )
+from vecmill.sources.text.words import COLUMNS, WordVectors
 
 _SAMPLE_BYTES = 1 << 19
 
@@ -92,10 +93,10 @@ class TextFiles:
             if not is_here and is_optional and self.dialect.is_json:
                 optional.append(name)
                 is_here = True
-            if is_here and self.dialect.kind != "copy-binary":
+            if is_here and not self.dialect.is_binary:
                 self.types[name] = type_
         self.optional = tuple(optional)
-        if self.dialect.kind != "copy-binary":
+        if not self.dialect.is_binary:
             self.types |= numbered_dimensions(self.types, self.options.fields)
 
     def find(self, name: str, *, anywhere: bool = True) -> bool:
@@ -119,7 +120,7 @@ class TextFiles:
     def wanted(self, name: str) -> Wanted:
         """Return what a column is read as."""
         field = None if name in self.options.types else self.options.fields.get(name)
-        if field is not None and (field.is_dynamic or self.dialect.kind == "copy-binary"):
+        if field is not None and (field.is_dynamic or self.dialect.is_binary):
             field = None
         return Wanted(
             self.types[name], field, self.options.lenient, self.options.decimal, self._all_quoted,
@@ -142,7 +143,7 @@ class TextFiles:
         kinds: dict[str, str] = {}
         for source in self.inputs:
             kind = self.options.kind
-            if kind in (None, "copy", "jsonl"):
+            if kind in (None, "copy", "jsonl", "glove", "word2vec"):
                 kind = kind_of_bytes(source, kind)
             if kind == "jsonl" and self.options.records is not None:
                 kind = "json"
@@ -180,11 +181,16 @@ class TextFiles:
                 raise DataError(file=source.name, expected=f"a column {name!r}", got=got)
         if self.dialect.kind == "copy-binary":
             return CopyBinary(header, names)
+        if self.dialect.is_words:
+            dim = self.types["vector"].list_size if is_vector(self.types.get("vector")) else None
+            return WordVectors(self.dialect.kind, names, first[0], source.name, dim)
         return Delimited(header, names, self.dialect)
 
     def header(self, source: TextInput, first: tuple[Bytes, bool]) -> tuple[str, ...]:
         """Return the names of all columns of one file, in its order; () if it is empty."""
         data, final = first
+        if self.dialect.is_words:
+            return COLUMNS
         if self.dialect.kind == "copy-binary":
             width = CopyBinary.width(data, source.name)
             return self._given(source, width) if width else ()
@@ -239,7 +245,10 @@ class TextFiles:
                     source.name, 0, lines_of(source, self.dialect.first_line).at(data, problem.position), problem
                 )
             try:
-                self._find_types(source, spans, names)
+                if isinstance(splitter, WordVectors):
+                    self.types = splitter.types() if spans.n_rows else {}
+                else:
+                    self._find_types(source, spans, names)
             except DataError as err:
                 raise DataError(
                     file=source.name, field=err.field, row=err.row, expected=err.expected, got=err.got

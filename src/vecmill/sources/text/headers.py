@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from vecmill.sources.text.options import WORDS
 from vecmill.sources.text.pgcopy import SIGNATURE
 from vecmill.sources.text.stream import NOTHING, Blocks, TextInput
+from vecmill.sources.text.words import form_of
 
 _LOOK_BYTES = 1 << 16
 
@@ -20,6 +22,9 @@ def kind_of_bytes(source: TextInput, said: str | None = None) -> str | None:
         head = blocks.next(NOTHING)[0].tobytes()
     if head.startswith(SIGNATURE):
         return "copy-binary"
+    words = form_of(head) if said in (None, *WORDS) else None
+    if words is not None or said in WORDS:
+        return words or said
     text = head.lstrip(b" \t\r\n")
     if text[:1] == b"[" and said != "copy":
         return "json"

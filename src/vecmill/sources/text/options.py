@@ -11,7 +11,9 @@ from vecmill.schema.fields import FieldSchema
 
 DELIMITED = ("csv", "tsv", "copy")
 """Kinds whose rows are fields with separators between them."""
-TEXT_KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary")
+WORDS = ("glove", "word2vec", "word2vec-binary")
+"""Kinds whose rows are a word and its vector."""
+TEXT_KINDS = ("jsonl", "json", "csv", "tsv", "copy", "copy-binary", *WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class TextOptions:
             "types (--type)": bool(self.types),
         }
         read_by = {
-            "names (--names)": (*DELIMITED, "copy-binary"), "types (--type)": TEXT_KINDS,
+            "names (--names)": (*DELIMITED, "copy-binary"), "types (--type)": {*TEXT_KINDS} - {*WORDS},
             "records (--records)": ("json", "jsonl"),
         }  # fmt: skip
         return ", ".join(

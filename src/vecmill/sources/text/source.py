@@ -19,6 +19,7 @@ from vecmill.sources.text.located import check_row_size, lines_of, located
 from vecmill.sources.text.pgcopy import decode_binary
 from vecmill.sources.text.stream import NOTHING, Blocks, TextInput
 from vecmill.sources.text.types import json_type
+from vecmill.sources.text.words import decode_words
 
 
 class TextSource:
@@ -192,7 +193,8 @@ class TextSource:
         self, spans: Spans, columns: Sequence[Column], wanted: Sequence[str]
     ) -> tuple[dict[str, Any], RowProblem | None, int]:
         """Return (columns of the rows before the first bad row, what is wrong with it or None, number of rows)."""
-        is_binary = self._files.dialect.kind == "copy-binary"
+        is_binary = self._files.dialect.is_binary
+        decode = decode_words if self._files.dialect.is_words else decode_binary
         problem = spans.problem
         places = {name: c for c, name in enumerate(wanted)}
         while True:
@@ -213,7 +215,7 @@ class TextSource:
                 )
                 try:
                     if is_binary:
-                        made[column.name] = decode_binary(values, self._files.types[column.source])
+                        made[column.name] = decode(values, self._files.types[column.source])
                     else:
                         made[column.name] = read_column(values, self._files.wanted(column.source))
                 except Unfit as unfit:
