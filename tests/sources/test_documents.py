@@ -198,8 +198,16 @@ def test_what_pandas_writes(tmp_path, orient):
 
 
 def test_the_table_of_pandas(tmp_path):
-    assert read(write(tmp_path, frame().to_json(orient="table"))) == {"index": [0, 1, 2, 3, 4], **COLUMNS}
+    assert read(write(tmp_path, frame().to_json(orient="table"))) == COLUMNS
+    indexed = frame().set_index(pd.Index(list("vwxyz")))
+    assert read(write(tmp_path, indexed.to_json(orient="table"))) == {"index": list("vwxyz"), **COLUMNS}
     assert read(write(tmp_path, frame().to_json(orient="table", index=False))) == COLUMNS
+
+
+def test_an_object_without_members_is_no_column(tmp_path):
+    vectors = {f"k{i}": row["vector"] for i, row in enumerate(ROWS)}
+    found = read(write(tmp_path, {"embedding_dict": vectors, "metadata_dict": {}}))
+    assert found == {"index": list(vectors), "embedding_dict": COLUMNS["vector"]}
 
 
 def test_an_index_beside_a_column_of_that_name(tmp_path):
@@ -242,6 +250,7 @@ def test_what_clickhouse_writes(tmp_path):
     assert read(write(tmp_path, {"meta": meta, "data": ROWS, **end})) == COLUMNS
     compact = {"meta": meta, "data": [list(row.values()) for row in ROWS], **end}
     assert read(write(tmp_path, compact)) == COLUMNS
+    assert read(write(tmp_path, {"meta": meta, "data": COLUMNS, **end})) == COLUMNS
     compact["data"][3].append(5)
     refused(write(tmp_path, compact), "3 values in every row", "4 in row 3")
 

@@ -143,7 +143,8 @@ def _of_frame(data: Bytes, start: int) -> Iterator[bytes]:
 
     The keys are a column ``index``, unless they count the rows.
     """
-    columns = {name: dict(_members(data, low)) for name, (low, _) in _members(data, start)}
+    found = {name: dict(_members(data, low)) for name, (low, _) in _members(data, start)}
+    columns = {name: column for name, column in found.items() if column} or found
     keys = list(next(iter(columns.values())))
     for name, column in columns.items():
         if len(column) != len(keys) or column.keys() != columns[next(iter(columns))].keys():
@@ -202,6 +203,26 @@ def _of_split(data: Bytes, start: int) -> Iterator[bytes]:
     return _of_rows(data, names, rows, None if counts else index)
 
 
+def _of_table(data: Bytes, start: int) -> Iterator[bytes]:
+    """Yield the rows of ``{"schema": {..}, "data": [{"index": 0, ..}, ..]}``: pandas' ``orient="table"``.
+
+    The index stays a column, unless it counts the rows.
+    """
+    starts, ends, _ = _elements(data, dict(_members(data, start))[b'"data"'][0])
+    rows = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    values = []
+    for low, _ in rows:
+        key, (first, last) = next(_members(data, low), (b"", (low, low)))
+        values.append(data[first:last].tobytes() if key == b'"index"' else b"")
+    counts = values == [b"%d" % i for i in range(len(rows))]
+    for low, high in rows:
+        if counts:
+            members = [(name, data[slice(*value)].tobytes()) for name, value in _members(data, low)][1:]
+            yield _row([name for name, _ in members], [value for _, value in members])
+        else:
+            yield data[low:high].tobytes()
+
+
 def _of_compact(data: Bytes, start: int) -> Iterator[bytes]:
     """Yield the rows of ``{"meta": [{"name": ..}, ..], "data": [[..]]}``: ClickHouse's ``JSONCompact``."""
     members = dict(_members(data, start))
@@ -217,6 +238,7 @@ FORMS: Mapping[str, Callable[[Bytes, int], Iterator[bytes]]] = {
     "frame": _of_frame,
     "objects": _of_objects,
     "split": _of_split,
+    "table": _of_table,
     "compact": _of_compact,
 }
 """Forms that are read whole -> rows as texts of objects. Raises `_Misshapen`."""

@@ -205,9 +205,11 @@ class _Deciding:
         schema, columns = members.get("schema", nothing), members.get("columns", nothing)
         if columns.is_array and data.is_array and members.keys() <= _SPLIT:
             return Place(self.path, "split")
-        if schema.is_object and "fields" in schema.members and data.is_array:  # pandas, orient="table"
-            return Place((*self.path, "data"))
-        if meta.holds(json_read.OBJECT) and data.is_array:  # ClickHouse
+        if schema.is_object and "fields" in schema.members and data.is_array:
+            return Place(self.path, "table") if "primaryKey" in schema.members else Place((*self.path, "data"))
+        if meta.holds(json_read.OBJECT) and data.is_object and _are_columns(data.members):  # ClickHouse
+            return Place((*self.path, "data"), "lists")
+        if meta.holds(json_read.OBJECT) and data.is_array:
             return Place(self.path, "compact") if data.holds(json_read.ARRAY) else Place((*self.path, "data"))
         if _are_columns(members):
             return Place(self.path, "lists")
@@ -217,7 +219,7 @@ class _Deciding:
 
     def _of_objects(self, members: Mapping[str, Outline]) -> Place | None:
         """Return the place in an object of objects: columns by name with rows by key, or the other way round."""
-        first, *others = members.values()
+        first, *others = [one for one in members.values() if one.n or not one.whole] or members.values()
         alike = all(one.members.keys() == first.members.keys() for one in others if one.whole)
         kinds = {_coarse(one.kind) for one in first.members.values()} - {_coarse(json_read.NULL_VALUE)}
         numbered = list(first.members) == [str(i) for i in range(len(first.members))]
@@ -259,9 +261,7 @@ class _Deciding:
             raise self._error("an array of objects", f"an object with {names_text(list(members))}")
         roots = {name.partition(".")[0].partition("[")[0] for name in self.fields}
         if roots and members and found.whole and not self.takes_any and roots.isdisjoint(members):
-            got = (
-                f"one object with {names_text(list(members))}; --records NAME (records=) says which of them holds rows"
-            )
+            got = f"one object with {names_text(list(members))}; --records NAME (records=), if one holds rows"
             raise self._error("rows", got)
         return Place(None)
 
