@@ -24,7 +24,7 @@ from vecmill.store.connect import open_bucket
 from vecmill.store.object_files import StreamFile
 from vecmill.store.object_sink import ObjectFolder
 from vecmill.store.objects import Objects
-from vecmill.store.part_stream import PartPool
+from vecmill.store.sending import PartPool
 from vecmill.store.transfer import Transfer
 
 PART = 64

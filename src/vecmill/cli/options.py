@@ -192,18 +192,28 @@ class KindFlags:
         ),
     ] = None
 
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHAR",
+            help="Character before the fraction of a number in CSV: ',' (default: '.').",
+            show_default=False,
+        ),
+    ] = None
+
     def text(self) -> TextOptions | None:
         """Return what the options say of files of text. None: they say nothing. Raises BadParameter."""
         from vecmill.sources import TextOptions
 
         types = self._types()
-        given = (self.separator, self.null, self.header, self.names, self.records)
+        given = (self.separator, self.null, self.header, self.names, self.records, self.decimal)
         if all(one is None for one in given) and not types:
             return None
         try:
             return TextOptions(
                 separator=parse_character(self.separator), null=self.null, header=self.header,
                 names=self.names.split(",") if self.names else (), types=types, records=self.records,
+                decimal=self.decimal or ".",
             )  # fmt: skip
         except DataError as err:
             raise typer.BadParameter(str(err), param_hint="--separator") from err

@@ -161,6 +161,13 @@ def is_list(kind: Any) -> bool:
     return any(one(kind) for one in of_lists)
 
 
+def has_index_members(kind: Any) -> bool:
+    """Return True for a struct whose members are named by indices: dicts of sparse vectors, the keys of all rows."""
+    import pyarrow.types as pt
+
+    return bool(pt.is_struct(kind) and kind.num_fields and all(field.name.isdecimal() for field in kind))
+
+
 def is_json_text(kind: Any) -> bool:
     """Return True for text that is JSON by its type."""
     return getattr(kind, "extension_name", "") == "arrow.json"

@@ -18,6 +18,7 @@ from vecmill._native import row_check
 from vecmill._native.columns import ColumnBuffer
 from vecmill.encode.arrow import (
     fixed_from_arrow,
+    has_index_members,
     is_json_text,
     is_list,
     is_text,
@@ -113,8 +114,9 @@ def _open_ndarray(plan: ColumnPlan, array: NDArray[Any]) -> Source:
 
 
 def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
-    if plan.kind.group in ("sparse", "array", "struct") and is_json_text(array.type):
-        return _PythonValues(plan, array)
+    found = _open_objects(plan, array)
+    if found is not None:
+        return found
     form = _FORMS.get(plan.kind.group) if has_text_form(array.type) else None
     array = for_field(plan, plain_storage(array))
     if plan.items and is_list(array.type):
@@ -139,6 +141,20 @@ def _open_arrow(plan: ColumnPlan, array: Any) -> Source:
     if array.null_count == 0:
         return _NumpyFixed(plan, fixed_from_arrow(plan, array))
     return _ArrowFixed(plan, array)
+
+
+def _open_objects(plan: ColumnPlan, array: Any) -> Source | None:
+    """Return the source of lists and objects in JSON text, or in structs of indices; None for other arrays."""
+    if plan.kind.group in ("sparse", "array", "struct") and is_json_text(array.type):
+        return _PythonValues(plan, array)
+    if plan.kind.group == "sparse" and has_index_members(array.type):
+        return _PythonValues(plan, [_present(row) for row in array.to_pylist()])
+    return None
+
+
+def _present(row: dict[str, Any] | None) -> dict[int, Any] | None:
+    """Return the members of a struct that are no nulls: those that its row had."""
+    return None if row is None else {int(name): value for name, value in row.items() if value is not None}
 
 
 def _refuse_null_row(plan: ColumnPlan, array: Any) -> None:

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from vecmill.errors import SchemaError
 from vecmill.importer.waiting import Patience, Retry
 from vecmill.schema.servers import Limits, limits_of
+from vecmill.store.secrets import MASK, masked_url
 from vecmill.store.url import disk_path
 
 TIMEOUT_S = 20.0
 """Seconds that one exchange may take; pymilvus' value."""
 
 IN_FLIGHT = 8
-MASK = "****"
 Cert = str | tuple[str, str]
 
 _SECRET_FIELDS = {"accessKey", "secretKey", "token"}
@@ -251,5 +251,5 @@ def mask(value: Any, name: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [mask(one) for one in value]
     if isinstance(value, str) and "://" in value:
-        return re.sub(r"\?.*$", f"?{MASK}", re.sub(r"://[^/@]*@", f"://{MASK}@", value))
+        return masked_url(value)
     return value

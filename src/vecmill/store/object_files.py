@@ -13,7 +13,7 @@ import numpy as np
 
 from vecmill._native.crc64 import crc64nvme
 from vecmill.store.objects import Objects
-from vecmill.store.part_stream import Buffer, Part, PartStream
+from vecmill.store.sending import Buffer, Part, PartStream
 from vecmill.store.sink import Mark
 from vecmill.store.spool import DiskFile, MemoryFile
 

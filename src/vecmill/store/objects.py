@@ -13,8 +13,8 @@ from typing import Any
 
 from vecmill.errors import StoreError
 from vecmill.store.bucket import Bucket
-from vecmill.store.part_stream import Budget, PartPool, cut
 from vecmill.store.refusal import is_final, knows_no_checksum, refusal
+from vecmill.store.sending import Budget, PartPool, cut
 from vecmill.store.spool import Memory, Room, usual_room
 from vecmill.store.transfer import PUT_ATTEMPTS, Transfer
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from vecmill.errors import StoreError
+from vecmill.store.secrets import masked
 from vecmill.store.url import bucket_part, kind_of_url
 
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
@@ -19,8 +20,6 @@ _CAUSE_HINTS = {
     "InvalidContentType": "it does not speak https; for plain http say secure=False",
     "TimedOut": "no answer in time",
 }
-# What is shorter is part of words.
-_SECRET_CHARS = 6
 _REFUSED = "PermissionDeniedError"
 _HINTS = {
     _REFUSED: "the store refuses the credentials, or they lack the right",
@@ -102,10 +101,7 @@ def refusal(error: BaseException, path: str, secrets: Collection[str] = ()) -> S
     if lacks_credentials(error) and (kind := kind_of_url(path)) is not None:
         return StoreError(f"no credentials were found; {kind.wanted}", path=bucket_part(path))
     reason = _reason(error)
-    for secret in secrets:
-        if len(secret) >= _SECRET_CHARS:
-            reason = reason.replace(secret, "***")
-    return StoreError(reason, path=path, errno=getattr(error, "errno", None))
+    return StoreError(masked(reason, secrets), path=path, errno=getattr(error, "errno", None))
 
 
 def _reason(error: BaseException) -> str:
