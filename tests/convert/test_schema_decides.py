@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -390,6 +391,16 @@ class TestColumnsOfDimensions:
             assert (got["id"], got["v"]) == ([1, 2, 3], self.ROWS.tolist())
         got = read(path, None, columns={"v": given, "*": "*"})
         assert got["v"] == self.ROWS.tolist()
+
+    def test_very_many_columns(self, tmp_path: Path) -> None:
+        n = 10_000
+        values = np.arange(3 * n, dtype=np.float64).reshape(3, n) / 16
+        header = ["id", *(f"e{i}" for i in range(n))]
+        path = cells(tmp_path, header, *[[str(i), *map(str, row)] for i, row in enumerate(values.tolist())])
+        began = time.monotonic()
+        got = read(path, schema_of(v=(D.FLOAT_VECTOR, {"dim": n})))
+        assert got["v"] == values.tolist()
+        assert time.monotonic() - began < 60  # 3 s on a quiet machine; it was quadratic
 
     def test_a_null_and_what_is_no_number(self, tmp_path: Path) -> None:
         pq.write_table(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vecmill._native import csv_read
 from vecmill.sources.text.dialect import Dialect
-from vecmill.sources.text.json_rows import MAX_ROWS, RowProblem, SpanBuffers, Spans
+from vecmill.sources.text.json_rows import RowProblem, SpanBuffers, Spans
 from vecmill.sources.text.stream import Bytes
 
 
@@ -39,7 +39,7 @@ class Delimited:
             start, self._skip = end, False
         if self._ended:
             return room.spans(data, 0, None), len(data), 0
-        n = min(skip or max_rows, MAX_ROWS)
+        n = min(skip or max_rows, room.n_rows)
         done, position, why, found = csv_read.split_fields(
             data, start, final, self._separator, self._quote, self._null, self._slots, n, room.rows,
             room.starts, room.ends, room.kinds,

@@ -42,7 +42,7 @@ class JsonElements(JsonObjects):
                 if problem is not None or not self._way.found:
                     return room.spans(data, 0, problem), start, 0
                 start, self._state = start + 1, json_read.FIRST
-            n = min(max_rows, MAX_ROWS)
+            n = min(max_rows, room.n_rows)
             n, start, self._state, why = json_read.split_elements(
                 data, start, final, self._state, room.rows[:n], room.row_ends[:n]
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -175,8 +176,9 @@ class TextFiles:
             columns = [parse_path(name, self._keys) for name in names]
             return self._json.splitter(source, columns, known=known, strict=strict, rest=rest)
         header = self.header(source, first)
+        known_names = set(header)
         for name in names:
-            if name not in header and header:
+            if header and name not in known_names:
                 got = f"columns {names_text(header)}"
                 raise DataError(file=source.name, expected=f"a column {name!r}", got=got)
         if self.dialect.kind == "copy-binary":
@@ -209,7 +211,7 @@ class TextFiles:
             return self._given(source, len(found))
         # pandas leaves the name of its index out.
         names = tuple(name or f"unnamed_{i}" for i, name in enumerate(found))
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, n in Counter(names).items() if n > 1)
         if self.options.separator is None:
             check_separator(source.name, names, dialect.separator)
         if twice:

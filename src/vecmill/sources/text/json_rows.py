@@ -21,6 +21,7 @@ from vecmill.sources.text.stream import Bytes
 
 MAX_ROWS = 1 << 14
 """Most rows of one call: the size of `SpanBuffers`."""
+_LEAST_ROWS, _MOST_SPANS = 64, 1 << 20
 
 WORDS = {
     json_read.DEEP: ("values nested less than 512 deep", "deeper ones"),
@@ -95,10 +96,10 @@ class Splitter(Protocol):
 
 
 class SpanBuffers:
-    """Arrays for the spans of one call, used again and again."""
+    """Arrays for the spans of one call, used again and again: of fewer rows where there are very many columns."""
 
-    def __init__(self, n_columns: int, n_rows: int = MAX_ROWS) -> None:
-        self.n_rows = n_rows
+    def __init__(self, n_columns: int) -> None:
+        self.n_rows = n_rows = max(_LEAST_ROWS, min(MAX_ROWS, _MOST_SPANS // max(n_columns, 1)))
         self.rows = np.empty(n_rows, np.int64)
         self.row_ends = np.empty(n_rows, np.int64)
         self.starts = np.empty((n_columns, n_rows), np.int64)
@@ -217,7 +218,7 @@ class JsonLines(JsonObjects):
     def take(self, data: Bytes, start: int, final: bool, max_rows: int, skip: int = 0) -> tuple[Spans, int, int]:
         """See `Splitter.take`."""
         room = self._room
-        n = min(max_rows, MAX_ROWS)
+        n = min(max_rows, room.n_rows)
         n, position = json_read.split_lines(data, start, final, room.rows[:n], room.row_ends[:n])
         spans, skipped = self._walk(data, n, None, skip)
         return spans, position, skipped

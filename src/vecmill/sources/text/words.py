@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vecmill._native import json_read, pgcopy_read
 from vecmill.errors import DataError
 from vecmill.sources.text.columns import Unfit, Values, decode
-from vecmill.sources.text.json_rows import MAX_ROWS, RowProblem, SpanBuffers, Spans
+from vecmill.sources.text.json_rows import RowProblem, SpanBuffers, Spans
 from vecmill.sources.text.stream import Bytes
 from vecmill.sources.text.types import vector_type
 
@@ -97,7 +97,7 @@ class WordVectors:
         """See `Splitter.take`."""
         if not self._begun:
             start, self._begun = self._begin, True
-        n = min(skip or max_rows, MAX_ROWS)
+        n = min(skip or max_rows, self._room.n_rows)
         split = self._split_binary if self._is_binary else self._split_text
         spans, position = split(data, start, final, n)
         n = spans.n_rows
