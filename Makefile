@@ -21,7 +21,9 @@ test: $(VENV)/.installed-test
 
 # Tests that run the kernels. Each flavour is a whole package in build/NAME; setup.py tells what it is built with.
 KERNEL_TESTS := tests/native tests/types tests/encode tests/formats/test_golden.py
-FLAVOUR = PYTHONPATH=build/$(1) $(2) $(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
+# A quarter of the examples that tests try otherwise: the same code in four flavours. VECMILL_EXAMPLES=1000 tries more.
+VECMILL_EXAMPLES ?= 25
+FLAVOUR = PYTHONPATH=build/$(1) VECMILL_EXAMPLES=$(VECMILL_EXAMPLES) $(2) $(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
 
 # The code paths of other CPUs: portable, SSE2, AVX2.
 test-plain: $(VENV)/.installed-test $(VENV)/.installed-flavours

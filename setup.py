@@ -18,9 +18,9 @@ COMPILE_ARGS = ["-O3", "-fno-math-errno", "-Wall", "-Wno-unused-function"]
 
 # Variable: name of the build, arguments that follow COMPILE_ARGS, arguments of the linker.
 FLAVOURS = {
-    "VECMILL_PLAIN": ("plain", ["-DVM_PLAIN"], []),
-    "VECMILL_NO_AVX2": ("sse2", ["-DVM_NO_AVX2"], []),
-    "VECMILL_NO_AVX512": ("avx2", ["-DVM_NO_AVX512"], []),
+    "VECMILL_PLAIN": ("plain", ["-DVM_PLAIN", "-g0"], []),
+    "VECMILL_NO_AVX2": ("sse2", ["-DVM_NO_AVX2", "-g0"], []),
+    "VECMILL_NO_AVX512": ("avx2", ["-DVM_NO_AVX512", "-g0"], []),
     "VECMILL_SANITIZE": (
         "sanitize",
         ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from examples import examples
 from servers.milvus import Milvus, running_milvus
 from servers.postgres import Postgres, running_postgres
 from servers.s3 import S3Server, running_juicefs, running_seaweed
 
-# How long an example takes says more about what else the machine does: pytest's timeout is for what hangs.
-settings.register_profile("vecmill", deadline=None)
+settings.register_profile("vecmill", examples())
 settings.load_profile("vecmill")
 
 # Their servers take seconds to start, or their fixtures do the work of all their tests at once.

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conversions import read_parquet, vectors, visible_data_files
+from examples import examples
 from vecmill.convert import convert, duplicates
 from vecmill.convert.duplicates import find_repeated
 from vecmill.errors import DataError, SchemaError
@@ -55,7 +56,7 @@ KEYS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(values=KEYS, keep=st.sampled_from(["first", "last", "error"]), known=st.booleans())
 def test_repeated_keys_are_found_whatever_they_are(tmp_path_factory, values, keep, known):
     folder = tmp_path_factory.mktemp("keys")

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conversions import read_parquet, small_schema, vectors, visible_data_files, write
+from examples import examples
 from vecmill.convert import convert
 from vecmill.convert.rejects import REJECTS_NAME, Rejects, take_around, value_text
 from vecmill.errors import DataError, SchemaError
@@ -199,7 +200,7 @@ def test_an_error_of_the_source_that_is_of_no_row_stops(tmp_path):
 # -- the parts --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(n=st.integers(0, 300), data=st.data())
 def test_take_around_takes_every_good_row_once_and_in_order(n, data):
     bad = data.draw(st.sets(st.integers(0, max(0, n - 1))) if n else st.just(set()))
@@ -292,7 +293,7 @@ def test_values_of_text_that_its_own_reader_refuses_are_shown(tmp_path, name, li
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(rejected=st.sets(st.integers(0, 30)), n_taken=st.integers(0, 30))
 def test_the_row_to_go_on_with(tmp_path_factory, rejected, n_taken):
     folder = tmp_path_factory.mktemp("rejects")

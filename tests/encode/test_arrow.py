@@ -12,13 +12,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from examples import examples
 from other_readers import D, columns, refusal, schema_of, write
 from vecmill import LocalBulkWriter
 
-EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 V = {D.FLOAT_VECTOR: 2, D.FLOAT16_VECTOR: 2, D.BFLOAT16_VECTOR: 2, D.INT8_VECTOR: 2, D.BINARY_VECTOR: 8}
 
 

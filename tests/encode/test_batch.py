@@ -10,9 +10,10 @@ import ml_dtypes
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from examples import examples
 from format_names import FORMATS
 from other_readers import D, columns, exact, refusal, schema_of, write
 from vecmill import LocalBulkWriter
@@ -209,7 +210,7 @@ def test_the_order_of_rows_is_that_of_offering(tmp_path, file_type):
         ("t", D.VARCHAR, {"max_length": 300, "nullable": file_type in ("parquet", "json")}), dynamic=True
     )
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(STEPS, st.sampled_from([900, 5000, 2**27]))
     def check(steps, chunk_size):
         taken: list[int] = []

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from examples import examples
 from other_readers import columns, refusal, schema_of, write
 from vecmill import DataType, FieldSchema
 from vecmill.encode import columns as batch_columns
@@ -58,9 +59,7 @@ ONE = st.fixed_dictionaries(
         "b": st.booleans(),
     }
 )
-SLOW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+SLOW = examples(40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def array_schema(element: DataType, *, nullable: bool = False, capacity: int = CAPACITY) -> Any:

@@ -20,9 +20,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from examples import examples
 from format_names import FORMATS
 from other_readers import D, columns, exact, refusal, schema_of, write
 from vecmill import LocalBulkWriter
@@ -395,7 +396,7 @@ def test_npy_refuses_nul_in_text_and_parquet_takes_it(tmp_path):
         assert columns(write(tmp_path, schema_with(D.JSON), way, file_type="npy"))["x"] == ['{"a":"\\u0000"}']
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.integers(-(2**70), 2**70) | st.floats() | st.booleans() | st.none() | st.text(max_size=2)),

@@ -13,9 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
+from examples import examples
 from other_readers import D, columns, refusal, schema_of, write
 from outputs import notes
 from vecmill import DataError, LocalBulkWriter, SchemaError, StoreError, create_schema, validate
@@ -225,7 +226,7 @@ def test_a_file_of_one_column_has_no_blank_line(tmp_path):
     assert go_records(path.read_text()) == [["v"], [""], ["[1.0,2.0]"], [""]]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=12) | st.none(), min_size=1, max_size=9))
 @example(["", None, "\\", '"', '""', ",", "\n", "\r", "\0", "\ufeff", " ", "'", "\u2028", "a\r", '"a'])
 def test_any_text_is_read_as_it_was_or_refused(tmp_path, texts):

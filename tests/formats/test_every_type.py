@@ -15,16 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from examples import examples
 from format_names import FORMATS, NULL_FORMATS
 from other_readers import PARQUET_READERS, D, columns, exact, schema_of, write
 from vecmill import DataType, LocalBulkWriter
 
 DIM = 8
 F32_MAX = float(np.finfo(np.float32).max)
-EXAMPLES = settings(max_examples=36, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = examples(36, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import numpy as np
 import orjson
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from examples import examples
 from other_readers import D, columns, rows_of_text, schema_of, write
 from vecmill import DataError, LocalBulkWriter
 
@@ -130,7 +131,7 @@ def test_a_refused_batch_leaves_the_file_whole(tmp_path, file_type):
     assert columns(writer)["id"] == list(range(n)) * 3
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.fixed_dictionaries({

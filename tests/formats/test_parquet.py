@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import parquet_layout
+from examples import examples
 from other_readers import LISTS, PARQUET_READERS, SCALARS, D, columns, exact, schema_of, write
 from vecmill import DataType, LocalBulkWriter  # fmt: skip
 from vecmill.encode import columns as batch_columns
@@ -180,7 +181,7 @@ def check(folder: Any, table: Table) -> None:
 
 
 def test_any_table_is_read_alike_by_every_reader(tmp_path):
-    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @examples(80, suppress_health_check=[HealthCheck.too_slow])
     @given(tables())
     def run(table):
         check(tmp_path, table)

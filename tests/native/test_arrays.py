@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from oracles import columns as oracles
 from oracles.columns import Column
 from vecmill._native import columns as kernel
 
 MOST = 4
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = examples(200)
 ITEMS = [
     Column("bool", "bool", width=1),
     Column("int8", "int8", width=1),

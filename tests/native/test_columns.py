@@ -8,9 +8,10 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from oracles import columns as oracles
 from oracles.columns import Column
 from vecmill._native import columns as kernel
@@ -18,7 +19,7 @@ from vecmill.encode.plan import TextRules
 from vecmill.types.lookup import TYPES
 
 CAPACITY = 4
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = examples(150)
 
 INTEGER_VECTORS = [kind for kind in TYPES.values() if kind.group == "dense" and kind.encoding == "integers"]
 COLUMNS = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from oracles import columns, pages
 from oracles.columns import Column
 from vecmill._native.pages import list_levels, struct_part_into, text_counts_into, vector_levels
@@ -28,7 +29,7 @@ def check(n: int, dim: int, validity: list[int] | None) -> None:
     assert pages.hybrid_decode(definition, 2, len(expected[1])) == expected[1]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.integers(1, 200), st.none() | st.lists(st.integers(0, 1), min_size=1, max_size=20))
 def test_levels_decode_to_those_of_the_oracle(dim, validity):
     check(7 if validity is None else len(validity), dim, validity)
@@ -54,7 +55,7 @@ def test_arguments_that_cannot_be_are_refused():
 lists = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(lists, st.booleans(), st.sampled_from([(0, 3), (0, 4), (1, 6), (2, 6), (300, 6)]))
 def test_levels_of_lists_decode_to_those_of_the_oracle(rows, nullable, shape):
     dim, max_def = shape

@@ -8,14 +8,15 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from examples import examples
 from oracles import row_write as oracles
 from vecmill._native.row_write import RowText
 from vecmill.types.lookup import TYPES
 
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = examples(200)
 F32_EDGES = [
     0.0, -0.0, 1e-45, 1.1754942e-38, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 1.0, 0.1, 0.3, 9.999999e-6, 1e-5,
     6.1035156e-5, 1e-4, 123456.0, 8388608.0, 8388609.0, 16777215.0, 16777216.0, 16777218.0, 1e15, 1e16, 1e17, 9.5e9,
@@ -214,7 +215,7 @@ def view_of(spec, values, before):
     return np.frombuffer(b"\xff" * before + b"".join(one or b"" for one in values), np.uint8), offsets, validity
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(tables(), st.integers(0, 3000))
 def test_rows(table, room):
     is_csv, columns, values, before = table

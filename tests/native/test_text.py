@@ -6,14 +6,15 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from examples import examples
 from oracles import text as oracles
 from vecmill._native import text as kernel
 from vecmill.encode.plan import TextRules
 
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = examples(200)
 texts = st.lists(
     st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["", "a\0", "é" * 9, "𝄞" * 3]), max_size=6
 )
@@ -141,7 +142,7 @@ def test_utf8_from_ucs4(width, data, room, refuse_nul):
 
 
 @given(texts)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_numpys_own_strings_survive_the_way_there_and_back(values):
     array = np.array(values or [""], np.str_)
     units = array.view(np.uint32).reshape(len(array), -1)

@@ -13,16 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
+from examples import examples
 from vecmill.errors import DataError
 from vecmill.sources import TextOptions, open_source
 
 JSON_TYPES = {"id": pa.int64(), "t": pa.string(), "v": pa.list_(pa.float32(), 3)}
-calm = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+calm = examples(80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 TOKENS = [
     '"', "{", "}", "[", "]", ",", ":", "\\", "\\u0041", "\\ud83d\\ude00", "\\ud800", "\n", "\r\n", "\0", "\x1f", " ",
     "1e400", "-0", "4.9e-324", "NaN", "null", "true", "1" * 30, "0.1", "-", "01", "1.", "é", "\ufeff", "\\/", "\u2028",

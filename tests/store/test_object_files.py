@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from buckets import MIB, new_bucket, param, wide, wide_ids, wide_schema
+from examples import examples
 from servers.s3 import S3Server
 from vecmill import DataError, RemoteBulkWriter, StoreError
 from vecmill._native.crc64 import crc64nvme
@@ -65,7 +66,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(steps=STEPS, gaps=st.booleans())
 def test_as_a_bytearray_would(steps: list[tuple[str, Any]], gaps: bool) -> None:
     """With gaps, going back changes nothing; without, it takes back all that was written since."""
@@ -107,7 +108,7 @@ SIZES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(steps=SIZES, header=st.binary(max_size=PART), start=st.integers(0, 200), n=st.integers(0, 200))
 def test_a_file_in_memory_as_a_bytearray_would(steps: list[tuple[str, Any]], header: bytes, start: int, n: int) -> None:
     """Its blocks come back once the last view of them is gone, and are used again, whatever is in them."""

@@ -1,11 +1,7 @@
-"""One law: whatever way the same rows come in, the same bytes go out, or the same row is refused.
-
-VECMILL_EXAMPLES sets how many examples are tried.
-"""
+"""One law: whatever way the same rows come in, the same bytes go out, or the same row is refused."""
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from collections.abc import Callable
@@ -17,9 +13,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note
 from hypothesis import strategies as st
 
+from examples import GIVEN, examples
 from physical_forms import HALF_TYPES, INTEGERS, JSON, JSON_TYPES, Field, arrow_forms, fields
 from vecmill import DataType, LocalBulkWriter, convert, create_schema
 from vecmill.errors import DataError
@@ -27,10 +24,10 @@ from vecmill.errors import DataError
 D = DataType
 Row = dict[str, Any]
 Outcome = bytes | tuple[str | None, int | None]
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("VECMILL_EXAMPLES", "12")), deadline=None,
+EXAMPLES = examples(
+    12,
     phases=[Phase.generate, Phase.shrink],  # not explain, which traces every line
-    derandomize="VECMILL_EXAMPLES" not in os.environ,
+    derandomize=not GIVEN,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )  # fmt: skip
 VECTOR = Field("v", D.FLOAT_VECTOR, {"dim": 2}, st.just([0.5, -0.0]))
