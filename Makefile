@@ -21,7 +21,7 @@ test: $(VENV)/.installed-test
 
 # Tests that run the kernels. Each flavour is a whole package in build/NAME; setup.py tells what it is built with.
 KERNEL_TESTS := tests/native tests/types tests/encode tests/formats/test_golden.py
-# A quarter of the examples that tests try otherwise: the same code in four flavours. VECMILL_EXAMPLES=1000 tries more.
+# Fewer examples than tests try otherwise: it is the same code in four flavours.
 VECMILL_EXAMPLES ?= 25
 FLAVOUR = PYTHONPATH=build/$(1) VECMILL_EXAMPLES=$(VECMILL_EXAMPLES) $(2) $(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
 

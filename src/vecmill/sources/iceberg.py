@@ -78,13 +78,9 @@ class _DataFile:
         scan = self._scan
         with _damage(self.place):
             reader = ArrowScan(scan.table_metadata, scan.io, scan.projection().select(*columns), scan.row_filter)
-            batches = skipping((batch.select(columns) for batch in reader.to_record_batches([self._task])), start_row)
-        while True:
-            with _damage(self.place):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield from slices(batch, batch_rows)
+            batches = (batch.select(columns) for batch in reader.to_record_batches([self._task]))
+            for batch in skipping(batches, start_row):
+                yield from slices(batch, batch_rows)
 
 
 def _damage(place: str) -> AbstractContextManager[None]:

@@ -112,19 +112,14 @@ class _IpcTable:
             # Arrow copies what it selects, which saves work only where it is decompressed.
             selected = [self.schema.get_field_index(name) for name in columns] if self._is_compressed else None
             reader = self._reader(pa.BufferReader(pa.py_buffer(mapped)), selected)
-            batches = skipping((batch.select(columns) for batch in self._batches(reader)), start_row)
-        n_bytes = 0
-        while True:
-            with reading(self._path, "Arrow"):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            for part in slices(batch, batch_rows):
-                n_bytes += part.nbytes
-                yield part
-                if n_bytes > _RELEASE_BYTES:
-                    mapped.madvise(mmap.MADV_DONTNEED)
-                    n_bytes = 0
+            n_bytes = 0
+            for batch in skipping((batch.select(columns) for batch in self._batches(reader)), start_row):
+                for part in slices(batch, batch_rows):
+                    n_bytes += part.nbytes
+                    yield part
+                    if n_bytes > _RELEASE_BYTES:
+                        mapped.madvise(mmap.MADV_DONTNEED)
+                        n_bytes = 0
 
     def _fetched(
         self, path: ObjectPath, columns: Sequence[str], batch_rows: int | None, start_row: int
@@ -132,16 +127,10 @@ class _IpcTable:
         """Yield slices of the batches of an object in a bucket."""
         import pyarrow as pa
 
-        with path.open() as file:
+        with path.open() as file, reading(path, "Arrow"):
             selected = [self.schema.get_field_index(name) for name in columns]
-            with reading(path, "Arrow"):
-                reader = self._reader(pa.PythonFile(file, "r"), selected)
-                batches = skipping(self._batches(reader), start_row)
-            while True:
-                with reading(path, "Arrow"):
-                    batch = next(batches, None)
-                if batch is None:
-                    return
+            reader = self._reader(pa.PythonFile(file, "r"), selected)
+            for batch in skipping(self._batches(reader), start_row):
                 yield from slices(batch, batch_rows)
 
     @staticmethod

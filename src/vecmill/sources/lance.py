@@ -46,13 +46,8 @@ class LanceTable:
             rows = batch_rows or rows_for(first.nbytes / max(1, first.num_rows) if first is not None else 0)
             # A few batches are read ahead; the default is one per core and more.
             scanner = self._dataset.scanner(batch_size=rows, batch_readahead=2, fragment_readahead=1, **options)
-            batches = iter(scanner.to_batches())
-        while True:
-            with _damage(self.place):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield from slices(batch, rows)
+            for batch in scanner.to_batches():
+                yield from slices(batch, rows)
 
 
 def _folder_bytes(path: Path) -> int:

@@ -131,14 +131,9 @@ class _Stream:
         """Yield slices of the batches; see `Table.read`."""
         if self._once is not None and len(columns) < len(self.schema):
             self._keep()
-        batches: Any = self._open()
-        batches = skipping((batch.select(columns) for batch in batches), start_row)
-        while True:
-            with _damage(self.place):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield from slices(batch, batch_rows)
+        with _damage(self.place):
+            for batch in skipping((batch.select(columns) for batch in self._open()), start_row):
+                yield from slices(batch, batch_rows)
 
     def _reader(self) -> Any:
         import pyarrow as pa
@@ -202,14 +197,9 @@ class _Dataset:
                 data = data.select(range(start_row, len(data))) if self._indexed else data.skip(start_row)
             first = next(iter(data.iter(batch_size=MIN_BATCH_ROWS)), None)
             rows = batch_rows or rows_for(first.nbytes / max(1, first.num_rows) if first is not None else 0)
-            tables = iter(data.iter(batch_size=rows))
-        while True:
-            with _damage(self.place):
-                table = next(tables, None)
-            if table is None:
-                return
-            for batch in table.to_batches():
-                yield from slices(batch, rows)
+            for table in data.iter(batch_size=rows):
+                for batch in table.to_batches():
+                    yield from slices(batch, rows)
 
 
 @contextmanager

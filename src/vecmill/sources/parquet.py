@@ -53,15 +53,8 @@ class ParquetTable:
         with reading(self._path, "Parquet"), _open(self._path) as file:
             rows = batch_rows or self._rows_per_batch(file, columns)
             groups, before = _groups_from(file.metadata, start_row)
-            batches = skipping(
-                file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns)), start_row - before
-            )
-            while True:
-                with reading(self._path, "Parquet"):
-                    batch = next(batches, None)
-                if batch is None:
-                    return
-                yield batch
+            batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns))
+            yield from skipping(batches, start_row - before)
 
     def _rows_per_batch(self, file: Any, columns: Sequence[str]) -> int:
         """Return the rows that make a batch of the bytes aimed at.
