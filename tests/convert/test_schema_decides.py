@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vecmill import DataType, FieldSchema, convert, create_schema
-from vecmill.errors import DataError
+from vecmill.errors import DataError, SchemaError
 from vecmill.schema.collection import CollectionSchema
 from vecmill.sources import TextOptions
 
@@ -93,6 +93,14 @@ class TestText:
         refused(tmp_path, TEXT, {"$oid": "65a"}, r"--map x=x\.\$oid")
         got = one(tmp_path, TEXT, "a", {"$oid": "6"}, ["b"], True, 1.50, cast="unsafe")
         assert got == ["a", '{"$oid": "6"}', '["b"]', "true", "1.5"]
+
+    def test_a_key_of_numbers_and_texts_without_a_schema(self, tmp_path: Path) -> None:
+        path = jsonl(tmp_path, [{"id": "sku-1", "v": V}, {"id": 4711, "v": V}, {"id": "0", "v": V}])
+        with pytest.raises(SchemaError, match="neither all text nor all integers; --type id=text"):
+            read(path, None)
+        got = read(path, None, text=TextOptions(types={"id": "text"}))
+        assert got["id"] == ["sku-1", "4711", "0"]
+        assert "id" in read(path, None, id_from="row", columns={"key": "id", "v": "v"})
 
     def test_beyond_the_first_rows(self, tmp_path: Path) -> None:
         rows = [{"id": i, "v": V, "x": "a"} for i in range(1500)]

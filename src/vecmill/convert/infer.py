@@ -341,8 +341,15 @@ def _key(choices: list[_Choice], primary: str | None) -> _Choice | None:
     """Return the column that is the primary key. None: the server makes keys."""
     by_name = {choice.column.name: choice for choice in choices}
     if primary is None:
-        found = (by_name.get(name) for name in _KEY_NAMES)
-        return next((choice for choice in found if choice is not None and _key_problem(choice) is None), None)
+        found = [by_name[name] for name in _KEY_NAMES if name in by_name]
+        keys = [choice for choice in found if _key_problem(choice) is None]
+        mixed = [choice.column.name for choice in found if choice.dtype is DataType.JSON]
+        if mixed and not keys:
+            way = f"--type {mixed[0]}=text (types=) makes text of all, --id-from row (id_from=) makes another key"
+            raise SchemaError(
+                f"it looks like the primary key, but is neither all text nor all integers; {way}", field=mixed[0]
+            )
+        return keys[0] if keys else None
     if primary not in by_name:
         raise SchemaError(
             f"there is no column of this name to be the primary key, only {names_text(list(by_name))}", field=primary

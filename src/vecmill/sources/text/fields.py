@@ -88,6 +88,8 @@ def read_column(values: Values, wanted: Wanted) -> Any:
     if wanted.refuse_escapes and is_text(wanted.type):
         _check_escapes(values)
     if wanted.field is None:
+        if wanted.lenient and values.is_json and is_text(wanted.type):
+            return _text_of_any(values)
         return decode(values, wanted.type)
     if not values.is_json:
         values = _cells(values, wanted)
@@ -113,6 +115,19 @@ def _is_odd(values: Values, wanted: Wanted) -> bool:
     if group == "timestamptz":
         return not _are_usual_times(values)
     return wanted.decimal != "." and not values.is_json and group in ("float", "array")
+
+
+def _text_of_any(values: Values) -> Any:
+    """Return text as it is, and other values as they stand in the file."""
+    import pyarrow as pa
+
+    other = ~np.isin(values.kinds, (json_read.NULL_VALUE, json_read.STRING, json_read.ESCAPED))
+    if not other.any():
+        return decode_text(values)
+    kinds = np.where(other, json_read.NULL_VALUE, values.kinds).astype(np.uint8)
+    texts = strings_of(Values(values.data, values.starts, values.ends, kinds, values.style))
+    raws = texts_of(values)
+    return pa.array([raws[i] if other[i] else text for i, text in enumerate(texts)], pa.string())
 
 
 def _check_escapes(values: Values) -> None:

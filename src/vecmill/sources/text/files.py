@@ -124,7 +124,8 @@ class TextFiles:
         if field is not None and (field.is_dynamic or self.dialect.is_binary):
             field = None
         return Wanted(
-            self.types[name], field, self.options.lenient, self.options.decimal, self._all_quoted,
+            self.types[name], field, self.options.lenient or name in self.options.types, self.options.decimal,
+            self._all_quoted,
             refuse_escapes=self.dialect.kind == "tsv",
         )  # fmt: skip
 
