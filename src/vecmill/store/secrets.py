@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from vecmill.store.url import blanked
 
 MASK = "****"
 # What is shorter is part of words.
@@ -24,4 +25,4 @@ def masked_url(url: str) -> str:
     >>> masked_url("https://me:pw@host/a.parquet?sig=abc")
     'https://****@host/a.parquet?****'
     """
-    return re.sub(r"\?.*$", f"?{MASK}", re.sub(r"://[^/@]*@", f"://{MASK}@", url))
+    return blanked(url, MASK)

@@ -141,3 +141,8 @@ def bucket_part(url: str) -> str:
     """Return the URL of the bucket that a URL of something in it begins with."""
     found = _SCHEME.match(url)
     return url if found is None else found[0] + url[found.end() :].partition("/")[0]
+
+
+def blanked(url: str, mask: str) -> str:
+    """Return a URL with ``mask`` in the place of user and password, and of the query."""
+    return re.sub(r"\?.*$", f"?{mask}", re.sub(r"://[^/@]*@", f"://{mask}@", url))

@@ -26,6 +26,7 @@ from typing import Any
 
 VERSION = "2.3.5"
 HOST = "127.0.0.1"
+_ATTEMPTS = 3
 ROLES = ("rootCoord", "dataCoord", "queryCoord", "dataNode", "queryNode", "indexNode", "proxy")
 START_SECONDS = 60
 IMPORT_SECONDS = 120
@@ -89,6 +90,11 @@ class Milvus:
         except urllib.error.HTTPError as error:
             return error.read()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is no more."""
+        return self._process.poll() is not None
+
     def _wait(self, what: str, seconds: float, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer; what goes wrong is told with the end of the server's log."""
         stop = time.monotonic() + seconds
@@ -113,7 +119,24 @@ class Milvus:
 
 @contextmanager
 def running_milvus() -> Iterator[Milvus]:
-    """Start a server with nothing in it; end it and remove what it wrote when the block is left."""
+    """Start a server with nothing in it; end it and remove what it wrote when the block is left.
+
+    On a machine that is busy, a server aborts while it starts now and then: it has three attempts.
+    """
+    for attempt in range(_ATTEMPTS):
+        with _started() as server:
+            try:
+                server.wait_until_healthy()
+            except MilvusError:
+                if attempt == _ATTEMPTS - 1 or not server.has_ended:
+                    raise
+                continue
+            yield server
+            return
+
+
+@contextmanager
+def _started() -> Iterator[Milvus]:
     binaries = _unpacked()
     with tempfile.TemporaryDirectory(prefix="vecmill-milvus-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -129,9 +152,7 @@ def running_milvus() -> Iterator[Milvus]:
         with log.open("wb") as out:
             process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out)
         try:
-            server = Milvus(process, log, port, http_port)
-            server.wait_until_healthy()
-            yield server
+            yield Milvus(process, log, port, http_port)
         finally:
             process.kill()  # its data go anyway, and a polite stop takes seconds
             process.wait()
