@@ -197,6 +197,12 @@ class TestOnDisk:
         place.delete(["b/c/x"])
         assert not (tmp_path / "a").exists()
 
+    def test_what_a_killed_process_left_is_in_the_way_of_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / ".x.tmp").write_text("half of a te")
+        place = open_place(tmp_path)
+        place.put_text("x", "whole")
+        assert (place.read_text("x"), [one.path for one in place.files()]) == ("whole", ["x"])
+
     def test_urls_of_files(self, tmp_path: Path) -> None:
         (tmp_path / "a #1?").mkdir()
         (tmp_path / "a #1?" / "x").write_text("here")

@@ -279,7 +279,14 @@ class LocalSink:
 def replace_text(path: Path, text: str) -> None:
     """Write a small file so that readers see the old one or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.tmp")
-    file = OutputFile(temporary)
+    try:
+        file = OutputFile(temporary)
+    except StoreError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        with store_errors(temporary):  # a process that was killed has left it
+            temporary.unlink(missing_ok=True)
+        file = OutputFile(temporary)
     with store_errors(path), undoing(temporary.unlink), contextlib.closing(file):
         file.append(text.encode())
         file.finish()
