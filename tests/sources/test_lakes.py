@@ -42,7 +42,9 @@ def read(path, **options):
 
 @pytest.fixture
 def delta():
-    return pytest.importorskip("deltalake")
+    import deltalake
+
+    return deltalake
 
 
 def test_delta_rows_that_were_replaced_and_deleted_are_gone(tmp_path, delta):
@@ -70,7 +72,8 @@ def test_delta_columns_that_came_later(tmp_path, delta):
 
 
 def test_delta_rows_that_a_vector_deletes_are_gone(tmp_path, delta):
-    roaring = pytest.importorskip("pyroaring")
+    import pyroaring as roaring
+
     where = tmp_path / "t"
     delta.write_deltalake(str(where), table(0, 10))
     log = where / "_delta_log"
@@ -120,8 +123,8 @@ def test_a_damaged_delta_log_is_one_error(tmp_path, delta):
 
 @pytest.fixture
 def iceberg(tmp_path):
-    sql = pytest.importorskip("pyiceberg.catalog.sql")
-    pytest.importorskip("sqlalchemy")
+    from pyiceberg.catalog import sql
+
     (tmp_path / "warehouse").mkdir()
     catalog = sql.SqlCatalog("c", uri=f"sqlite:///{tmp_path}/c.db", warehouse=f"file://{tmp_path}/warehouse")
     catalog.create_namespace("n")
