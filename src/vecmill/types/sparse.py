@@ -122,8 +122,10 @@ def check_sparse(indices: NDArray[Any], values: NDArray[Any]) -> None:
         raise ValueError(f"the index {ordered[1:][twice][0]} twice")
 
 
-def _from_pgvector(text: str) -> dict[int, float]:
-    """Return the vector of ``{1:0.5,3:2}/5``. Raises ValueError for an index beyond the dim, or one twice."""
+def from_pgvector(text: str) -> dict[int, float]:
+    """Return the vector of ``{1:0.5,3:2}/5``. Raises ValueError for other text, an index beyond the dim or one twice."""
+    if not SPARSE_TEXT.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no sparse vector")
     inside, _, dim = text.rpartition("/")
     pairs = [pair.split(":") for pair in inside.strip("{}").split(",") if pair]
     found = {int(index) - 1: float(number) for index, number in pairs}
@@ -135,7 +137,7 @@ def _from_pgvector(text: str) -> dict[int, float]:
 def encode_sparse(value: Any) -> str:
     """Return the JSON object of a sparse vector in any form, see :func:`sparse_arrays`, or in JSON text of one."""
     if isinstance(value, str) and SPARSE_TEXT.fullmatch(value.strip()):
-        value = _from_pgvector(value.strip())
+        value = from_pgvector(value.strip())
     elif isinstance(value, str):  # as it stands in a JSON or Parquet file
         value = decode_once(value)
         if isinstance(value, Mapping) and not value.keys() & {"indices", "values"}:

@@ -18,6 +18,7 @@ from vecmill._native import csv_read, json_read, number_read
 from vecmill.sources.text.lists import numbers_of
 from vecmill.sources.text.stream import Bytes
 from vecmill.sources.text.types import is_json, is_sparse
+from vecmill.types.sparse import from_pgvector
 
 _EXACT = float(1 << 53)
 
@@ -230,10 +231,6 @@ def _json_texts(values: Values, type_: Any) -> Any:
     return pa.ExtensionArray.from_storage(type_, texts)
 
 
-def _loads(text: str) -> Any:
-    return json.loads(text)
-
-
 def _vectors(values: Values, type_: Any) -> Any:
     import pyarrow as pa
     import pyarrow.types as t
@@ -291,7 +288,7 @@ def _lists(values: Values, type_: Any) -> Any:
 
     def parse(text: str) -> list[Any]:
         found = numbers_of(text) if not values.is_json and int in takes else None
-        rows = found if found is not None else _loads(text)
+        rows = found if found is not None else json.loads(text)
         for item in rows if isinstance(rows, list) else (None,):
             if not isinstance(item, takes) or (isinstance(item, bool) and bool not in takes):
                 raise ValueError(text)
@@ -312,16 +309,6 @@ def _lists(values: Values, type_: Any) -> Any:
 def _sparse(values: Values, type_: Any) -> Any:
     import pyarrow as pa
 
-    return pa.array(_parsed(values, _sparse_of, "a sparse vector such as {1:0.5,3:2}/5"), type_)
-
-
-def _sparse_of(text: str) -> dict[str, list[Any]]:
-    """Return pgvector's ``{index:value,...}/dim`` (indices from 1) with indices from 0."""
-    inside, slash, dim = text.partition("}/")
-    if not slash or inside[:1] != "{":
-        raise ValueError(text)
-    pairs = [pair.split(":") for pair in inside[1:].split(",")] if inside != "{" else []
-    indices = [int(index) - 1 for index, _ in pairs]
-    if any(not 0 <= index < int(dim) for index in indices):
-        raise ValueError(text)
-    return {"indices": indices, "values": [float(value) for _, value in pairs]}
+    rows = _parsed(values, from_pgvector, "a sparse vector such as {1:0.5,3:2}/5")
+    both = [None if row is None else {"indices": list(row), "values": list(row.values())} for row in rows]
+    return pa.array(both, type_)

@@ -16,6 +16,7 @@ from typing import Any
 from vecmill.schema.fields import FieldSchema
 from vecmill.sources.text.lists import list_of_texts, numbers_of
 from vecmill.sources.text.vectors import Unread, shown, vector_of
+from vecmill.types.sparse import SPARSE_TEXT, from_pgvector
 
 _WORDS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _EXACT = 1 << 53
@@ -192,19 +193,10 @@ def _pair(one: Any) -> tuple[Any, Any]:
 
 def _sparse_of_text(text: str) -> Any:
     """Return pgvector's ``{index:value,...}/dim``, indices from 1, with indices from 0; or what a JSON text says."""
-    inside, slash, dim = text.partition("}/")
     try:
-        if not slash:
-            return json.loads(text)
-        if inside[:1] != "{":
-            raise ValueError(text)
-        pairs = [pair.split(":") for pair in inside[1:].split(",")] if inside != "{" else []
-        found = {int(index) - 1: float(number) for index, number in pairs}
-        if len(found) < len(pairs) or any(not 0 <= index < int(dim) for index in found):
-            raise ValueError(text)
+        return from_pgvector(text) if SPARSE_TEXT.fullmatch(text) else json.loads(text)
     except (ValueError, RecursionError):
         raise Unread("a sparse vector such as {1:0.5,3:2}/5") from None
-    return found
 
 
 def _array(field: FieldSchema, value: Any, raw: str, is_json: bool, lenient: bool) -> list[Any]:
