@@ -123,7 +123,7 @@ def check_sparse(indices: NDArray[Any], values: NDArray[Any]) -> None:
 
 
 def from_pgvector(text: str) -> dict[int, float]:
-    """Return the vector of ``{1:0.5,3:2}/5``. Raises ValueError for other text, an index beyond the dim or one twice."""
+    """Return the vector of ``{1:0.5,3:2}/5``. Raises ValueError for other text, or a wrong index."""
     if not SPARSE_TEXT.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no sparse vector")
     inside, _, dim = text.rpartition("/")
